@@ -1,0 +1,235 @@
+//! The room's door: two routes, one order of steps, one way to answer.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use fangshi_journal::{NewEvent, Recorded};
+use fangshi_tenants::Clock;
+use fangshi_tenants::{CallbackKeys, Platform, Tenant, TenantId, TenantKind, Tenants};
+use secrecy::SecretString;
+
+use crate::address::Address;
+use crate::body::read_body;
+use crate::component::{ComponentMessage, component_event};
+use crate::intake::{Durable, Intake, NotRecorded};
+use crate::key::BadKey;
+use crate::query::Query;
+use crate::refusal::Refusal;
+use crate::shop::{Binding, shop_event};
+use crate::{metering, window};
+
+/// The operator's component (third-party platform), as far as callbacks go.
+pub struct Component {
+    /// Closes the plaintext of every push to an authorized shop.
+    pub appid: String,
+    /// Token and EncodingAESKeys of the platform's console.
+    pub keys: CallbackKeys,
+}
+
+/// The room's limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallbackLimits {
+    /// How far a push's timestamp may be from our clock, in seconds, either way. Default 24 h: retries come for 3.6 h
+    /// and may repeat the first timestamp.
+    pub window: i64,
+    /// Largest body, in bytes. Default 64 KiB: an order event has about 500 bytes.
+    pub body: usize,
+    /// How long a body may take to arrive. Default 2 s.
+    pub body_time: Duration,
+    /// From the request's head to the answer, the write included. Default 4.5 s: the platform gives up after 5 s.
+    pub answer_time: Duration,
+}
+
+impl Default for CallbackLimits {
+    fn default() -> Self {
+        Self {
+            window: window::DEFAULT_WINDOW,
+            body: 64 * 1024,
+            body_time: Duration::from_secs(2),
+            answer_time: Duration::from_millis(4500),
+        }
+    }
+}
+
+/// The callback room. Build it, then take its [`Callback::router`].
+pub struct Callback<I = Durable> {
+    tenants: Tenants,
+    intake: I,
+    component: Option<Address>,
+    limits: CallbackLimits,
+    clock: Clock,
+}
+
+impl<I: Intake> Callback<I> {
+    /// A room for these tenants. The component's EncodingAESKeys are decoded here, so that a wrong one stops the start.
+    pub fn new(
+        tenants: Tenants,
+        intake: I,
+        component: Option<&Component>,
+        limits: CallbackLimits,
+        clock: Clock,
+    ) -> Result<Self, BadKey> {
+        let component =
+            component.map(|component| Address::new(component.appid.as_str(), &component.keys)).transpose()?;
+        metering::describe();
+        Ok(Self { tenants, intake, component, limits, clock })
+    }
+
+    /// `/callback/weixin/component` and `/callback/weixin/{appid}`. No fallback, so it can be merged.
+    pub fn router(self) -> Router {
+        Router::new()
+            .route("/callback/weixin/component", any(component_route::<I>))
+            .route("/callback/weixin/{appid}", any(shop_route::<I>))
+            .with_state(Arc::new(self))
+    }
+
+    async fn shop(&self, tenant: &Tenant, request: Request, started: Instant) -> Result<Response, Refusal> {
+        let (head, body) = request.into_parts();
+        let query = || Query::parse(head.uri.query().unwrap_or_default());
+        let own;
+        let address = match (tenant.kind, &self.component) {
+            (TenantKind::Authorized, Some(component)) => component,
+            (TenantKind::SelfBuilt, _) => {
+                own = Address::of_self_built(tenant)?;
+                &own
+            }
+            _ => return Err(Refusal::KeysUnusable),
+        };
+        match (head.method, tenant.kind) {
+            (Method::POST, _) => {}
+            (Method::GET, TenantKind::SelfBuilt) => {
+                let echo = address.check(query()?.into_check()?)?;
+                return Ok(plain(Body::from(echo.into_owned())));
+            }
+            _ => return Err(Refusal::Method),
+        }
+        let query = query()?.into_push()?;
+        let body = read_body(body, self.limits.body, self.limits.body_time).await?;
+        let now = self.clock.now();
+        let message = address.open(&query, &body, now, self.limits.window)?;
+        let (event, binding) = shop_event(tenant, message, now)?;
+        if binding == Binding::Unbound {
+            metering::unbound();
+            tracing::info!(tenant = %tenant.id, "an event was taken without comparing ToUserName: set the tenant's user_name");
+        }
+        self.record(event, started).await?;
+        Ok(success())
+    }
+
+    async fn component(&self, request: Request, started: Instant) -> Result<Response, Refusal> {
+        let component = self.component.as_ref().ok_or(Refusal::UnknownTenant)?;
+        let (head, body) = request.into_parts();
+        if head.method != Method::POST {
+            return Err(Refusal::Method);
+        }
+        let query = Query::parse(head.uri.query().unwrap_or_default())?.into_push()?;
+        let body = read_body(body, self.limits.body, self.limits.body_time).await?;
+        let now = self.clock.now();
+        let message = component.open(&query, &body, now, self.limits.window)?;
+        let tenant_of = |appid: &str| self.weixin(appid).map(|tenant| tenant.id);
+        let ComponentMessage { event, ticket } = component_event(&component.appid, message, tenant_of, now)?;
+        let created_at = event.created_at;
+        self.record(event, started).await?;
+        // Also for a duplicate: the first one may have been recorded and its ticket not kept.
+        if let Some(ticket) = ticket {
+            self.keep_ticket(ticket, created_at, started).await?;
+        }
+        Ok(success())
+    }
+
+    fn weixin(&self, appid: &str) -> Option<Arc<Tenant>> {
+        self.tenants
+            .by_appid(appid)
+            .filter(|tenant| tenant.platform == Platform::Weixin && tenant.kind != TenantKind::CardShop)
+    }
+
+    /// Returns after the commit, or refuses: there is no third way to an answer.
+    async fn record(&self, event: NewEvent, started: Instant) -> Result<(), Refusal> {
+        let Recorded { duplicate, .. } = self.in_time(self.intake.record(event), started).await?;
+        metering::recorded(duplicate);
+        Ok(())
+    }
+
+    async fn keep_ticket(&self, ticket: SecretString, created_at: i64, started: Instant) -> Result<(), Refusal> {
+        self.in_time(self.intake.keep_ticket(ticket, created_at), started).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        step: impl Future<Output = Result<T, NotRecorded>>,
+        started: Instant,
+    ) -> Result<T, Refusal> {
+        let left = self.limits.answer_time.saturating_sub(started.elapsed());
+        match tokio::time::timeout(left, step).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(cause)) => {
+                tracing::error!(error = &cause as &dyn Error, "a callback could not be made durable");
+                Err(Refusal::NotRecorded)
+            }
+            Err(_) => {
+                tracing::error!("a callback could not be made durable in time");
+                Err(Refusal::NotRecorded)
+            }
+        }
+    }
+
+    fn refuse(&self, tenant: TenantId, refusal: Refusal) -> Response {
+        let code = refusal.code();
+        metering::refused(code);
+        self.tenants.count_refusal(tenant, code);
+        // A stranger can cause the others at any rate, and must not fill the log.
+        if refusal.is_authentic() {
+            tracing::warn!(%tenant, code, reason = %refusal, "a callback was refused");
+        } else {
+            tracing::debug!(%tenant, code, reason = %refusal, "a callback was refused");
+        }
+        refusal.into_response()
+    }
+}
+
+async fn shop_route<I: Intake>(State(room): State<Arc<Callback<I>>>, request: Request) -> Response {
+    let started = Instant::now();
+    // The last segment as it stands: an appid has nothing to decode.
+    let appid = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let Some(tenant) = room.weixin(appid) else {
+        metering::refused(Refusal::UnknownTenant.code());
+        return Refusal::UnknownTenant.into_response();
+    };
+    let response = match room.shop(&tenant, request, started).await {
+        Ok(response) => response,
+        Err(refusal) => room.refuse(tenant.id, refusal),
+    };
+    metering::answered(started);
+    response
+}
+
+async fn component_route<I: Intake>(State(room): State<Arc<Callback<I>>>, request: Request) -> Response {
+    let started = Instant::now();
+    let response = match room.component(request, started).await {
+        Ok(response) => response,
+        Err(refusal) => room.refuse(TenantId::HOST, refusal),
+    };
+    metering::answered(started);
+    response
+}
+
+fn success() -> Response {
+    plain(Body::from("success"))
+}
+
+/// Plain text that no browser may take for anything else: a GET check echoes what it was given.
+fn plain(body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

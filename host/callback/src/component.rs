@@ -1,0 +1,83 @@
+//! The component's own messages: its ticket and changes of authorization (platform page 2.3).
+//!
+//! They become events too: of the tenant that an authorization is about, or of the host (tenant 0) when no such tenant
+//! is known. What follows from them is the business of later steps; only the ticket goes into custody at once.
+//!
+//! A shop's order events never come here. Whoever sends them here has the wrong address in the platform's console, and
+//! is told so.
+
+use fangshi_journal::{NewEvent, Source};
+use fangshi_tenants::TenantId;
+use secrecy::SecretString;
+
+use crate::canonical::canonical;
+use crate::dedup::dedup_key;
+use crate::message::{Facts, Message, MessageError, checked_name};
+use crate::node::Node;
+use crate::refusal::Refusal;
+
+const TICKET: &str = "ComponentVerifyTicket";
+
+/// A component message on its way in.
+#[derive(Debug)]
+pub struct ComponentMessage {
+    /// To be recorded first. A ticket is in neither its body nor its raw bytes.
+    pub event: NewEvent,
+    /// To be kept after that.
+    pub ticket: Option<SecretString>,
+}
+
+/// Makes an event of a decrypted component message. `tenant_of` finds the tenant of an authorizer's appid; `now` in
+/// unix milliseconds.
+pub fn component_event(
+    appid: &str,
+    message: Vec<u8>,
+    tenant_of: impl FnOnce(&str) -> Option<TenantId>,
+    now: i64,
+) -> Result<ComponentMessage, Refusal> {
+    let parsed = Message::parse(&message).map_err(MessageError::from)?;
+    let Some(info_type) = parsed.text("InfoType") else {
+        let shop = parsed.text("Event").or_else(|| parsed.text("MsgType")).is_some();
+        return Err(if shop { Refusal::WrongAddress } else { MessageError::Missing("InfoType").into() });
+    };
+    match parsed.text("AppId") {
+        Some(named) if named == appid => {}
+        Some(_) => return Err(Refusal::WrongShop),
+        None => return Err(MessageError::Missing("AppId").into()),
+    }
+    let tenant = parsed.text("AuthorizerAppid").and_then(tenant_of).unwrap_or(TenantId::HOST);
+    let facts =
+        Facts { event: checked_name(info_type)?, created_at: parsed.created_at()?, order_id: "", ext_type: None };
+    let ticket = match (info_type, parsed.text(TICKET)) {
+        ("component_verify_ticket", None) => return Err(MessageError::Missing(TICKET).into()),
+        (_, ticket) => ticket.map(|text| SecretString::from(text.to_owned())),
+    };
+    let mut event = NewEvent {
+        tenant,
+        event: facts.event.to_owned(),
+        order_id: String::new(),
+        source: Source::Callback,
+        ext_type: None,
+        created_at: facts.created_at,
+        received_at: now,
+        dedup: dedup_key(tenant, &parsed, &facts),
+        body: Vec::new(),
+        raw: Vec::new(),
+    };
+    if ticket.is_none() {
+        event.body = canonical(parsed.root());
+        event.raw = message;
+    } else {
+        // The ticket has one place, in custody. The journal keeps the message without it.
+        event.body = canonical(&without(parsed.root(), TICKET));
+        event.raw = event.body.clone();
+    }
+    Ok(ComponentMessage { event, ticket })
+}
+
+fn without<'a>(root: &Node<'a>, name: &str) -> Node<'a> {
+    match root {
+        Node::Object(members) => Node::Object(members.iter().filter(|(member, _)| member != name).cloned().collect()),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,127 @@
+//! The component's address: tickets and authorizations, and what the logs say of them.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "room/faulty.rs"]
+mod faulty;
+mod room;
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use fangshi_tenants::TenantId;
+use faulty::{Fault, Faulty};
+use room::{ANNA, COMPONENT, COMPONENT_KEY, COMPONENT_TOKEN, NOW, Push, Room, SELF_KEY, SELF_TOKEN, hasty, paid};
+
+const TICKET: &str = "ticket@@@canary-ticket";
+
+fn info(info_type: &str, created_at: i64, more: &str) -> String {
+    format!(
+        "<xml><AppId><![CDATA[{COMPONENT}]]></AppId>\n<CreateTime>{created_at}</CreateTime>\n\
+         <InfoType><![CDATA[{info_type}]]></InfoType>\n{more}</xml>"
+    )
+}
+
+fn ticket(created_at: i64) -> Push {
+    let more = format!("<ComponentVerifyTicket><![CDATA[{TICKET}]]></ComponentVerifyTicket>");
+    Push::component(info("component_verify_ticket", created_at, &more))
+}
+
+#[tokio::test]
+async fn a_ticket_is_recorded_without_itself_then_kept() {
+    let (faulty, control) = Faulty::around();
+    let room = Room::open_with(hasty(), faulty).await;
+    control.set(Fault::Refuse);
+    assert_eq!(room.send(ticket(NOW).request()).await.status.as_u16(), 503);
+    assert_eq!(control.tickets(), []);
+    // Recorded, but not kept: not answered. The platform comes again, and then it is kept although it is a duplicate.
+    control.set(Fault::RefuseTicket);
+    assert_eq!(room.send(ticket(NOW).request()).await.status.as_u16(), 503);
+    assert_eq!(room.events(TenantId::HOST).await.len(), 1);
+    control.set(Fault::None);
+    assert!(room.send(ticket(NOW).request()).await.is_success());
+    assert_eq!(control.tickets(), [(TICKET.to_owned(), NOW)]);
+    assert!(room.send(ticket(NOW + 600).request()).await.is_success());
+    let events = room.events(TenantId::HOST).await;
+    assert_eq!(events.len(), 2);
+    for event in events {
+        assert_eq!(event.event, "component_verify_ticket");
+        let stored = room.journal.event(TenantId::HOST, event.seq).await.unwrap();
+        let body = String::from_utf8(stored.body).unwrap();
+        assert!(body.contains("component_verify_ticket") && !body.contains("canary"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn authorizations_are_recorded_with_the_shop_they_are_about() {
+    let room = Room::open().await;
+    let about =
+        |appid: &str| format!("<AuthorizerAppid>{appid}</AuthorizerAppid><AuthorizationCode>c</AuthorizationCode>");
+    for (info_type, appid) in [
+        ("authorized", ANNA),
+        ("updateauthorized", ANNA),
+        ("unauthorized", ANNA),
+        ("authorized", "wxnew"),
+        ("something_later", "wxnew"),
+    ] {
+        let push = Push::component(info(info_type, NOW, &about(appid)));
+        assert!(room.send(push.request()).await.is_success(), "{info_type} {appid}");
+        assert!(room.send(push.request()).await.is_success(), "{info_type} {appid}");
+    }
+    assert_eq!(room.events(room.id(ANNA)).await.len(), 3);
+    assert_eq!(room.events(TenantId::HOST).await.len(), 2);
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Planted secrets are searched for in everything that the room logs and answers.
+#[tokio::test]
+async fn nothing_secret_is_logged_or_answered() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let (faulty, control) = Faulty::around();
+    let room = Room::open_with(hasty(), faulty).await;
+    let good = Push::authorized(ANNA, paid("gh_anna", 7).replace("OPENID", "canary-openid"));
+    let mut pushes = vec![
+        good.clone(),
+        ticket(NOW),
+        Push { token: "canary-other".to_owned(), ..good.clone() },
+        Push { appid: "canary-appid".to_owned(), ..good.clone() },
+        Push { timestamp: "1".to_owned(), ..good.clone() },
+        Push { nonce: "canary-nonce".to_owned(), token: String::new(), ..good.clone() },
+        Push::authorized(ANNA, paid("canary-user", 7)),
+        Push::authorized(ANNA, paid("gh_anna", 7).replace("<order_id>7", "<order_id>canary-id")),
+        Push::authorized(ANNA, "<xml><canary-xml></xml>"),
+        Push::authorized("canary-path", paid("gh_anna", 7)),
+        Push::component(paid("canary-user", 7)),
+    ];
+    let mut answers = String::new();
+    for _ in 0..2 {
+        for push in &mut pushes {
+            let answer = room.send(push.request()).await;
+            answers.push_str(&answer.body);
+        }
+        control.set(Fault::Refuse);
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("outside_window") && log.contains("the disk is full"), "the log was not caught: {log}");
+    for text in [&log, &answers] {
+        for secret in ["canary", COMPONENT_TOKEN, COMPONENT_KEY, SELF_TOKEN, SELF_KEY, "0123456789abcdef", "gh_anna"] {
+            assert!(!text.contains(secret), "{secret} in: {text}");
+        }
+    }
+}

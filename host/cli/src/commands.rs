@@ -1,0 +1,146 @@
+//! The command line: what there is, and how an error leaves the process.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, ConfigError, KEY_VARIABLE, KEYS, KeySource, Kind};
+use crate::{logs, plugin, serve};
+
+/// Fangshi: a WebAssembly plugin runtime for the orders of many shops.
+#[derive(Parser)]
+#[command(name = "fangshi", version, arg_required_else_help = true)]
+pub struct Commands {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the host. Prints `fangshi listening on http://ADDRESS` when it is ready; SIGTERM or Ctrl-C ends it.
+    Serve {
+        /// The config file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Show or run one plugin without a host.
+    Plugin {
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
+    /// Check a config, or list its keys.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum PluginCommand {
+    /// Run a plugin's hook for one event, offline: changes are printed and answered ok, nothing is sent.
+    Run(plugin::RunArguments),
+    /// Show what a plugin subscribes to and asks for.
+    Inspect {
+        /// The component (.wasm).
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Read a config as `serve` would and say whether it is right. Starts nothing.
+    Check {
+        /// The config file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// List every key, what is expected, and where a secret may come from.
+    Keys,
+}
+
+impl Commands {
+    /// Runs the command; errors go to standard error.
+    pub fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Serve { config } => run_serve(&config),
+            Command::Plugin {
+                command: PluginCommand::Run(arguments),
+            } => plugin::run(&arguments),
+            Command::Plugin {
+                command: PluginCommand::Inspect { file },
+            } => plugin::inspect(&file),
+            Command::Config {
+                command: ConfigCommand::Check { config },
+            } => check_config(&config),
+            Command::Config {
+                command: ConfigCommand::Keys,
+            } => list_keys(),
+        };
+        match result {
+            Ok(code) => code,
+            Err(error) => told(&error),
+        }
+    }
+}
+
+fn run_serve(file: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let config = Config::load(file)?;
+    logs::start(config.log_format);
+    for warning in config.warnings() {
+        tracing::warn!("{warning}");
+    }
+    serve::run(config)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check_config(file: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let config = Config::load(file)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}: right", file.display())?;
+    writeln!(out, "listen    {}", config.listen)?;
+    writeln!(out, "data_dir  {}", config.data_dir.display())?;
+    match &config.key {
+        KeySource::File(file) => writeln!(out, "key_file  {}", file.display())?,
+        KeySource::Text(_) => writeln!(out, "key_file  none: the key is in the environment's {KEY_VARIABLE}")?,
+    }
+    writeln!(out, "api_base  {}", config.api_base)?;
+    match &config.component {
+        Some(component) => writeln!(out, "component {}", component.appid)?,
+        None => writeln!(out, "component none: only self-built tenants can be served")?,
+    }
+    for warning in config.warnings() {
+        writeln!(out, "warning: {warning}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list_keys() -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    for key in KEYS {
+        writeln!(out, "{}: {}", key.path(), key.expected)?;
+        if key.kind == Kind::Secret {
+            writeln!(out, "    or {}_file = \"FILE\", or the environment's {}", key.path(), key.variable())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints an error with its causes. A wrong config is the caller's to correct (2); for the rest (1) a backtrace may
+/// help, and whoever reads this may not know how to get one.
+fn told(error: &anyhow::Error) -> ExitCode {
+    let mut out = std::io::stderr().lock();
+    if let Some(wrong) = error.downcast_ref::<ConfigError>() {
+        let _ = writeln!(out, "fangshi: the config is wrong\n{wrong}");
+        return ExitCode::from(2);
+    }
+    let _ = writeln!(out, "fangshi: {error:#}");
+    let wanted = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
+    let _ = if wanted {
+        writeln!(out, "{}", error.backtrace())
+    } else {
+        writeln!(out, "(RUST_BACKTRACE=1 shows where in the program, RUST_LOG=debug what led to it)")
+    };
+    ExitCode::FAILURE
+}

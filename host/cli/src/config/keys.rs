@@ -1,0 +1,191 @@
+//! The keys of a config file, one table: the reader refuses everything else, `fangshi config keys` prints it.
+
+/// What a key holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// A path; a relative one is relative to the config file's folder.
+    Path,
+    /// A secret: in the file, in a file of its own (`NAME_file`), or in the environment.
+    Secret,
+    /// A whole number within these bounds, both included.
+    Number(u64, u64),
+}
+
+/// One key.
+#[derive(Debug)]
+pub struct Key {
+    /// Section, "" for the top of the file.
+    pub section: &'static str,
+    /// Name in its section.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// What is expected, for errors and for the list of keys.
+    pub expected: &'static str,
+}
+
+impl Key {
+    /// The key with its section, such as `weixin.token`.
+    pub fn path(&self) -> String {
+        join(self.section, self.name)
+    }
+
+    /// The environment variable a secret may come from, such as `FANGSHI_WEIXIN_TOKEN`.
+    pub fn variable(&self) -> String {
+        format!("FANGSHI_{}_{}", self.section, self.name).to_uppercase()
+    }
+}
+
+/// `section.name`, or the name alone at the top of the file.
+pub fn join(section: &str, name: &str) -> String {
+    if section.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{section}.{name}")
+    }
+}
+
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    kind: Kind,
+    expected: &'static str,
+) -> Key {
+    Key {
+        section,
+        name,
+        kind,
+        expected,
+    }
+}
+
+pub const LISTEN: Key = key(
+    "",
+    "listen",
+    Kind::Text,
+    "an address and a port, such as \"127.0.0.1:8080\" (the default; port 0 takes a free one)",
+);
+pub const DATA_DIR: Key = key(
+    "",
+    "data_dir",
+    Kind::Path,
+    "the folder for the database and compiled plugins",
+);
+pub const OPERATOR_TOKEN: Key = key(
+    "operator",
+    "token",
+    Kind::Secret,
+    "the bearer token of the admin API: visible ASCII characters without spaces",
+);
+pub const KEY_FILE: Key = key(
+    "custody",
+    "key_file",
+    Kind::Path,
+    "the file of the key that seals tokens and buyer data (default: fangshi.key beside the config file; the environment's FANGSHI_CUSTODY_KEY, 64 hex digits, goes before)",
+);
+pub const API_BASE: Key = key(
+    "weixin",
+    "api_base",
+    Kind::Text,
+    "the platform's address without a path, https://… (http:// only for this machine; default https://api.weixin.qq.com)",
+);
+pub const COMPONENT_APPID: Key = key(
+    "weixin",
+    "component_appid",
+    Kind::Text,
+    "the appid of the third-party platform: letters and digits, wx…",
+);
+pub const COMPONENT_APPSECRET: Key = key(
+    "weixin",
+    "component_appsecret",
+    Kind::Secret,
+    "the appsecret of the third-party platform",
+);
+pub const WEIXIN_TOKEN: Key = key(
+    "weixin",
+    "token",
+    Kind::Secret,
+    "the token that signs the third-party platform's callbacks",
+);
+pub const AES_KEY: Key = key(
+    "weixin",
+    "encoding_aes_key",
+    Kind::Secret,
+    "the EncodingAESKey of the callbacks: 43 letters and digits",
+);
+pub const PREVIOUS_AES_KEY: Key = key(
+    "weixin",
+    "previous_encoding_aes_key",
+    Kind::Secret,
+    "the EncodingAESKey before the last change, while callbacks with it may still come: 43 letters and digits",
+);
+pub const MAX_CONCURRENT_RUNS: Key = key(
+    "limits",
+    "max_concurrent_runs",
+    Kind::Number(1, 10_000),
+    "runs at once in the whole process; memory is reserved for as many (default 64)",
+);
+pub const RUNS_PER_TENANT: Key = key(
+    "limits",
+    "runs_per_tenant",
+    Kind::Number(1, 10_000),
+    "runs at once of one tenant (default 16)",
+);
+pub const MAX_PLUGIN_BYTES: Key = key(
+    "limits",
+    "max_plugin_bytes",
+    Kind::Number(1024, 256 << 20),
+    "the largest plugin that may be uploaded, bytes (default 16777216)",
+);
+pub const SHUTDOWN_SECONDS: Key = key(
+    "limits",
+    "shutdown_seconds",
+    Kind::Number(0, 3600),
+    "how long a shutdown waits for running plugins, seconds (default 20)",
+);
+pub const LOG_FORMAT: Key = key("log", "format", Kind::Text, "\"text\" (the default) or \"json\"");
+
+/// Every key.
+pub const KEYS: &[&Key] = &[
+    &LISTEN,
+    &DATA_DIR,
+    &OPERATOR_TOKEN,
+    &KEY_FILE,
+    &API_BASE,
+    &COMPONENT_APPID,
+    &COMPONENT_APPSECRET,
+    &WEIXIN_TOKEN,
+    &AES_KEY,
+    &PREVIOUS_AES_KEY,
+    &MAX_CONCURRENT_RUNS,
+    &RUNS_PER_TENANT,
+    &MAX_PLUGIN_BYTES,
+    &SHUTDOWN_SECONDS,
+    &LOG_FORMAT,
+];
+
+/// The names that may stand in a section, those of sections themselves included at the top.
+pub fn names_in(section: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for key in KEYS {
+        if key.section == section {
+            names.push(key.name.to_owned());
+            if key.kind == Kind::Secret {
+                names.push(format!("{}_file", key.name));
+            }
+        } else if section.is_empty() {
+            let header = format!("[{}]", key.section);
+            if !names.contains(&header) {
+                names.push(header);
+            }
+        }
+    }
+    names
+}
+
+/// Whether such a section exists.
+pub fn is_section(name: &str) -> bool {
+    !name.is_empty() && KEYS.iter().any(|key| key.section == name)
+}

@@ -1,0 +1,307 @@
+//! The config file of `fangshi serve`: TOML, read with lines, so that an error names key, file, line and what is
+//! expected. `keys` is the list of all keys; README documents them from it.
+
+mod keys;
+mod problem;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+pub use keys::{KEYS, Kind};
+pub use problem::ConfigError;
+use reader::{Found, Reader, folder_of};
+pub use reader::Environment;
+
+/// A config that was read and found right.
+pub struct Config {
+    /// The file it came from.
+    pub file: PathBuf,
+    /// Where to listen: an address and a port.
+    pub listen: SocketAddr,
+    /// The folder for the database and compiled plugins.
+    pub data_dir: PathBuf,
+    /// Bearer token of the admin API.
+    pub operator_token: SecretString,
+    /// Where the key-encryption key comes from.
+    pub key: KeySource,
+    /// The platform's address, without a slash at the end.
+    pub api_base: String,
+    /// The third-party platform; `None` if only self-built tenants are served.
+    pub component: Option<Component>,
+    /// Runs at once in the process.
+    pub max_concurrent_runs: u32,
+    /// Runs at once of one tenant.
+    pub runs_per_tenant: u32,
+    /// Largest plugin, bytes.
+    pub max_plugin_bytes: usize,
+    /// How long a shutdown waits for runs.
+    pub shutdown: Duration,
+    /// Form of the logs.
+    pub log_format: LogFormat,
+}
+
+/// Where the key-encryption key comes from.
+#[derive(Debug)]
+pub enum KeySource {
+    /// A file; made at the first start.
+    File(PathBuf),
+    /// The environment.
+    Text(SecretString),
+}
+
+/// The third-party platform's own credentials.
+#[derive(Debug)]
+pub struct Component {
+    /// Its appid, wx….
+    pub appid: String,
+    /// Its appsecret.
+    pub appsecret: SecretString,
+    /// Signs callbacks.
+    pub token: SecretString,
+    /// Encrypts callbacks.
+    pub encoding_aes_key: SecretString,
+    /// Encrypted callbacks before the last change.
+    pub previous_encoding_aes_key: Option<SecretString>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The environment variable that may hold the key-encryption key, 64 hex digits, instead of a file.
+pub const KEY_VARIABLE: &str = "FANGSHI_CUSTODY_KEY";
+
+/// The key file's name beside the config file, if `custody.key_file` is not set.
+const KEY_FILE_NAME: &str = "fangshi.key";
+
+impl Config {
+    /// Reads the file with the process's environment.
+    pub fn load(file: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            let message = format!("expected a readable config file in TOML: {error}");
+            ConfigError::whole_file(file, None, message)
+        })?;
+        Config::parse(file, &text, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads a text as if it were that file.
+    pub fn parse(
+        file: &Path,
+        text: &str,
+        environment: Environment<'_>,
+    ) -> Result<Config, ConfigError> {
+        let mut reader = Reader::new(file, text, environment)?;
+        let listen = read_listen(&mut reader);
+        let data_dir = reader.path(&keys::DATA_DIR);
+        if data_dir.is_none() {
+            need(&mut reader, &keys::DATA_DIR);
+        }
+        let operator_token = read_operator_token(&mut reader);
+        let key_file = reader.path(&keys::KEY_FILE);
+        let key = match environment(KEY_VARIABLE) {
+            Some(text) => KeySource::Text(SecretString::from(text)),
+            None => KeySource::File(key_file.unwrap_or_else(|| folder_of(file).join(KEY_FILE_NAME))),
+        };
+        let api_base = read_api_base(&mut reader);
+        let component = read_component(&mut reader);
+        let max_concurrent_runs = reader.number(&keys::MAX_CONCURRENT_RUNS).unwrap_or(64) as u32;
+        let runs_per_tenant = reader.number(&keys::RUNS_PER_TENANT).unwrap_or(16) as u32;
+        let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(16 << 20);
+        let shutdown = reader.number(&keys::SHUTDOWN_SECONDS).unwrap_or(20);
+        let log_format = read_log_format(&mut reader);
+        reader.finish()?;
+        // Both are there: a missing one is a problem, and `finish` would have ended it.
+        let (Some(data_dir), Some(operator_token)) = (data_dir, operator_token) else {
+            return Err(ConfigError::whole_file(file, None, "incomplete"));
+        };
+        Ok(Config {
+            file: file.to_owned(),
+            listen,
+            data_dir,
+            operator_token,
+            key,
+            api_base,
+            component,
+            max_concurrent_runs,
+            runs_per_tenant,
+            max_plugin_bytes: max_plugin_bytes as usize,
+            shutdown: Duration::from_secs(shutdown),
+            log_format,
+        })
+    }
+
+    /// What is allowed but unwise, for the log.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.operator_token.expose_secret().len() < 16 {
+            warnings.push("operator.token is shorter than 16 characters: take a longer one".to_owned());
+        }
+        if let KeySource::File(file) = &self.key
+            && file.starts_with(&self.data_dir)
+        {
+            warnings.push(format!(
+                "custody.key_file {} lies in data_dir: a backup of the folder would hold the key to its own data",
+                file.display()
+            ));
+        }
+        if !self.listen.ip().is_loopback() {
+            warnings.push(format!(
+                "listen {} is open to the network without TLS: put a proxy before it that passes /callback only",
+                self.listen
+            ));
+        }
+        warnings
+    }
+}
+
+/// A missing key, unless a wrong value of it was already reported.
+fn need(reader: &mut Reader<'_>, key: &keys::Key) {
+    if !reader.reported(&key.path()) {
+        reader.missing(key, "");
+    }
+}
+
+fn read_listen(reader: &mut Reader<'_>) -> SocketAddr {
+    let default = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let Some(Found { value, line }) = reader.text(&keys::LISTEN) else {
+        return default;
+    };
+    // "localhost" is no address; it means this machine, and asks no resolver.
+    let address = match value.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => value.clone(),
+    };
+    address.parse().unwrap_or_else(|_| {
+        reader.wrong(&keys::LISTEN, line, &format!("\"{value}\""));
+        default
+    })
+}
+
+fn read_operator_token(reader: &mut Reader<'_>) -> Option<SecretString> {
+    let Some(found) = reader.secret(&keys::OPERATOR_TOKEN) else {
+        need(reader, &keys::OPERATOR_TOKEN);
+        return None;
+    };
+    let token = found.value.expose_secret();
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        reader.wrong(&keys::OPERATOR_TOKEN, found.line, "other characters");
+        return None;
+    }
+    Some(found.value)
+}
+
+fn read_api_base(reader: &mut Reader<'_>) -> String {
+    let default = "https://api.weixin.qq.com";
+    let Some(Found { value, line }) = reader.text(&keys::API_BASE) else {
+        return default.to_owned();
+    };
+    let base = value.trim_end_matches('/');
+    if is_api_base(base) {
+        return base.to_owned();
+    }
+    // Not the value itself: an address may carry a password.
+    reader.wrong(&keys::API_BASE, line, "another form of address");
+    default.to_owned()
+}
+
+/// https with any host, or http with this machine (the token travels in the address's query); no path behind it.
+fn is_api_base(base: &str) -> bool {
+    let bare = |rest: &str| !rest.is_empty() && !rest.contains(['/', '?', '#', '@', ' ', '\\']);
+    if let Some(rest) = base.strip_prefix("https://") {
+        return bare(rest);
+    }
+    let Some(rest) = base.strip_prefix("http://") else {
+        return false;
+    };
+    if let Ok(address) = rest.parse::<SocketAddr>() {
+        return address.ip().is_loopback();
+    }
+    let host = rest.split(':').next().unwrap_or_default();
+    let loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    bare(rest) && (loopback || host == "localhost")
+}
+
+/// All four of the component's credentials, or none.
+fn read_component(reader: &mut Reader<'_>) -> Option<Component> {
+    let appid = reader.text(&keys::COMPONENT_APPID);
+    let appid = appid.and_then(|found| {
+        if found.value.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Some(found.value);
+        }
+        let shown = format!("\"{}\"", found.value);
+        reader.wrong(&keys::COMPONENT_APPID, found.line, &shown);
+        None
+    });
+    let appsecret = reader.secret(&keys::COMPONENT_APPSECRET).map(|found| found.value);
+    let token = reader.secret(&keys::WEIXIN_TOKEN).map(|found| found.value);
+    let aes_key = read_aes_key(reader, &keys::AES_KEY);
+    let previous = read_aes_key(reader, &keys::PREVIOUS_AES_KEY);
+    let given = [
+        appid.is_some(),
+        appsecret.is_some(),
+        token.is_some(),
+        aes_key.is_some(),
+        previous.is_some(),
+    ];
+    if !given.contains(&true) {
+        return None;
+    }
+    let needed = [
+        (&keys::COMPONENT_APPID, appid.is_some()),
+        (&keys::COMPONENT_APPSECRET, appsecret.is_some()),
+        (&keys::WEIXIN_TOKEN, token.is_some()),
+        (&keys::AES_KEY, aes_key.is_some()),
+    ];
+    for (key, there) in needed {
+        if !there && !reader.reported(&key.path()) {
+            reader.missing(key, ", and needed since other component keys of [weixin] are given");
+        }
+    }
+    Some(Component {
+        appid: appid?,
+        appsecret: appsecret?,
+        token: token?,
+        encoding_aes_key: aes_key?,
+        previous_encoding_aes_key: previous,
+    })
+}
+
+fn read_aes_key(reader: &mut Reader<'_>, key: &keys::Key) -> Option<SecretString> {
+    let found = reader.secret(key)?;
+    let text = found.value.expose_secret();
+    let right = text.len() == 43
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/');
+    if right {
+        return Some(found.value);
+    }
+    let shown = format!("{} characters, or others than these", text.chars().count());
+    reader.wrong(key, found.line, &shown);
+    None
+}
+
+fn read_log_format(reader: &mut Reader<'_>) -> LogFormat {
+    let Some(Found { value, line }) = reader.text(&keys::LOG_FORMAT) else {
+        return LogFormat::Text;
+    };
+    match value.as_str() {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        other => {
+            reader.wrong(&keys::LOG_FORMAT, line, &format!("\"{other}\""));
+            LogFormat::Text
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Every wrong config: the key, the line and what is expected are named, and no secret is shown.
+
+use std::path::Path;
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+const AES: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+const GOOD: &str = r#"
+listen = "127.0.0.1:0"
+data_dir = "data"
+[operator]
+token = "an-operator-token-of-a-test"
+"#;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    parse_with(text, &|_| None)
+}
+
+fn parse_with(text: &str, environment: Environment<'_>) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("conf/fangshi.toml"), text, environment)
+}
+
+fn problems(text: &str) -> String {
+    match parse(text) {
+        Ok(_) => panic!("accepted: {text}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_smallest_config_has_documented_defaults() {
+    let config = parse("data_dir = \"data\"\noperator.token = \"t\"").unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.data_dir, Path::new("conf/data"));
+    assert!(matches!(&config.key, KeySource::File(file) if file == Path::new("conf/fangshi.key")));
+    assert_eq!(config.api_base, "https://api.weixin.qq.com");
+    assert!(config.component.is_none());
+    assert_eq!((config.max_concurrent_runs, config.runs_per_tenant), (64, 16));
+    assert_eq!(config.max_plugin_bytes, 16 << 20);
+    assert_eq!(config.shutdown, Duration::from_secs(20));
+    assert_eq!(config.log_format, LogFormat::Text);
+    assert!(config.warnings()[0].contains("operator.token"));
+}
+
+#[test]
+fn the_whole_config_is_read() {
+    let text = format!(
+        r#"
+listen = "localhost:9000"
+data_dir = "/var/lib/fangshi"
+[operator]
+token = "operator-operator-operator"
+[custody]
+key_file = "keys/one.key"
+[weixin]
+api_base = "http://127.0.0.1:4000/"
+component_appid = "wx134c8103faa5a59e"
+component_appsecret = "appsecret"
+token = "token"
+encoding_aes_key = "{AES}"
+previous_encoding_aes_key = "{AES}"
+[limits]
+max_concurrent_runs = 1_00
+runs_per_tenant = 3
+max_plugin_bytes = 0x100000
+shutdown_seconds = 0
+[log]
+format = "json"
+"#
+    );
+    let config = parse(&text).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:9000");
+    assert_eq!(config.data_dir, Path::new("/var/lib/fangshi"));
+    assert!(matches!(&config.key, KeySource::File(file) if file == Path::new("conf/keys/one.key")));
+    assert_eq!(config.api_base, "http://127.0.0.1:4000");
+    assert_eq!((config.max_concurrent_runs, config.runs_per_tenant), (100, 3));
+    assert_eq!(config.max_plugin_bytes, 1 << 20);
+    assert_eq!(config.log_format, LogFormat::Json);
+    let component = config.component.unwrap();
+    assert_eq!(component.appid, "wx134c8103faa5a59e");
+    assert_eq!(component.encoding_aes_key.expose_secret(), AES);
+    assert!(component.previous_encoding_aes_key.is_some());
+    assert!(!format!("{component:?}").contains("appsecret\""));
+}
+
+/// Config text, then the parts its error must have.
+const WRONG: &[(&str, &[&str])] = &[
+    ("", &["data_dir: missing", "operator.token: missing", "FANGSHI_OPERATOR_TOKEN", "token_file"]),
+    ("listen = ", &["conf/fangshi.toml:1: not TOML"]),
+    ("data_dir = \"d\"\nlisten = \"a\"\nlisten = \"b\"", &["fangshi.toml:3: not TOML", "duplicate"]),
+    ("GOOD\n[extra]\na = 1", &["fangshi.toml:6: extra: unknown key", "listen, data_dir, [operator], [custody], [weixin], [limits], [log]"]),
+    ("lisen = \"x\"", &["fangshi.toml:1: lisen: unknown key", "listen"]),
+    ("[operator]\ntokn = \"CANARY\"", &["fangshi.toml:2: operator.tokn: unknown key", "[operator]: token, token_file"]),
+    ("[weixin]\naes_key = \"CANARY\"", &["weixin.aes_key: unknown key", "previous_encoding_aes_key_file"]),
+    ("operator = \"CANARY\"", &["fangshi.toml:1: operator: expected a section `[operator]`; found a text"]),
+    ("[[operator]]\ntoken = \"CANARY\"", &["operator: expected a section `[operator]`; found a list"]),
+    ("listen = 8080", &["fangshi.toml:1: listen: expected an address and a port", "found a whole number"]),
+    ("listen = \"8080\"", &["listen: expected an address and a port", "found \"8080\""]),
+    ("listen = \"127.0.0.1:99999\"", &["listen: expected", "found \"127.0.0.1:99999\""]),
+    ("listen = \"\"", &["listen: expected", "found an empty text"]),
+    ("data_dir = true", &["data_dir: expected the folder", "found a true or false"]),
+    ("data_dir = [\"a\"]", &["data_dir: expected the folder", "found a list"]),
+    ("[operator]\ntoken = 5", &["operator.token: expected", "found a whole number"]),
+    ("[operator]\ntoken = \"\"", &["operator.token: expected", "found an empty text"]),
+    ("[operator]\ntoken = \"CANARY with spaces\"", &["operator.token: expected", "found other characters"]),
+    ("[operator]\ntoken = \"CANARY\"\ntoken_file = \"x\"", &["fangshi.toml:3: operator.token_file: expected only one of `token` and `token_file`"]),
+    ("[operator]\ntoken_file = \"no/such/file\"", &["fangshi.toml:2: operator.token_file: expected a readable text file", "conf/no/such/file"]),
+    ("[operator]\ntoken_file = 1", &["operator.token_file: expected the path of a file as text"]),
+    ("[custody]\nkey_file = 1979-05-27", &["custody.key_file: expected the file of the key", "found a date"]),
+    ("[weixin]\napi_base = \"api.weixin.qq.com\"", &["weixin.api_base: expected the platform's address"]),
+    ("[weixin]\napi_base = \"http://api.weixin.qq.com\"", &["weixin.api_base: expected", "http:// only for this machine"]),
+    ("[weixin]\napi_base = \"https://user:CANARY@host\"", &["weixin.api_base: expected"]),
+    ("[weixin]\napi_base = \"https://api.weixin.qq.com/cgi-bin\"", &["weixin.api_base: expected", "without a path"]),
+    ("[weixin]\napi_base = \"http://localhost.evil.example\"", &["weixin.api_base: expected"]),
+    ("[weixin]\ncomponent_appid = \"wx 1\"", &["weixin.component_appid: expected the appid", "found \"wx 1\""]),
+    ("[weixin]\ncomponent_appid = \"wx1\"", &["weixin.component_appsecret: missing", "weixin.token: missing", "weixin.encoding_aes_key: missing", "FANGSHI_WEIXIN_ENCODING_AES_KEY"]),
+    ("[weixin]\nencoding_aes_key = \"CANARY\"", &["weixin.encoding_aes_key: expected the EncodingAESKey", "43", "found 6 characters"]),
+    ("[limits]\nmax_concurrent_runs = 0", &["limits.max_concurrent_runs: expected", "found 0, which is not within 1 to 10000"]),
+    ("[limits]\nmax_concurrent_runs = -1", &["limits.max_concurrent_runs: expected", "found -1"]),
+    ("[limits]\nruns_per_tenant = 1.5", &["limits.runs_per_tenant: expected", "found a number with a fraction"]),
+    ("[limits]\nmax_plugin_bytes = \"1M\"", &["limits.max_plugin_bytes: expected", "found a text"]),
+    ("[limits]\nshutdown_seconds = 99999999999999999999999", &["limits.shutdown_seconds: expected", "not within 0 to 3600"]),
+    ("[log]\nformat = \"xml\"", &["log.format: expected \"text\"", "found \"xml\""]),
+];
+
+#[test]
+fn each_wrong_config_names_key_file_and_what_is_expected() {
+    for (text, parts) in WRONG {
+        let text = text.replace("GOOD", GOOD.trim_end());
+        let shown = problems(&text);
+        for part in *parts {
+            assert!(shown.contains(part), "{text:?}\nlacks {part:?} in:\n{shown}");
+        }
+        for line in shown.lines() {
+            assert!(line.starts_with("conf/fangshi.toml"), "no file in {line:?}");
+        }
+        assert!(!shown.contains("CANARY"), "shows a secret: {shown}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let shown = problems("listen = 1\ndata_dir = 2\n[limits]\nruns_per_tenant = 0\n[log]\nformat = 1");
+    assert_eq!(shown.lines().count(), 5, "{shown}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(Path::new("no/such/fangshi.toml")).err().unwrap();
+    assert!(error.to_string().starts_with("no/such/fangshi.toml: expected a readable config file"));
+}
+
+#[test]
+fn secrets_come_from_files_and_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("fangshi.toml");
+    std::fs::write(folder.path().join("token.txt"), "from-the-file\n").unwrap();
+    let text = "data_dir = \"d\"\n[operator]\ntoken_file = \"token.txt\"";
+    let config = Config::parse(&file, text, &|_| None).unwrap();
+    assert_eq!(config.operator_token.expose_secret(), "from-the-file");
+
+    let environment = |name: &str| (name == "FANGSHI_OPERATOR_TOKEN").then(|| "from-outside".to_owned());
+    let config = Config::parse(&file, text, &environment).unwrap();
+    assert_eq!(config.operator_token.expose_secret(), "from-outside");
+
+    std::fs::write(folder.path().join("token.txt"), "\n").unwrap();
+    let error = Config::parse(&file, text, &|_| None).err().unwrap().to_string();
+    assert!(error.contains("token.txt is empty"), "{error}");
+}
+
+#[test]
+fn every_secret_has_its_variable() {
+    let environment = |name: &str| match name {
+        "FANGSHI_OPERATOR_TOKEN" | "FANGSHI_WEIXIN_TOKEN" | "FANGSHI_WEIXIN_COMPONENT_APPSECRET" => {
+            Some("outside".to_owned())
+        }
+        "FANGSHI_WEIXIN_ENCODING_AES_KEY" | "FANGSHI_WEIXIN_PREVIOUS_ENCODING_AES_KEY" => {
+            Some(AES.to_owned())
+        }
+        _ => None,
+    };
+    let text = "data_dir = \"d\"\nweixin.component_appid = \"wx1\"";
+    let config = parse_with(text, &environment).unwrap();
+    let component = config.component.unwrap();
+    assert_eq!(component.appsecret.expose_secret(), "outside");
+    assert_eq!(component.token.expose_secret(), "outside");
+    assert!(component.previous_encoding_aes_key.is_some());
+    let error = parse_with(text, &|name| (name == "FANGSHI_OPERATOR_TOKEN").then(String::new));
+    let shown = error.err().unwrap().to_string();
+    assert!(shown.contains("FANGSHI_OPERATOR_TOKEN is empty"), "{shown}");
+}
+
+#[test]
+fn the_example_is_right_and_has_the_defaults() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("fangshi.example.toml");
+    let folder = tempfile::tempdir().unwrap();
+    for (name, secret) in [
+        ("operator.token", "an-operator-token-of-a-test"),
+        ("component.appsecret", "appsecret"),
+        ("weixin.token", "token"),
+        ("weixin.encoding_aes_key", AES),
+    ] {
+        std::fs::write(folder.path().join(name), secret).unwrap();
+    }
+    let text = std::fs::read_to_string(example).unwrap();
+    let config = Config::parse(&folder.path().join("fangshi.toml"), &text, &|_| None).unwrap();
+    let default = parse(GOOD).unwrap();
+    assert_eq!(config.api_base, default.api_base);
+    assert_eq!(config.max_concurrent_runs, default.max_concurrent_runs);
+    assert_eq!(config.runs_per_tenant, default.runs_per_tenant);
+    assert_eq!(config.max_plugin_bytes, default.max_plugin_bytes);
+    assert_eq!(config.shutdown, default.shutdown);
+    for key in KEYS {
+        assert!(text.contains(key.name), "the example lacks {}", key.path());
+    }
+}
+
+#[test]
+fn the_key_may_come_from_the_environment() {
+    let environment = |name: &str| (name == KEY_VARIABLE).then(|| "CANARY".to_owned());
+    let config = parse_with(GOOD, &environment).unwrap();
+    assert!(matches!(&config.key, KeySource::Text(text) if text.expose_secret() == "CANARY"));
+    assert!(!format!("{:?}", config.key).contains("CANARY"));
+}
+
+#[test]
+fn unwise_settings_are_warned_of() {
+    let text = "data_dir = \".\"\nlisten = \"0.0.0.0:80\"\n[operator]\ntoken = \"short\"";
+    let warnings = parse(text).unwrap().warnings().join("\n");
+    assert!(warnings.contains("fangshi.key lies in data_dir"), "{warnings}");
+    assert!(warnings.contains("without TLS"), "{warnings}");
+    assert!(warnings.contains("operator.token"), "{warnings}");
+}

@@ -1,0 +1,25 @@
+//! The binary `fangshi`.
+//!
+//! `fangshi serve` is the host: it reads a config ([`config`]), starts the rooms in their order and stops them in the
+//! reverse one ([`serve`]). `fangshi plugin` shows and runs one component offline, in the same runtime ([`plugin`]).
+//! `fangshi config` checks a config without starting anything.
+//!
+//! Exit codes: 0 done; 1 the start, a run or a command failed; 2 the command line or the config is wrong.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod commands;
+mod config;
+mod logs;
+mod plugin;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Two crypto providers may be compiled in by dependencies; this one is the process's.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    commands::Commands::parse().run()
+}

@@ -1,0 +1,95 @@
+//! Answers files: what operations answer in an offline run.
+//!
+//! `{"decode.sensitive-info": {…answer…}, "search.list-orders": [{…first…}, {…second…}]}`: an operation's name to its
+//! answer in the contract's names, or to a list of answers, of which the last one is repeated. An answer
+//! `{"error": {"kind": "conflict", "detail": "…"}}` is a refusal.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use fangshi_runtime::CallError;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Answers by operation, and how many of each were taken.
+#[derive(Debug, Default)]
+pub struct Answers {
+    lists: BTreeMap<String, Vec<Value>>,
+    taken: BTreeMap<String, usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refused {
+    error: CallError,
+}
+
+impl Answers {
+    /// Reads an answers file.
+    pub fn read(file: &Path) -> anyhow::Result<Answers> {
+        let bytes = std::fs::read(file).with_context(|| format!("answers file {}", file.display()))?;
+        let by_name: BTreeMap<String, Value> = serde_json::from_slice(&bytes).with_context(|| {
+            format!(
+                "answers file {}: expected a JSON object of operation (interface.function) to answer",
+                file.display()
+            )
+        })?;
+        Ok(Answers::new(by_name))
+    }
+
+    fn new(by_name: BTreeMap<String, Value>) -> Answers {
+        let lists = by_name.into_iter().map(|(name, answer)| match answer {
+            Value::Array(list) => (name, list),
+            single => (name, vec![single]),
+        });
+        Answers {
+            lists: lists.collect(),
+            taken: BTreeMap::new(),
+        }
+    }
+
+    /// Names that are no operation of the contract, to tell of a typing error.
+    pub fn unknown(&self, known: impl Fn(&str, &str) -> bool) -> Vec<&str> {
+        let names = self.lists.keys().map(String::as_str);
+        names
+            .filter(|name| !name.split_once('.').is_some_and(|(interface, function)| known(interface, function)))
+            .collect()
+    }
+
+    /// The next answer for an operation, or `None` if the file has none for it.
+    pub fn take(&mut self, name: &str) -> Option<Result<Value, CallError>> {
+        let list = self.lists.get(name)?;
+        let taken = self.taken.entry(name.to_owned()).or_default();
+        let answer = list.get(*taken).or_else(|| list.last())?.clone();
+        *taken += 1;
+        match Refused::deserialize(&answer) {
+            Ok(refused) => Some(Err(refused.error)),
+            Err(_) => Some(Ok(answer)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lists_are_taken_in_order_and_the_last_is_repeated() {
+        let by_name = json!({
+            "search.list-orders": [{"has_more": true}, {"has_more": false}],
+            "notes.set-merchant-notes": {"error": {"kind": "conflict", "detail": "closed"}},
+        });
+        let mut answers = Answers::new(serde_json::from_value(by_name).unwrap());
+        for expected in [true, false, false] {
+            let answer = answers.take("search.list-orders").unwrap().unwrap();
+            assert_eq!(answer["has_more"], expected);
+        }
+        let refusal = answers.take("notes.set-merchant-notes").unwrap().unwrap_err();
+        assert_eq!(refusal, CallError::Conflict("closed".to_owned()));
+        assert!(answers.take("price.change").is_none());
+        assert_eq!(answers.unknown(|interface, _| interface == "notes"), ["search.list-orders"]);
+    }
+}

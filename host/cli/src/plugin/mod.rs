@@ -1,0 +1,187 @@
+//! `fangshi plugin`: one component at an author's desk, in the same runtime as the host's, with nothing sent.
+
+mod answers;
+mod event_file;
+mod order_file;
+mod print;
+mod recorder;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use fangshi_runtime::{Envelope, Limits, Manifest, Outcome, RunInput, Runtime, RuntimeConfig};
+use fangshi_database::Digest;
+use serde_json::Value;
+
+use answers::Answers;
+use event_file::EventFile;
+use recorder::{Record, Recorder};
+
+/// `fangshi plugin run`.
+///
+/// Operations are not sent: an effect is printed as `would call …` and answered ok, a read is answered from the answers
+/// file or refused as unavailable. The same files give the same output: the clock is the event's time, the seed is 0.
+#[derive(Args)]
+pub struct RunArguments {
+    /// The component (.wasm).
+    file: PathBuf,
+    /// The event: a decrypted push as JSON or XML, or a fixture that wraps one.
+    #[arg(long, value_name = "FILE")]
+    event: PathBuf,
+    /// Which event, if the file holds several: its name, such as `channels_ec_order_pay`.
+    #[arg(long, value_name = "NAME")]
+    pick: Option<String>,
+    /// The order: an answer of getorder, or the order object alone.
+    #[arg(long, value_name = "FILE")]
+    order: PathBuf,
+    /// The installation's settings: a JSON object.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// The grants, with commas; all that the plugin asks for if absent.
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    grants: Option<Vec<String>>,
+    /// Answers of operations: a JSON object of `interface.function` to an answer, or to a list of answers in order.
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
+    /// The installation's limits: a JSON object, as the admin API takes it.
+    #[arg(long, value_name = "FILE")]
+    limits: Option<PathBuf>,
+    /// Which attempt this is, from 1.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    attempt: u32,
+}
+
+/// Shows what a component subscribes to and asks for.
+pub fn inspect(file: &Path) -> anyhow::Result<ExitCode> {
+    let wasm = read(file, "plugin")?;
+    let runtime = Runtime::new(desk())?;
+    let manifest = manifest_of(&runtime, &wasm, file)?;
+    print::manifest(&mut std::io::stdout().lock(), file, &Digest::of(&wasm), &manifest)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs one hook offline. Success only if the hook returned ok.
+pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
+    let wasm = read(&arguments.file, "plugin")?;
+    let event = event_file::read(&arguments.event, arguments.pick.as_deref())?;
+    let order = order_file::read(&arguments.order)?;
+    let settings = object_of(arguments.settings.as_deref(), "settings file")?;
+    let limits: Limits = serde_json::from_value(object_of(arguments.limits.as_deref(), "limits file")?)
+        .context("limits file: see the admin API for the known limits")?;
+    let answers = match &arguments.answers {
+        Some(file) => Answers::read(file)?,
+        None => Answers::default(),
+    };
+    let unknown = answers.unknown(|interface, function| fangshi_operations::find(interface, function).is_some());
+    if !unknown.is_empty() {
+        bail!("answers file: no such operation: {}", unknown.join(", "));
+    }
+    let runtime = Runtime::new(desk())?;
+    let manifest = manifest_of(&runtime, &wasm, &arguments.file)?;
+    let hook = hook_of(&event, &manifest)?;
+    let grants = grants_of(arguments.grants.as_deref(), &manifest)?;
+
+    let record = Arc::new(Mutex::new(Record::default()));
+    let recorder = Recorder { order: order.clone(), grants: grants.clone(), answers, record: record.clone() };
+    let input = RunInput {
+        hook: hook.clone(),
+        detail: event.detail.clone(),
+        envelope: envelope_of(&event, arguments.attempt),
+        order: Some(order.clone()),
+        clock_ms: event.created_at.saturating_mul(1000),
+        seed: [0; 32],
+        settings: Arc::new(settings),
+        grants: grants.clone(),
+        limits: limits.clone(),
+        deadline: Duration::from_millis(limits.deadline_ms),
+    };
+    let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let report = executor.block_on(async {
+        let digest = Digest::of(&wasm);
+        let load = runtime.load(digest.0, move || async move { Ok::<_, std::convert::Infallible>(wasm) });
+        let plugin = load.await?;
+        anyhow::Ok(runtime.run(&plugin, input, Box::new(recorder)).await)
+    })?;
+
+    let mut out = std::io::stdout().lock();
+    print::event(&mut out, &event, &hook, &order, &grants)?;
+    let record = record.lock().unwrap_or_else(PoisonError::into_inner);
+    print::record(&mut out, &record, matches!(report.outcome, Outcome::Done))?;
+    print::report(&mut out, &report, &limits)?;
+    Ok(if matches!(report.outcome, Outcome::Done) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The host's settings, but for one run at a time and no compiled code kept.
+fn desk() -> RuntimeConfig {
+    RuntimeConfig { max_concurrent_runs: 1, ..RuntimeConfig::default() }
+}
+
+fn read(file: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("{what} {}", file.display()))
+}
+
+fn manifest_of(runtime: &Runtime, wasm: &[u8], file: &Path) -> anyhow::Result<Manifest> {
+    runtime.inspect(wasm).map_err(|refusal| {
+        let lines: Vec<String> = refusal.problems.iter().map(|problem| format!("\n  - {problem}")).collect();
+        anyhow::anyhow!("plugin {} is refused:{}", file.display(), lines.concat())
+    })
+}
+
+fn object_of(file: Option<&Path>, what: &str) -> anyhow::Result<Value> {
+    let Some(file) = file else { return Ok(Value::Object(Default::default())) };
+    let bytes = read(file, what)?;
+    let value: Value = serde_json::from_slice(&bytes).with_context(|| format!("{what} {}", file.display()))?;
+    if !value.is_object() {
+        bail!("{what} {}: expected a JSON object", file.display());
+    }
+    Ok(value)
+}
+
+fn hook_of(event: &EventFile, manifest: &Manifest) -> anyhow::Result<String> {
+    let Some(hook) = fangshi_lanes::hook_of(&event.event) else {
+        bail!("no hook is called for the event {}", event.event);
+    };
+    if !manifest.hooks.iter().any(|exported| exported == hook) {
+        bail!(
+            "the event {} calls {hook}, which the plugin does not export; it has {}",
+            event.event,
+            manifest.hooks.join(", ")
+        );
+    }
+    Ok(hook.to_owned())
+}
+
+fn grants_of(given: Option<&[String]>, manifest: &Manifest) -> anyhow::Result<BTreeSet<String>> {
+    let asked = manifest.grant_names();
+    let Some(given) = given else { return Ok(asked) };
+    let given: BTreeSet<String> = given.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    let unknown: Vec<&str> =
+        given.iter().map(String::as_str).filter(|name| fangshi_operations::interface(name).is_none()).collect();
+    if !unknown.is_empty() {
+        bail!("unknown grants: {}; the plugin asks for {}", unknown.join(", "), list(&asked));
+    }
+    Ok(given)
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+fn envelope_of(event: &EventFile, attempt: u32) -> Envelope {
+    Envelope {
+        id: "e0".to_owned(),
+        source: 4,
+        created_at: event.created_at,
+        received_at: event.created_at,
+        attempt,
+        is_last_attempt: false,
+        order_id: event.order_id.clone(),
+        raw: event.raw.clone(),
+    }
+}

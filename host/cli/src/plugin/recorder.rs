@@ -1,0 +1,127 @@
+//! The world of an offline run: one order from a file, kv in memory, and operations that are written down instead of
+//! sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use fangshi_runtime::{CallError, RunHost, Snapshot};
+use serde_json::Value;
+
+use super::answers::Answers;
+
+/// What happened, in order, for the print at the end.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// Host calls: what was called, and what was answered.
+    pub calls: Vec<(String, String)>,
+    /// Log lines: level and text.
+    pub log: Vec<(u8, String)>,
+    /// What the plugin left in its own store.
+    pub kv: BTreeMap<String, Vec<u8>>,
+}
+
+/// Answers a plugin's calls and keeps the record.
+pub struct Recorder {
+    /// The order of the order file.
+    pub order: Arc<Snapshot>,
+    /// What the installation would be granted.
+    pub grants: BTreeSet<String>,
+    /// Answers of the answers file.
+    pub answers: Answers,
+    /// Shared with the caller, since the run consumes the recorder.
+    pub record: Arc<Mutex<Record>>,
+}
+
+impl Recorder {
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, call: String, answer: impl Into<String>) {
+        self.record().calls.push((call, answer.into()));
+    }
+
+    /// Grants and requests are checked here as the host does, so that what is wrong shows at the author's desk.
+    fn answer(&mut self, interface: &str, function: &str, request: &Value) -> (Result<Value, CallError>, String) {
+        if !fangshi_operations::covers(self.grants.iter().map(String::as_str), interface) {
+            let refusal = format!("the installation has no grant `{interface}`");
+            return (Err(CallError::Denied(refusal)), "refused".to_owned());
+        }
+        let Some(operation) = fangshi_operations::find(interface, function) else {
+            let refusal = format!("no operation {interface}.{function}");
+            return (Err(CallError::Invalid(refusal)), "refused".to_owned());
+        };
+        let body = match operation.body(request) {
+            Ok(body) => body,
+            Err(wrong) => return (Err(CallError::Invalid(wrong)), "refused".to_owned()),
+        };
+        let call = format!("would call POST {} {body}", operation.path);
+        let name = format!("{interface}.{function}");
+        match self.answers.take(&name) {
+            Some(answer) => (answer, format!("{call} → the answers file:")),
+            None if operation.effect => {
+                // What the platform would say at least; operations with a longer answer need the answers file.
+                let bare = serde_json::json!({"errcode": 0, "errmsg": "ok"});
+                let answer = operation.answer(bare).unwrap_or_else(|_| Value::Object(Default::default()));
+                (Ok(answer), format!("{call} → ok"))
+            }
+            None => {
+                let refusal = format!("offline: no answer for {name}, give one with --answers");
+                (Err(CallError::Unavailable(refusal)), format!("{call} →"))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl RunHost for Recorder {
+    async fn operation(&mut self, interface: &str, function: &str, request: Value) -> Result<Value, CallError> {
+        let (answer, how) = self.answer(interface, function, &request);
+        let shown = match &answer {
+            Ok(Value::Null) => how,
+            Ok(Value::Object(members)) if members.is_empty() => how,
+            Ok(answer) => format!("{how} {answer}"),
+            Err(refusal) => format!("{how} {refusal}"),
+        };
+        self.note(format!("{interface}.{function} {request}"), shown);
+        answer
+    }
+
+    async fn read_order(&mut self, order_id: &str) -> Result<Arc<Snapshot>, CallError> {
+        let call = format!("orders.get {order_id}");
+        if order_id == self.order.order_id {
+            self.note(call, "the order of the order file");
+            return Ok(self.order.clone());
+        }
+        self.note(call, "not found: the order file holds another order");
+        Err(CallError::NotFound(format!("order {order_id}")))
+    }
+
+    async fn kv_get(&mut self, key: &str) -> Result<Option<Vec<u8>>, CallError> {
+        let value = self.record().kv.get(key).cloned();
+        let shown = match &value {
+            Some(value) => format!("{} bytes", value.len()),
+            None => "none".to_owned(),
+        };
+        self.note(format!("kv.get {key:?}"), shown);
+        Ok(value)
+    }
+
+    async fn kv_set(&mut self, key: &str, value: Option<Vec<u8>>) -> Result<(), CallError> {
+        let shown = match &value {
+            Some(value) => format!("kept {} bytes", value.len()),
+            None => "removed".to_owned(),
+        };
+        self.note(format!("kv.set {key:?}"), shown);
+        match value {
+            Some(value) => self.record().kv.insert(key.to_owned(), value),
+            None => self.record().kv.remove(key),
+        };
+        Ok(())
+    }
+
+    fn log(&mut self, level: u8, text: &str) {
+        self.record().log.push((level, text.to_owned()));
+    }
+}

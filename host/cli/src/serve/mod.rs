@@ -1,0 +1,115 @@
+//! `fangshi serve`: starts the rooms in their order, serves, and stops them in the reverse one.
+//!
+//! database → tenants (with the rules of the key) → journal → operations → runtime → lanes → HTTP. Whatever fails on
+//! the way ends the start with what to do; nothing listens before everything behind it works.
+
+mod code_key;
+mod rooms;
+mod signals;
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use fangshi_callback::{Callback, CallbackLimits, Durable};
+use fangshi_console::{Console, OperatorToken};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use rooms::Rooms;
+use signals::Signals;
+
+/// How long open connections may finish their requests at the stop; the platform's own patience is 5 s.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// Serves until SIGTERM or Ctrl-C.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let metrics = record_metrics()?;
+    let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    executor.block_on(serve(config, metrics))
+}
+
+async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
+    // Asked for first: a signal during the start ends it like one after.
+    let mut signals = Signals::new()?;
+    let rooms = Rooms::open(&config).await?;
+    let served = listen(&config, &rooms, metrics, &mut signals).await;
+    tokio::select! {
+        () = rooms.close(config.shutdown) => tracing::info!("stopped"),
+        // Nothing is lost by it: what was cut off is resumed, as after a crash.
+        signal = signals.next() => tracing::warn!(signal, "stopped at once, at the second signal"),
+    }
+    served
+}
+
+/// Listens, tells where, and returns after the first signal and the last answer.
+async fn listen(
+    config: &Config,
+    rooms: &Rooms,
+    metrics: PrometheusHandle,
+    signals: &mut Signals,
+) -> anyhow::Result<()> {
+    let router = routes(config, rooms, metrics)?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("listen {}: expected a free address of this machine (config key `listen`)", config.listen)
+    })?;
+    let address = listener.local_addr()?;
+    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let _ = stopped.await;
+    });
+    let server = tokio::spawn(async move { server.await });
+    announce(address)?;
+    tracing::info!(%address, engine = rooms.runtime.engine_version(), data_dir = %config.data_dir.display(), "listening");
+
+    let signal = signals.next().await;
+    tracing::info!(signal, grace_s = config.shutdown.as_secs(), "stopping: no new callbacks, runs may end");
+    let _ = stopping.send(());
+    if tokio::time::timeout(LAST_REQUESTS, server).await.is_err() {
+        tracing::warn!("connections were cut off at the stop: they sent no whole request in time");
+    }
+    Ok(())
+}
+
+/// The one line on standard output, for people and for whoever started the process with port 0.
+fn announce(address: std::net::SocketAddr) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "fangshi listening on http://{address}")?;
+    out.flush()?;
+    Ok(())
+}
+
+fn routes(config: &Config, rooms: &Rooms, metrics: PrometheusHandle) -> anyhow::Result<Router> {
+    let component = config.component.as_ref().map(|component| fangshi_callback::Component {
+        appid: component.appid.clone(),
+        keys: rooms::component_keys(component),
+    });
+    let durable = Durable { journal: rooms.journal.clone(), tenants: rooms.tenants.clone() };
+    let limits = CallbackLimits::default();
+    let callback = Callback::new(rooms.tenants.clone(), durable, component.as_ref(), limits, rooms.clock.clone())
+        .context("weixin.encoding_aes_key or previous_encoding_aes_key: expected 43 letters and digits")?;
+    let console = Console {
+        tenants: rooms.tenants.clone(),
+        journal: rooms.journal.clone(),
+        lanes: rooms.lanes.clone(),
+        runtime: rooms.runtime.clone(),
+        metrics,
+        operator: OperatorToken::new(&config.operator_token),
+        max_plugin_bytes: config.max_plugin_bytes,
+    };
+    Ok(fangshi_console::router(console).merge(callback.router()))
+}
+
+/// Times as histograms with fixed buckets: an average over hours hides a slow minute.
+fn record_metrics() -> anyhow::Result<PrometheusHandle> {
+    const SECONDS: &[f64] =
+        &[0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
+    const FUEL: &[f64] = &[1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+        .set_buckets_for_metric(Matcher::Suffix("_fuel".to_owned()), FUEL)?
+        .install_recorder()
+        .context("starting the metrics")
+}

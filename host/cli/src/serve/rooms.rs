@@ -1,0 +1,104 @@
+//! The rooms behind HTTP: opened in the order in which they need each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use fangshi_database::{Clock, Database, OpenOptions};
+use fangshi_journal::Journal;
+use fangshi_lanes::{Lanes, LanesConfig, Parts, WasmGuests};
+use fangshi_operations::{Operations, OperationsConfig};
+use fangshi_runtime::{Runtime, RuntimeConfig};
+use fangshi_tenants::{CallbackKeys, ComponentCredentials, Kek, Tenants};
+
+use super::code_key;
+use crate::config::{Component, Config, KeySource};
+
+/// Compiled plugins, in the data folder: made anew if lost.
+const CODE_FOLDER: &str = "compiled";
+
+/// Everything that works behind the HTTP server.
+pub struct Rooms {
+    /// The store.
+    pub database: Database,
+    /// Who.
+    pub tenants: Tenants,
+    /// What happened.
+    pub journal: Journal,
+    /// The sandbox.
+    pub runtime: Runtime,
+    /// One run at a time per order.
+    pub lanes: Lanes,
+    /// The machine's clock.
+    pub clock: Clock,
+}
+
+impl Rooms {
+    /// Opens all of them. The error says which could not be opened and what to do.
+    pub async fn open(config: &Config) -> anyhow::Result<Rooms> {
+        let clock = Clock::system();
+        let database = Database::open(OpenOptions::new(&config.data_dir)).await?;
+        let opened = Rooms::open_on(&database, config, clock).await;
+        if opened.is_err() {
+            // Closed in order, so that the next start finds the folder free and the log written back.
+            database.close().await;
+        }
+        opened
+    }
+
+    async fn open_on(database: &Database, config: &Config, clock: Clock) -> anyhow::Result<Rooms> {
+        let kek = match &config.key {
+            KeySource::Text(text) => Kek::from_text(text, crate::config::KEY_VARIABLE)?,
+            KeySource::File(file) => Kek::at_start(database, file).await?,
+        };
+        let component = config.component.as_ref().map(|component| ComponentCredentials {
+            appid: component.appid.clone(),
+            appsecret: component.appsecret.clone(),
+        });
+        let tenants = Tenants::open(database.clone(), kek, component, clock.clone()).await?;
+        let journal = Journal::open(database.clone(), tenants.clone(), clock.clone());
+        let operations = OperationsConfig { api_base: config.api_base.clone(), ..OperationsConfig::default() };
+        let operations = Operations::new(operations, tenants.clone())?;
+        let code_dir = config.data_dir.join(CODE_FOLDER);
+        let code_key = code_key::keep(&tenants, &config.data_dir).context("the key of compiled plugins")?;
+        let runtime = Runtime::new(RuntimeConfig {
+            max_concurrent_runs: config.max_concurrent_runs,
+            max_component_bytes: config.max_plugin_bytes,
+            code_dir: Some(code_dir),
+            code_key,
+            ..RuntimeConfig::default()
+        })?;
+        let lanes = Lanes::start(Parts {
+            journal: journal.clone(),
+            directory: Arc::new(tenants.clone()),
+            guests: Arc::new(WasmGuests::new(runtime.clone(), tenants.clone())),
+            shop: Arc::new(operations),
+            clock: clock.clone(),
+            config: LanesConfig {
+                max_concurrent_runs: config.max_concurrent_runs as usize,
+                per_tenant: config.runs_per_tenant as usize,
+                ..LanesConfig::default()
+            },
+        })
+        .await?;
+        Ok(Rooms { database: database.clone(), tenants, journal, runtime, lanes, clock })
+    }
+
+    /// Stops: runs under way may end within `grace`, the rest is resumed by the next start; then the store is closed.
+    pub async fn close(self, grace: Duration) {
+        self.lanes.stop(grace).await;
+        if let Err(error) = self.tenants.flush_refusals().await {
+            tracing::warn!(%error, "counts of refused callbacks were lost at the stop");
+        }
+        self.database.close().await;
+    }
+}
+
+/// What protects the component's callbacks.
+pub fn component_keys(component: &Component) -> CallbackKeys {
+    CallbackKeys {
+        token: component.token.clone(),
+        encoding_aes_key: component.encoding_aes_key.clone(),
+        previous_encoding_aes_key: component.previous_encoding_aes_key.clone(),
+    }
+}

@@ -1,0 +1,103 @@
+//! Whether the process lives, whether it can work, and its metrics. Without a token: no secrets in them, no buyer data.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::Console;
+use crate::refusal::{Refusal, RefusalBody};
+
+/// The process answers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Alive {
+    /// Always "ok".
+    status: &'static str,
+    /// Version of the host.
+    version: &'static str,
+}
+
+/// The process can work.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Ready {
+    /// Always "ok"; otherwise the answer is an error with status 503.
+    status: &'static str,
+    /// Always "ok": it answered just now.
+    database: &'static str,
+    /// Version of the WebAssembly engine.
+    engine_version: String,
+    /// Age of the oldest event that is not finished, milliseconds; 0 if there is none.
+    backlog_age_ms: u64,
+    /// What is not finished.
+    backlog: BacklogView,
+}
+
+/// What is not finished.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BacklogView {
+    /// Events that have unfinished runs, or none yet.
+    events: u64,
+    /// Of these, events without runs yet.
+    unplanned: u64,
+    /// Runs that wait for a retry.
+    waiting: u64,
+    /// Runs that were given up and wait for a person. They hold nobody up.
+    parked: u64,
+}
+
+/// The process lives
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Alive)))]
+pub(crate) async fn healthz() -> Json<Alive> {
+    Json(Alive { status: "ok", version: env!("CARGO_PKG_VERSION") })
+}
+
+/// The process can work
+///
+/// Asks the database, and tells the engine's version and how far behind the host is.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    responses((status = 200, body = Ready), (status = 503, description = "The database does not answer", body = RefusalBody)),
+)]
+pub(crate) async fn readyz(State(console): State<Console>) -> Result<Json<Ready>, Refusal> {
+    let backlog = console.journal.backlog().await.map_err(|error| {
+        tracing::error!(%error, "not ready: the database does not answer");
+        Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not-ready",
+            "the database does not answer",
+            "look into the host's log: disk full, or the data folder is gone",
+        )
+    })?;
+    Ok(Json(Ready {
+        status: "ok",
+        database: "ok",
+        engine_version: console.runtime.engine_version().to_owned(),
+        backlog_age_ms: backlog.oldest_ms,
+        backlog: BacklogView {
+            events: backlog.events,
+            unplanned: backlog.unplanned,
+            waiting: backlog.waiting,
+            parked: backlog.parked,
+        },
+    }))
+}
+
+/// Metrics in Prometheus' text form
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, content_type = "text/plain", body = String)))]
+pub(crate) async fn metrics(State(console): State<Console>) -> impl IntoResponse {
+    // Gauges that nobody keeps up to date are read when they are asked for.
+    match console.journal.backlog().await {
+        Ok(backlog) => {
+            metrics::gauge!("fangshi_backlog_age_seconds").set(backlog.oldest_ms as f64 / 1000.0);
+            metrics::gauge!("fangshi_backlog_events").set(backlog.events as f64);
+            metrics::gauge!("fangshi_runs_waiting").set(backlog.waiting as f64);
+            metrics::gauge!("fangshi_runs_parked").set(backlog.parked as f64);
+            metrics::gauge!("fangshi_database_up").set(1.0);
+        }
+        Err(_) => metrics::gauge!("fangshi_database_up").set(0.0),
+    }
+    console.metrics.run_upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], console.metrics.render())
+}

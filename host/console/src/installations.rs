@@ -1,0 +1,312 @@
+//! Installations: a version at work for a tenant, with the consent to its grants.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use fangshi_lanes::RunLimits;
+use fangshi_tenants::{
+    Digest, Installation, InstallationId, InstallationPatch, InstallationState, NewInstallation, PluginId,
+    RegistryError, TenantId,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::Console;
+use crate::page::{self, Page, PageQuery};
+use crate::refusal::{Refusal, RefusalBody};
+use crate::request::{Ids, JsonBody, QueryOf};
+use crate::tenants::{known, wake};
+
+/// A version to install. It is active at once.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InstallationBody {
+    /// The plugin's id (p1) or its name.
+    plugin: String,
+    /// The version: the sha256 of the component in hex.
+    version: String,
+    /// The consent: exactly the grants that the version asks for.
+    grants: Vec<String>,
+    /// What the plugin reads as its settings; {} if absent.
+    #[schema(value_type = Object)]
+    settings: Option<Map<String, Value>>,
+    /// Limits other than the defaults: fuel, memory_bytes, table_elements, instances, host_calls, call_bytes,
+    /// border_bytes, log_bytes, open_orders, deadline_ms of one run; effects_per_hour, echoes.
+    #[schema(value_type = Object)]
+    limits: Option<Map<String, Value>>,
+}
+
+/// Changes of an installation, all at once or not at all; absent members stay as they are.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InstallationChange {
+    /// "paused": events wait. "active": they go on.
+    state: Option<StateName>,
+    /// Replaces the version by another one of the same plugin.
+    version: Option<String>,
+    /// The whole new consent; needed if the new version asks for other grants.
+    grants: Option<Vec<String>>,
+    /// The whole new settings.
+    #[schema(value_type = Object)]
+    settings: Option<Map<String, Value>>,
+    /// The whole new limits.
+    #[schema(value_type = Object)]
+    limits: Option<Map<String, Value>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum StateName {
+    Active,
+    Paused,
+}
+
+/// A version at work for a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Installation)]
+pub(crate) struct InstallationView {
+    /// i1.
+    id: String,
+    /// p1.
+    plugin: String,
+    /// The plugin's name.
+    plugin_name: String,
+    /// The version's sha256 in hex.
+    version: String,
+    /// The hooks that its events call.
+    hooks: Vec<String>,
+    /// What was consented to.
+    grants: Vec<String>,
+    /// What the plugin reads as its settings.
+    #[schema(value_type = Object)]
+    settings: Value,
+    /// Limits other than the defaults.
+    #[schema(value_type = Object)]
+    limits: Value,
+    /// active, paused, removed.
+    state: String,
+    /// Unix milliseconds.
+    created_at: i64,
+    /// Unix milliseconds.
+    updated_at: i64,
+    /// Of a removed one, unix milliseconds.
+    removed_at: Option<i64>,
+}
+
+impl From<Installation> for InstallationView {
+    fn from(installation: Installation) -> Self {
+        InstallationView {
+            id: installation.id.to_string(),
+            plugin: installation.plugin.to_string(),
+            plugin_name: installation.plugin_name,
+            version: installation.version.to_string(),
+            hooks: installation.hooks,
+            grants: installation.grants.into_iter().collect(),
+            settings: (*installation.settings).clone(),
+            limits: installation.limits,
+            state: page::word(&installation.state),
+            created_at: installation.created_at,
+            updated_at: installation.updated_at,
+            removed_at: installation.removed_at,
+        }
+    }
+}
+
+/// Install a version
+#[utoipa::path(
+    post, path = "/tenants/{tenant}/installations", tag = "installations", request_body = InstallationBody,
+    params(("tenant" = String, Path, description = "t1")),
+    responses(
+        (status = 201, body = InstallationView),
+        (status = 422, description = "Grants missing or not asked for (each named), unknown limits, no such plugin or version", body = RefusalBody),
+    ),
+)]
+pub(crate) async fn create(
+    State(console): State<Console>,
+    Ids(tenant): Ids<TenantId>,
+    JsonBody(body): JsonBody<InstallationBody>,
+) -> Result<(StatusCode, Json<InstallationView>), Refusal> {
+    known(&console, tenant)?;
+    let new = NewInstallation {
+        plugin: plugin_id(&console, tenant, &body.plugin).await?,
+        version: digest(&body.version)?,
+        grants: grants(body.grants)?,
+        settings: Value::Object(body.settings.unwrap_or_default()),
+        limits: limits(body.limits.unwrap_or_default())?,
+    };
+    let installation = console.tenants.registry().install(tenant, new).await.map_err(refuse)?;
+    tracing::info!(%tenant, installation = %installation.id, version = %installation.version, "plugin installed");
+    wake(&console, tenant).await;
+    Ok((StatusCode::CREATED, Json(installation.into())))
+}
+
+/// Installations of a tenant, oldest first, removed ones included
+#[utoipa::path(
+    get, path = "/tenants/{tenant}/installations", tag = "installations",
+    params(("tenant" = String, Path, description = "t1"), PageQuery),
+    responses((status = 200, body = Page<InstallationView>)),
+)]
+pub(crate) async fn list(
+    State(console): State<Console>,
+    Ids(tenant): Ids<TenantId>,
+    QueryOf(query): QueryOf<PageQuery>,
+) -> Result<Json<Page<InstallationView>>, Refusal> {
+    known(&console, tenant)?;
+    let limit = query.limit()?;
+    let installations = console.tenants.registry().list(tenant, query.after()?, limit + 1).await.map_err(refuse)?;
+    let page = Page::cut(installations, limit, |installation| installation.id.to_string());
+    Ok(Json(Page { items: page.items.into_iter().map(InstallationView::from).collect(), next: page.next }))
+}
+
+/// One installation
+#[utoipa::path(
+    get, path = "/tenants/{tenant}/installations/{installation}", tag = "installations",
+    params(("tenant" = String, Path, description = "t1"), ("installation" = String, Path, description = "i1")),
+    responses((status = 200, body = InstallationView), (status = 404, body = RefusalBody)),
+)]
+pub(crate) async fn get(
+    State(console): State<Console>,
+    Ids((tenant, id)): Ids<(TenantId, InstallationId)>,
+) -> Result<Json<InstallationView>, Refusal> {
+    known(&console, tenant)?;
+    let installation = console.tenants.registry().get(tenant, id).await.map_err(refuse)?;
+    match installation {
+        Some(installation) => Ok(Json(installation.into())),
+        None => Err(refuse(RegistryError::UnknownInstallation(id))),
+    }
+}
+
+/// Pause, resume, replace the version, change grants, settings or limits
+#[utoipa::path(
+    patch, path = "/tenants/{tenant}/installations/{installation}", tag = "installations",
+    request_body = InstallationChange,
+    params(("tenant" = String, Path, description = "t1"), ("installation" = String, Path, description = "i1")),
+    responses(
+        (status = 200, body = InstallationView),
+        (status = 409, description = "Removed", body = RefusalBody),
+        (status = 422, description = "As of a new installation", body = RefusalBody),
+    ),
+)]
+pub(crate) async fn patch(
+    State(console): State<Console>,
+    Ids((tenant, id)): Ids<(TenantId, InstallationId)>,
+    JsonBody(body): JsonBody<InstallationChange>,
+) -> Result<Json<InstallationView>, Refusal> {
+    known(&console, tenant)?;
+    let change = InstallationPatch {
+        state: body.state.map(|state| match state {
+            StateName::Active => InstallationState::Active,
+            StateName::Paused => InstallationState::Paused,
+        }),
+        version: body.version.as_deref().map(digest).transpose()?,
+        grants: body.grants.map(grants).transpose()?,
+        settings: body.settings.map(Value::Object),
+        limits: body.limits.map(limits).transpose()?,
+    };
+    let installation = console.tenants.registry().patch_installation(tenant, id, change).await.map_err(refuse)?;
+    tracing::info!(%tenant, installation = %id, state = ?installation.state, version = %installation.version, "installation changed");
+    wake(&console, tenant).await;
+    Ok(Json(installation.into()))
+}
+
+/// Remove an installation
+///
+/// No new events reach it; it stays listed, since its runs name it.
+#[utoipa::path(
+    delete, path = "/tenants/{tenant}/installations/{installation}", tag = "installations",
+    params(("tenant" = String, Path, description = "t1"), ("installation" = String, Path, description = "i1")),
+    responses(
+        (status = 204, description = "Removed"),
+        (status = 409, description = "Removed before", body = RefusalBody),
+    ),
+)]
+pub(crate) async fn remove(
+    State(console): State<Console>,
+    Ids((tenant, id)): Ids<(TenantId, InstallationId)>,
+) -> Result<StatusCode, Refusal> {
+    known(&console, tenant)?;
+    console.tenants.registry().remove(tenant, id).await.map_err(refuse)?;
+    tracing::info!(%tenant, installation = %id, "installation removed");
+    wake(&console, tenant).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A plugin by its id or name. A name may look like an id; then the id counts.
+pub(crate) async fn plugin_id(console: &Console, tenant: TenantId, text: &str) -> Result<PluginId, Refusal> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let named = console.tenants.registry().plugin_named(tenant, text).await.map_err(refuse)?;
+    named.map(|plugin| plugin.id).ok_or_else(|| refuse(RegistryError::UnknownPlugin(text.chars().take(64).collect())))
+}
+
+fn digest(text: &str) -> Result<Digest, Refusal> {
+    text.parse().map_err(|error| invalid("version", &format!("names no version: {error}")))
+}
+
+/// Grants of HTTP hosts are in the contract and not offered yet: refused here, so that nobody trusts in them.
+fn grants(given: Vec<String>) -> Result<BTreeSet<String>, Refusal> {
+    let mut set = BTreeSet::new();
+    for grant in given {
+        if grant == "http" || grant.starts_with("http:") {
+            return Err(Refusal::invalid(
+                "grant-not-offered",
+                format!("grant `{grant}`: HTTP hosts are not offered by this version of the host"),
+                "leave it out; a plugin that imports `http` can't be installed yet",
+            ));
+        }
+        if !set.insert(grant.clone()) {
+            return Err(invalid("grants", &format!("names `{grant}` twice")));
+        }
+    }
+    Ok(set)
+}
+
+fn limits(given: Map<String, Value>) -> Result<Value, Refusal> {
+    let limits = Value::Object(given);
+    match RunLimits::parse(&limits) {
+        Ok(_) => Ok(limits),
+        Err(problem) => Err(invalid("limits", &format!("can't be used: {problem}"))),
+    }
+}
+
+fn invalid(member: &str, problem: &str) -> Refusal {
+    Refusal::invalid(
+        "invalid-body",
+        format!("member `{member}` {problem}"),
+        "the members of each body are in /api/v1/openapi.json",
+    )
+}
+
+/// What the registry refused, for the caller.
+pub(crate) fn refuse(error: RegistryError) -> Refusal {
+    let message = error.to_string();
+    match error {
+        RegistryError::UnknownTenant(_) => Refusal::not_found("no-such-tenant", message),
+        RegistryError::UnknownInstallation(_) => Refusal::not_found("no-such-installation", message),
+        RegistryError::UnknownPlugin(_) => {
+            Refusal::invalid("no-such-plugin", message, "GET /api/v1/tenants/{id}/plugins lists plugins and versions")
+        }
+        RegistryError::UnknownVersion(_) => {
+            Refusal::invalid("no-such-version", message, "GET /api/v1/tenants/{id}/plugins lists plugins and versions")
+        }
+        RegistryError::Removed(_) => {
+            Refusal::conflict("installation-removed", message, "POST an installation of the version instead")
+        }
+        RegistryError::Grants { missing, .. } if missing.iter().any(|grant| grant == "http") => Refusal::invalid(
+            "grant-not-offered",
+            message,
+            "HTTP hosts are not offered by this version of the host: build the plugin without the import `http`",
+        ),
+        RegistryError::Grants { missing, .. } => {
+            let code = if missing.is_empty() { "grants-not-asked-for" } else { "grants-missing" };
+            let hint = "`grants` must be exactly what the version asks for: GET /api/v1/tenants/{id}/plugins shows it";
+            Refusal::invalid(code, message, hint)
+        }
+        RegistryError::Invalid { member, problem } => invalid(member, &problem),
+        other => Refusal::fault("changing plugins and installations", &other),
+    }
+}

@@ -1,0 +1,192 @@
+//! Plugins: an upload becomes a version, named by its sha256; versions are listed.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use fangshi_runtime::Manifest;
+use fangshi_tenants::{Digest, GrantAsked, ManifestRecord, TenantId, VersionRecord};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::Console;
+use crate::installations;
+use crate::page::{self, Page};
+use crate::refusal::{Refusal, RefusalBody};
+use crate::request::{Ids, QueryOf, read_body, require_type};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UploadQuery {
+    /// The plugin's name; a name that the tenant already has gets a new version. 1 to 64 of a-z, 0-9, `-`, `_`, `.`.
+    #[param(min_length = 1, max_length = 64, pattern = "^[a-z0-9._-]+$")]
+    name: String,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct VersionsQuery {
+    /// Only versions of this plugin: its id (p1) or name.
+    plugin: Option<String>,
+    /// The `next` of the page before; without it the list begins.
+    after: Option<String>,
+    /// Items of a page, 1 to 200; 50 if absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// One version of a plugin.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Version)]
+pub(crate) struct VersionView {
+    /// The plugin's id, p1….
+    plugin: String,
+    /// The plugin's name.
+    name: String,
+    /// The sha256 of the component, in hex.
+    version: String,
+    /// The hooks it exports: what it subscribes to.
+    hooks: Vec<String>,
+    /// The grants it asks for.
+    grants: Vec<GrantView>,
+    /// Bytes of the component.
+    size: u64,
+    /// When it was first uploaded, unix milliseconds.
+    uploaded_at: i64,
+}
+
+/// One grant that a version asks for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GrantAsked)]
+pub(crate) struct GrantView {
+    /// The interface's name, such as `notes`.
+    name: String,
+    /// The functions it imports of the interface.
+    functions: Vec<String>,
+    /// How delicate what it opens is: plain, money, personal, outside.
+    sensitivity: String,
+    /// What consent to it means, in English.
+    meaning: String,
+    /// The same in Chinese.
+    meaning_zh: String,
+}
+
+impl From<VersionRecord> for VersionView {
+    fn from(version: VersionRecord) -> Self {
+        VersionView {
+            plugin: version.plugin.to_string(),
+            name: version.plugin_name,
+            version: version.digest.to_string(),
+            hooks: version.manifest.hooks,
+            grants: version.manifest.grants.into_iter().map(GrantView::from).collect(),
+            size: version.size,
+            uploaded_at: version.uploaded_at,
+        }
+    }
+}
+
+impl From<GrantAsked> for GrantView {
+    fn from(grant: GrantAsked) -> Self {
+        // Only interfaces of the contract pass the upload; one that the table lost is shown as the most delicate.
+        let (sensitivity, meaning, meaning_zh) = match fangshi_operations::interface(&grant.name) {
+            Some(known) => (known.sensitivity.name(), known.en, known.zh),
+            None => ("outside", "", ""),
+        };
+        GrantView {
+            name: grant.name,
+            functions: grant.functions,
+            sensitivity: sensitivity.to_owned(),
+            meaning: meaning.to_owned(),
+            meaning_zh: meaning_zh.to_owned(),
+        }
+    }
+}
+
+/// Upload a plugin
+///
+/// The body is a component. Its type is its manifest: exported hooks are what it subscribes to, imported interfaces the
+/// grants it asks for. The same bytes again give 200 and the same version.
+#[utoipa::path(
+    post, path = "/tenants/{tenant}/plugins", tag = "plugins",
+    params(("tenant" = String, Path, description = "t1"), UploadQuery),
+    request_body(content = Vec<u8>, content_type = "application/wasm"),
+    responses(
+        (status = 201, description = "A new version", body = VersionView),
+        (status = 200, description = "These bytes were there already", body = VersionView),
+        (status = 413, description = "Too large", body = RefusalBody),
+        (status = 415, description = "Not application/wasm", body = RefusalBody),
+        (status = 422, description = "No component, or one with imports or exports outside of the contract, each named", body = RefusalBody),
+    ),
+)]
+pub(crate) async fn upload(
+    State(console): State<Console>,
+    Ids(tenant): Ids<TenantId>,
+    QueryOf(query): QueryOf<UploadQuery>,
+    request: Request,
+) -> Result<(StatusCode, Json<VersionView>), Refusal> {
+    crate::tenants::known(&console, tenant)?;
+    require_type(request.headers(), "application/wasm")?;
+    let wasm = read_body(request.into_body(), console.max_plugin_bytes, "a component").await?;
+    let (manifest, digest, wasm) = inspect(&console, wasm).await?;
+    let manifest = ManifestRecord {
+        hooks: manifest.hooks,
+        grants: manifest
+            .grants
+            .into_iter()
+            .map(|grant| GrantAsked { name: grant.name, functions: grant.functions })
+            .collect(),
+    };
+    let registry = console.tenants.registry();
+    let (plugin, version, new) =
+        registry.add_version(tenant, &query.name, digest, manifest, &wasm).await.map_err(installations::refuse)?;
+    tracing::info!(%tenant, %plugin, version = %version.digest, new, "plugin uploaded");
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(version.into())))
+}
+
+/// Versions of a tenant's plugins, in the order of their uploads
+#[utoipa::path(
+    get, path = "/tenants/{tenant}/plugins", tag = "plugins",
+    params(("tenant" = String, Path, description = "t1"), VersionsQuery),
+    responses((status = 200, body = Page<VersionView>)),
+)]
+pub(crate) async fn list(
+    State(console): State<Console>,
+    Ids(tenant): Ids<TenantId>,
+    QueryOf(query): QueryOf<VersionsQuery>,
+) -> Result<Json<Page<VersionView>>, Refusal> {
+    crate::tenants::known(&console, tenant)?;
+    let plugin = match &query.plugin {
+        Some(plugin) => Some(installations::plugin_id(&console, tenant, plugin).await?),
+        None => None,
+    };
+    let limit = page::limit(query.limit)?;
+    let after = page::cursor::<i64>(query.after.as_deref())?;
+    let versions = console.tenants.registry().versions(tenant, plugin, after, limit + 1).await;
+    let page = Page::cut(versions.map_err(installations::refuse)?, limit, |version| version.number.to_string());
+    Ok(Json(Page { items: page.items.into_iter().map(VersionView::from).collect(), next: page.next }))
+}
+
+/// Reads the component's type and its digest. Off the workers: validation takes milliseconds for a large one.
+async fn inspect(console: &Console, wasm: Vec<u8>) -> Result<(Manifest, Digest, Vec<u8>), Refusal> {
+    let runtime = console.runtime.clone();
+    let work = move || (runtime.inspect(&wasm), Digest::of(&wasm), wasm);
+    let inspected = tokio::task::spawn_blocking(work).await;
+    let (manifest, digest, wasm) = inspected.map_err(|error| Refusal::fault("reading the component", &error))?;
+    match manifest {
+        Ok(manifest) => Ok((manifest, digest, wasm)),
+        Err(refused) => Err(refuse(&refused)),
+    }
+}
+
+/// Everything that is wrong with an upload, a line each; the code is that of the first.
+fn refuse(refused: &fangshi_runtime::Refusal) -> Refusal {
+    let code = refused.problems.first().map_or("component-invalid", |problem| problem.code());
+    let status = match code {
+        "component-too-large" => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let hint = "build against the contract in wit/; `fangshi plugin inspect FILE.wasm` tells the same at your desk";
+    Refusal::new(status, code, refused.to_string(), hint)
+}

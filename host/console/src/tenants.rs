@@ -1,0 +1,364 @@
+//! Tenants: made, listed, shown and changed. Secrets go in and never come out.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use fangshi_tenants::{
+    CallbackKeys, Credentials, NewTenant, Platform, StateChange, Tenant, TenantId, TenantKind, TenantPatch, TenantState,
+    TenantsError,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::Console;
+use crate::page::{Page, PageQuery};
+use crate::refusal::{Refusal, RefusalBody};
+use crate::request::{Ids, JsonBody, QueryOf};
+use crate::secret::Secret;
+
+/// A new tenant. Which members are needed depends on `kind`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TenantBody {
+    /// "weixin" (the default).
+    platform: Option<PlatformName>,
+    /// "authorized": through the operator's third-party platform. "self-built": the shop's own application.
+    kind: KindName,
+    /// The shop's appid, wx….
+    #[schema(min_length = 1)]
+    appid: String,
+    /// The shop's original id, gh_…: pushes that name another are refused.
+    #[schema(min_length = 1)]
+    user_name: String,
+    /// For people.
+    name: String,
+    /// Only "authorized": a token at hand; without one it is fetched with the refresh token.
+    access_token: Option<Secret>,
+    /// Only with `access_token`: seconds it is still good for; 7200 if absent.
+    access_token_expires_in: Option<i64>,
+    /// Only "authorized": the refresh token of the shop's authorization.
+    refresh_token: Option<Secret>,
+    /// Only "self-built", and needed there.
+    appsecret: Option<Secret>,
+    /// Only "self-built", and needed there: signs the shop's callbacks.
+    token: Option<Secret>,
+    /// Only "self-built", and needed there: the EncodingAESKey of the shop's callbacks, 43 characters.
+    encoding_aes_key: Option<Secret>,
+    /// Only "self-built": the EncodingAESKey before the last change.
+    previous_encoding_aes_key: Option<Secret>,
+}
+
+/// Changes of a tenant; absent members stay as they are.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TenantChange {
+    /// A new name.
+    name: Option<String>,
+    /// The shop's original id, gh_….
+    user_name: Option<String>,
+    /// "suspended": callbacks are recorded, no runs, no calls. "active": back to work.
+    state: Option<StateName>,
+    /// Only with `state` "suspended": why, in a few words.
+    reason: Option<String>,
+    /// Only "authorized".
+    access_token: Option<Secret>,
+    /// Only with `access_token`: seconds it is still good for; 7200 if absent.
+    access_token_expires_in: Option<i64>,
+    /// Only "authorized".
+    refresh_token: Option<Secret>,
+    /// Only "self-built".
+    appsecret: Option<Secret>,
+    /// Only "self-built".
+    token: Option<Secret>,
+    /// Only "self-built"; the key before becomes the previous one.
+    encoding_aes_key: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum PlatformName {
+    Weixin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum KindName {
+    Authorized,
+    SelfBuilt,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum StateName {
+    Active,
+    Suspended,
+}
+
+/// One merchant's shop on one platform. Secrets are never shown.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Tenant)]
+pub(crate) struct TenantView {
+    /// t1.
+    id: String,
+    /// weixin.
+    platform: String,
+    /// authorized or self-built.
+    kind: String,
+    /// The shop's appid.
+    appid: String,
+    /// The shop's original id.
+    user_name: Option<String>,
+    /// For people.
+    name: String,
+    /// active or suspended.
+    state: String,
+    /// Of a suspended one: why.
+    suspended_reason: Option<String>,
+    /// Of a suspended one: since when, unix milliseconds.
+    suspended_at: Option<i64>,
+    /// Unix milliseconds.
+    created_at: i64,
+    /// Where the platform sends this shop's messages.
+    callback_path: String,
+    /// Callbacks that were refused. A wrong clock or a wrong `user_name` shows here.
+    refusals: Vec<RefusalCount>,
+}
+
+/// How often callbacks of a tenant were refused for one reason.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RefusalCount {
+    /// The reason's code.
+    reason: String,
+    /// How often.
+    count: i64,
+    /// The last time, unix milliseconds.
+    last_at: i64,
+}
+
+/// The tenant, or 404.
+pub(crate) fn known(console: &Console, id: TenantId) -> Result<Arc<Tenant>, Refusal> {
+    let tenant = console.tenants.get(id).filter(|tenant| tenant.id != TenantId::HOST);
+    tenant.ok_or_else(|| Refusal::not_found("no-such-tenant", format!("there is no tenant {id}")))
+}
+
+/// Lets the lanes of a tenant look again after a change. A failure costs only time: the sweeper finds them too.
+pub(crate) async fn wake(console: &Console, tenant: TenantId) {
+    if let Err(error) = console.lanes.poke_tenant(tenant).await {
+        tracing::warn!(%tenant, %error, "lanes were not poked after a change");
+    }
+}
+
+async fn view(console: &Console, tenant: &Tenant) -> Result<TenantView, Refusal> {
+    let refusals = console.tenants.refusals(tenant.id).await;
+    let refusals = refusals.map_err(|error| Refusal::fault("reading refusals", &error))?;
+    let (state, suspended_reason, suspended_at) = match &tenant.state {
+        TenantState::Active => ("active", None, None),
+        TenantState::Suspended { reason, since } => ("suspended", Some(reason.clone()), Some(*since)),
+    };
+    Ok(TenantView {
+        id: tenant.id.to_string(),
+        platform: tenant.platform.to_string(),
+        kind: tenant.kind.to_string(),
+        appid: tenant.appid.clone(),
+        user_name: tenant.user_name.clone(),
+        name: tenant.name.clone(),
+        state: state.to_owned(),
+        suspended_reason,
+        suspended_at,
+        created_at: tenant.created_at,
+        callback_path: format!("/callback/{}/{}", tenant.platform, tenant.appid),
+        refusals: refusals
+            .into_iter()
+            .map(|refusal| RefusalCount { reason: refusal.reason, count: refusal.count, last_at: refusal.last_at })
+            .collect(),
+    })
+}
+
+/// Make a tenant
+#[utoipa::path(
+    post, path = "/tenants", tag = "tenants", request_body = TenantBody,
+    responses(
+        (status = 201, body = TenantView),
+        (status = 409, description = "The appid belongs to a tenant already", body = RefusalBody),
+    ),
+)]
+pub(crate) async fn create(
+    State(console): State<Console>,
+    JsonBody(body): JsonBody<TenantBody>,
+) -> Result<(StatusCode, Json<TenantView>), Refusal> {
+    let tenant = console.tenants.create(new_tenant(body)?).await.map_err(refuse)?;
+    tracing::info!(tenant = %tenant.id, kind = %tenant.kind, appid = tenant.appid, "tenant made");
+    Ok((StatusCode::CREATED, Json(view(&console, &tenant).await?)))
+}
+
+/// Tenants, oldest first
+#[utoipa::path(get, path = "/tenants", tag = "tenants", params(PageQuery), responses((status = 200, body = Page<TenantView>)))]
+pub(crate) async fn list(
+    State(console): State<Console>,
+    QueryOf(query): QueryOf<PageQuery>,
+) -> Result<Json<Page<TenantView>>, Refusal> {
+    let limit = query.limit()?;
+    let tenants = console.tenants.list(query.after()?, limit + 1).await;
+    let page = Page::cut(tenants, limit, |tenant| tenant.id.to_string());
+    let mut items = Vec::with_capacity(page.items.len());
+    for tenant in &page.items {
+        items.push(view(&console, tenant).await?);
+    }
+    Ok(Json(Page { items, next: page.next }))
+}
+
+/// One tenant
+#[utoipa::path(
+    get, path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "t1")),
+    responses((status = 200, body = TenantView), (status = 404, body = RefusalBody)),
+)]
+pub(crate) async fn get(
+    State(console): State<Console>,
+    Ids(tenant): Ids<TenantId>,
+) -> Result<Json<TenantView>, Refusal> {
+    let tenant = known(&console, tenant)?;
+    Ok(Json(view(&console, &tenant).await?))
+}
+
+/// Change a tenant
+#[utoipa::path(
+    patch, path = "/tenants/{tenant}", tag = "tenants", request_body = TenantChange,
+    params(("tenant" = String, Path, description = "t1")),
+    responses((status = 200, body = TenantView), (status = 404, body = RefusalBody)),
+)]
+pub(crate) async fn patch(
+    State(console): State<Console>,
+    Ids(tenant): Ids<TenantId>,
+    JsonBody(body): JsonBody<TenantChange>,
+) -> Result<Json<TenantView>, Refusal> {
+    let before = known(&console, tenant)?;
+    let change = tenant_patch(body, before.kind)?;
+    let tenant = console.tenants.update(before.id, change).await.map_err(refuse)?;
+    tracing::info!(tenant = %tenant.id, "tenant changed");
+    if tenant.is_active() && !before.is_active() {
+        wake(&console, tenant.id).await;
+    }
+    Ok(Json(view(&console, &tenant).await?))
+}
+
+fn new_tenant(body: TenantBody) -> Result<NewTenant, Refusal> {
+    let PlatformName::Weixin = body.platform.unwrap_or(PlatformName::Weixin);
+    let credentials = match body.kind {
+        KindName::Authorized => {
+            foreign("authorized", &[
+                ("appsecret", body.appsecret.is_some()),
+                ("token", body.token.is_some()),
+                ("encoding_aes_key", body.encoding_aes_key.is_some()),
+                ("previous_encoding_aes_key", body.previous_encoding_aes_key.is_some()),
+            ])?;
+            let expires_in = expires_in(body.access_token_expires_in, body.access_token.is_some())?;
+            Credentials::Authorized {
+                access_token: body.access_token.map(|secret| secret.0),
+                expires_in,
+                refresh_token: body.refresh_token.map(|secret| secret.0),
+            }
+        }
+        KindName::SelfBuilt => {
+            foreign("self-built", &[
+                ("access_token", body.access_token.is_some()),
+                ("access_token_expires_in", body.access_token_expires_in.is_some()),
+                ("refresh_token", body.refresh_token.is_some()),
+            ])?;
+            Credentials::SelfBuilt {
+                appsecret: needed("appsecret", body.appsecret)?,
+                callback: CallbackKeys {
+                    token: needed("token", body.token)?,
+                    encoding_aes_key: needed("encoding_aes_key", body.encoding_aes_key)?,
+                    previous_encoding_aes_key: body.previous_encoding_aes_key.map(|secret| secret.0),
+                },
+            }
+        }
+    };
+    Ok(NewTenant {
+        platform: Platform::Weixin,
+        appid: body.appid,
+        user_name: Some(body.user_name),
+        name: body.name,
+        credentials,
+    })
+}
+
+fn tenant_patch(body: TenantChange, kind: TenantKind) -> Result<TenantPatch, Refusal> {
+    let authorized = [
+        ("access_token", body.access_token.is_some()),
+        ("access_token_expires_in", body.access_token_expires_in.is_some()),
+        ("refresh_token", body.refresh_token.is_some()),
+    ];
+    let self_built = [
+        ("appsecret", body.appsecret.is_some()),
+        ("token", body.token.is_some()),
+        ("encoding_aes_key", body.encoding_aes_key.is_some()),
+    ];
+    match kind {
+        TenantKind::Authorized => foreign("authorized", &self_built)?,
+        TenantKind::SelfBuilt => foreign("self-built", &authorized)?,
+        TenantKind::CardShop => foreign("card-shop", &[authorized, self_built].concat())?,
+    }
+    let expires_in = expires_in(body.access_token_expires_in, body.access_token.is_some())?;
+    let state = match (body.state, body.reason) {
+        (None, None) => None,
+        (Some(StateName::Active), None) => Some(StateChange::Active),
+        (Some(StateName::Suspended), reason) => {
+            Some(StateChange::Suspended { reason: reason.unwrap_or_else(|| "operator".to_owned()) })
+        }
+        (_, Some(_)) => return Err(invalid("reason", "is only for `state` \"suspended\"")),
+    };
+    Ok(TenantPatch {
+        name: body.name,
+        user_name: body.user_name,
+        state,
+        access_token: body.access_token.map(|secret| (secret.0, expires_in)),
+        refresh_token: body.refresh_token.map(|secret| secret.0),
+        appsecret: body.appsecret.map(|secret| secret.0),
+        token: body.token.map(|secret| secret.0),
+        encoding_aes_key: body.encoding_aes_key.map(|secret| secret.0),
+    })
+}
+
+/// Refuses members that belong to another kind: they would be dropped in silence.
+fn foreign(kind: &str, members: &[(&str, bool)]) -> Result<(), Refusal> {
+    match members.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((member, _)) => Err(invalid(member, &format!("is not for tenants of kind {kind}"))),
+    }
+}
+
+fn needed(member: &str, secret: Option<Secret>) -> Result<secrecy::SecretString, Refusal> {
+    secret.map(|secret| secret.0).ok_or_else(|| invalid(member, "is needed for tenants of kind self-built"))
+}
+
+fn expires_in(seconds: Option<i64>, with_token: bool) -> Result<Option<i64>, Refusal> {
+    match seconds {
+        Some(_) if !with_token => Err(invalid("access_token_expires_in", "is only for `access_token`")),
+        Some(seconds) if !(0..=86_400).contains(&seconds) => {
+            Err(invalid("access_token_expires_in", "must be 0 to 86400 seconds"))
+        }
+        given => Ok(given),
+    }
+}
+
+fn invalid(member: &str, problem: &str) -> Refusal {
+    Refusal::invalid(
+        "invalid-body",
+        format!("member `{member}` {problem}"),
+        "the members of each body are in /api/v1/openapi.json",
+    )
+}
+
+fn refuse(error: TenantsError) -> Refusal {
+    match &error {
+        TenantsError::DuplicateAppid { .. } => {
+            Refusal::conflict("appid-taken", error.to_string(), "PATCH /api/v1/tenants/{id} changes that tenant")
+        }
+        TenantsError::Unknown(_) => Refusal::not_found("no-such-tenant", error.to_string()),
+        TenantsError::Invalid { member, problem } => invalid(member, problem),
+        _ => Refusal::fault("changing a tenant", &error),
+    }
+}

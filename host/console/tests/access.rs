@@ -1,0 +1,139 @@
+//! Whom the console lets in, and what its OpenAPI document says.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use support::{Desk, TOKEN};
+
+/// Every operation of the document: method and path, ids filled in.
+fn operations() -> Vec<(Method, String)> {
+    let document = serde_json::to_value(fangshi_console::document()).unwrap();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else { continue };
+            let path = path.replace("{tenant}", "t1").replace("{installation}", "i1").replace("{run}", "r1");
+            operations.push((method, path));
+        }
+    }
+    operations
+}
+
+/// The routes of the public surface. The document is compared with it both ways.
+const SURFACE: &[&str] = &[
+    "GET /healthz",
+    "GET /readyz",
+    "GET /metrics",
+    "GET /api/v1/openapi.json",
+    "POST /api/v1/tenants",
+    "GET /api/v1/tenants",
+    "GET /api/v1/tenants/t1",
+    "PATCH /api/v1/tenants/t1",
+    "POST /api/v1/tenants/t1/plugins",
+    "GET /api/v1/tenants/t1/plugins",
+    "POST /api/v1/tenants/t1/installations",
+    "GET /api/v1/tenants/t1/installations",
+    "GET /api/v1/tenants/t1/installations/i1",
+    "PATCH /api/v1/tenants/t1/installations/i1",
+    "DELETE /api/v1/tenants/t1/installations/i1",
+    "GET /api/v1/tenants/t1/events",
+    "GET /api/v1/tenants/t1/runs",
+    "GET /api/v1/tenants/t1/runs/r1",
+];
+
+#[test]
+fn the_document_has_every_route_and_no_other() {
+    let mut documented: Vec<String> =
+        operations().into_iter().map(|(method, path)| format!("{method} {path}")).collect();
+    let mut surface: Vec<String> = SURFACE.iter().map(|route| (*route).to_owned()).collect();
+    documented.sort();
+    surface.sort();
+    assert_eq!(documented, surface);
+}
+
+#[test]
+fn every_reference_of_the_document_leads_somewhere() {
+    let document = serde_json::to_value(fangshi_console::document()).unwrap();
+    let text = document.to_string();
+    let mut found = 0;
+    for reference in text.split("\"$ref\":\"").skip(1) {
+        let reference = reference.split('"').next().unwrap();
+        let pointer = reference.trim_start_matches('#');
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+        found += 1;
+    }
+    assert!(found > 20, "{found} references");
+    assert_eq!(document["components"]["securitySchemes"]["operator"]["scheme"], "bearer");
+}
+
+#[tokio::test]
+async fn every_route_of_the_admin_api_needs_the_token() {
+    let desk = Desk::new().await;
+    let mut asked = 0;
+    for (method, path) in operations() {
+        let routed = desk.with_token(method.clone(), &path, None, Body::empty()).await;
+        let code = if routed.status.is_success() { String::new() } else { routed.refusal(routed.status.as_u16()) };
+        assert!(!matches!(code.as_str(), "no-such-address" | "method-not-allowed"), "{method} {path} is not routed");
+        if !path.starts_with("/api/v1") {
+            continue;
+        }
+        for header in [
+            None,
+            Some("Bearer wrong".to_owned()),
+            Some(TOKEN.to_owned()),
+            Some(format!("Basic {TOKEN}")),
+            Some(format!("Bearer {TOKEN}x")),
+            Some(format!("Bearer {}", &TOKEN[1..])),
+            Some("Bearer ".to_owned()),
+            Some("Bearer".to_owned()),
+        ] {
+            let mut request = Request::builder().method(method.clone()).uri(&path);
+            if let Some(header) = &header {
+                request = request.header("authorization", header);
+            }
+            let answer = desk.send(request.body(Body::empty()).unwrap()).await;
+            assert_eq!(answer.refusal(401), "unauthorized", "{method} {path} with {header:?}");
+            assert_eq!(answer.headers["www-authenticate"], "Bearer");
+            assert!(answer.json()["hint"].as_str().unwrap().contains("[operator] token"));
+            asked += 1;
+        }
+    }
+    assert_eq!(asked, (SURFACE.len() - 3) * 8);
+}
+
+#[tokio::test]
+async fn addresses_that_do_not_exist_tell_nothing_without_the_token() {
+    let desk = Desk::new().await;
+    for path in ["/api/v1", "/api/v1/", "/api/v1/nothing", "/api/v1/tenants/t1/secrets"] {
+        let answer = desk.send(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.refusal(401), "unauthorized", "{path}");
+        assert_eq!(desk.get(path).await.refusal(404), "no-such-address", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_scheme_is_read_in_any_case() {
+    let desk = Desk::new().await;
+    let request = Request::get("/api/v1/tenants").header("authorization", format!("bearer {TOKEN}"));
+    assert_eq!(desk.send(request.body(Body::empty()).unwrap()).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn health_and_metrics_are_open_and_tell_no_names() {
+    let desk = Desk::new().await;
+    desk.tenant("wxcanaryshop").await;
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let answer = desk.send(Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+        assert!(!answer.text.contains("wxcanaryshop") && !answer.text.contains("CANARY"), "{}", answer.text);
+    }
+    let ready = desk.get("/readyz").await.json();
+    assert!(ready["engine_version"].as_str().unwrap().contains("48"), "{ready}");
+    assert_eq!(ready["backlog_age_ms"], 0);
+    assert_eq!(ready["database"], "ok");
+    desk.database.close().await;
+    assert_eq!(desk.get("/readyz").await.refusal(503), "not-ready");
+    assert_eq!(desk.get("/healthz").await.status, StatusCode::OK, "the process still lives");
+}

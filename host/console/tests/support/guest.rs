@@ -1,0 +1,81 @@
+//! Small plugins, written as core WebAssembly text and made components with the contract's types: no toolchain for
+//! guests is needed.
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// A plugin with `on-pay` that logs "seen" and ends ok. It asks for nothing.
+pub fn quiet() -> Vec<u8> {
+    plugin("", "", "")
+}
+
+/// A plugin with `on-pay` that sets the order's note to "CANARY-note" and logs "seen". It asks for `notes`.
+pub fn noting() -> Vec<u8> {
+    let import = r#"(import "fangshi:store/notes@0.1.0" "set-merchant-notes"
+        (func $note (param i32 i32 i32 i32 i32)))
+      (import "fangshi:host/events@0.1.0" "[method]event.order-id" (func $order_id (param i32 i32)))"#;
+    // The order's id is text in the event: pointer and length lie at 2048 after the call.
+    let call = "(call $order_id (local.get 0) (i32.const 2048))
+        (call $note (i32.load (i32.const 2048)) (i32.load (i32.const 2052)) (i32.const 512) (i32.const 11) (i32.const 3072))";
+    plugin("import fangshi:store/notes@0.1.0;", import, call)
+}
+
+/// A plugin that imports `http`, which is not offered yet.
+pub fn calling_out() -> Vec<u8> {
+    plugin("import fangshi:host/http@0.1.0;", "", "")
+}
+
+/// A core module.
+pub fn core_module() -> Vec<u8> {
+    wat::parse_str("(module)").unwrap()
+}
+
+/// A component with imports outside of the contract.
+pub fn stranger() -> Vec<u8> {
+    wat::parse_str(
+        r#"(component
+            (import "wasi:filesystem/preopens@0.2.0" (instance))
+            (import "evil:things/here@1.0.0" (instance)))"#,
+    )
+    .unwrap()
+}
+
+fn plugin(imports: &str, core_imports: &str, body: &str) -> Vec<u8> {
+    let core = format!(
+        r#"(module
+      (import "fangshi:host/events@0.1.0" "[resource-drop]event" (func $drop_event (param i32)))
+      (import "fangshi:store/orders@0.1.0" "[resource-drop]order" (func $drop_order (param i32)))
+      (import "fangshi:host/log@0.1.0" "write" (func $log (param i32 i32 i32)))
+      {core_imports}
+      (memory (export "memory") 1)
+      (data (i32.const 256) "seen")
+      (data (i32.const 512) "CANARY-note")
+      (global $free (mut i32) (i32.const 8192))
+      (func (export "cabi_realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
+        (local $at i32)
+        (local.set $at (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
+        (global.set $free (i32.add (local.get $at) (local.get $size)))
+        (local.get $at))
+      (func (export "fangshi:store/on-pay@0.1.0#handle") (param i32 i32 i64) (result i32)
+        (call $log (i32.const 1) (i32.const 256) (i32.const 4))
+        {body}
+        (call $drop_event (local.get 0))
+        (call $drop_order (local.get 1))
+        ;; the result's tag: 0 is ok
+        (i32.store (i32.const 1024) (i32.const 0))
+        (i32.const 1024)))"#
+    );
+    let mut module = wat::parse_str(&core).unwrap_or_else(|error| panic!("{error}"));
+    let mut resolve = Resolve::new();
+    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
+    resolve.push_dir(format!("{wit}/host")).unwrap();
+    resolve.push_dir(format!("{wit}/store")).unwrap();
+    let text = format!(
+        "package test:guest;\nworld guest {{ import fangshi:host/log@0.1.0; {imports} export fangshi:store/on-pay@0.1.0; }}"
+    );
+    let package = resolve.push_source("guest.wit", &text).unwrap();
+    let world = resolve.packages[package].worlds["guest"];
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}

@@ -1,0 +1,191 @@
+//! A console over real rooms in a temporary folder; only the platform is scripted.
+#![allow(dead_code, missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+pub mod guest;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use fangshi_console::{Console, OperatorToken};
+use fangshi_database::{Clock, Database, OpenOptions};
+use fangshi_journal::{Journal, NewEvent, Source};
+use fangshi_lanes::{Lanes, LanesConfig, Parts, Shop, WasmGuests};
+use fangshi_operations::{Fault, Operation, Verdict};
+use fangshi_runtime::{Runtime, RuntimeConfig};
+use fangshi_tenants::{Kek, TenantId, Tenants};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+pub const TOKEN: &str = "operator-token-of-the-tests";
+pub const MAX_PLUGIN_BYTES: usize = 1 << 20;
+
+/// A running console.
+pub struct Desk {
+    pub router: Router,
+    pub tenants: Tenants,
+    pub journal: Journal,
+    pub lanes: Lanes,
+    pub database: Database,
+    _folder: tempfile::TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+/// A shop that grants every wish.
+struct KindShop;
+
+#[async_trait]
+impl Shop for KindShop {
+    async fn call(&self, _: TenantId, _: &'static Operation, _: &Value) -> Result<Value, Fault> {
+        Ok(Value::Null)
+    }
+
+    async fn read_order(&self, _: TenantId, order_id: &str) -> Result<Value, Fault> {
+        Ok(json!({"order_id": order_id, "status": 20}))
+    }
+
+    async fn settle(
+        &self,
+        _: TenantId,
+        _: &'static Operation,
+        _: &Value,
+        _: Option<&Value>,
+        _: i64,
+    ) -> Result<Verdict, Fault> {
+        Err(Fault::invalid("not scripted"))
+    }
+}
+
+impl Desk {
+    pub async fn new() -> Desk {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::system();
+        let database = Database::open(OpenOptions::new(folder.path())).await.unwrap();
+        let tenants = Tenants::open(database.clone(), Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
+        let journal = Journal::open(database.clone(), tenants.clone(), clock.clone());
+        let config = RuntimeConfig {
+            max_concurrent_runs: 2,
+            max_component_bytes: MAX_PLUGIN_BYTES,
+            ..RuntimeConfig::default()
+        };
+        let runtime = Runtime::new(config).unwrap();
+        let lanes = Lanes::start(Parts {
+            journal: journal.clone(),
+            directory: Arc::new(tenants.clone()),
+            guests: Arc::new(WasmGuests::new(runtime.clone(), tenants.clone())),
+            shop: Arc::new(KindShop),
+            clock,
+            config: LanesConfig { max_concurrent_runs: 2, ..LanesConfig::default() },
+        })
+        .await
+        .unwrap();
+        let router = fangshi_console::router(Console {
+            tenants: tenants.clone(),
+            journal: journal.clone(),
+            lanes: lanes.clone(),
+            runtime,
+            metrics: PrometheusBuilder::new().build_recorder().handle(),
+            operator: OperatorToken::new(&SecretString::from(TOKEN)),
+            max_plugin_bytes: MAX_PLUGIN_BYTES,
+        });
+        Desk { router, tenants, journal, lanes, database, _folder: folder }
+    }
+
+    /// Sends a request as it is.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = to_bytes(body, 16 << 20).await.unwrap();
+        Answer { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    /// Sends with the operator's token.
+    pub async fn with_token(&self, method: Method, path: &str, kind: Option<&str>, body: Body) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
+        if let Some(kind) = kind {
+            request = request.header("content-type", kind);
+        }
+        self.send(request.body(body).unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.with_token(Method::GET, path, None, Body::empty()).await
+    }
+
+    pub async fn json(&self, method: Method, path: &str, body: Value) -> Answer {
+        self.with_token(method, path, Some("application/json"), Body::from(body.to_string())).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.json(Method::POST, path, body).await
+    }
+
+    pub async fn upload(&self, tenant: &str, name: &str, wasm: Vec<u8>) -> Answer {
+        let path = format!("/api/v1/tenants/{tenant}/plugins?name={name}");
+        self.with_token(Method::POST, &path, Some("application/wasm"), Body::from(wasm)).await
+    }
+
+    /// A tenant of the usual kind.
+    pub async fn tenant(&self, appid: &str) -> String {
+        let answer = self
+            .post(
+                "/api/v1/tenants",
+                json!({"platform": "weixin", "kind": "authorized", "appid": appid, "user_name": "gh_1", "name": "店",
+                    "access_token": "CANARY-access", "refresh_token": "CANARY-refresh"}),
+            )
+            .await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+        answer.json()["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Records a paid order and waits until nothing is under way.
+    pub async fn paid(&self, tenant: &str, order_id: &str) {
+        let body = json!({"Event": "channels_ec_order_pay", "CreateTime": 1_764_642_403,
+            "order_info": {"order_id": order_id, "pay_time": 1_764_642_403}});
+        let event = NewEvent {
+            tenant: tenant.parse().unwrap(),
+            event: "channels_ec_order_pay".to_owned(),
+            order_id: order_id.to_owned(),
+            source: Source::Callback,
+            ext_type: None,
+            created_at: 1_764_642_403,
+            received_at: Clock::system().now(),
+            dedup: fangshi_database::Digest::of(order_id.as_bytes()).0,
+            body: body.to_string().into_bytes(),
+            raw: body.to_string().into_bytes(),
+        };
+        self.journal.record_event(event).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), self.lanes.settle()).await.unwrap();
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    /// Checks status and form of an error, and gives its code.
+    pub fn refusal(&self, status: u16) -> String {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert_eq!(self.headers["content-type"], "application/json");
+        let body = self.json();
+        let members: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(members, ["code", "hint", "message"], "{}", self.text);
+        for member in members {
+            assert!(!body[member].as_str().unwrap().is_empty(), "empty {member}: {}", self.text);
+        }
+        body["code"].as_str().unwrap().to_owned()
+    }
+}

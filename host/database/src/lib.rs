@@ -1,0 +1,27 @@
+//! The store under the rooms `tenants` and `journal`: one SQLite database in the data folder.
+//!
+//! [`Database::open`] locks the folder, brings the schema up to date and hands out two things: a pool of read
+//! connections and the one [`Writer`]. Every change of the store passes through the writer, which commits whatever
+//! waits in one transaction (group commit): one `fsync` pays for hundreds of rows, and an answer leaves only after it.
+//!
+//! The crate also holds the small words that both rooms share: ids, [`Digest`] and [`Clock`]. It knows no table:
+//! the SQL of the tables lives in `tenants` and `journal`, their schema in `migrations/sqlite`, one folder for both.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod clock;
+mod database;
+mod digest;
+mod error;
+mod ids;
+mod lock;
+mod schema;
+mod writer;
+
+pub use clock::{Clock, ManualClock};
+pub use database::{Database, OpenOptions};
+pub use digest::Digest;
+pub use error::{DatabaseError, WriteError};
+pub use ids::{AttemptId, EventSeq, InstallationId, ParseIdError, PluginId, RunId, TenantId};
+pub use writer::{BatchInsert, Inserted, Rows, Writer, WriterStats};
+
+pub use futures_util::future::BoxFuture;

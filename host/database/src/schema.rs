@@ -1,0 +1,44 @@
+//! The schema: migrations in `migrations/sqlite`, one folder for the tables of tenants and journal.
+
+use std::path::Path;
+
+use sqlx::SqliteConnection;
+use sqlx::migrate::{MigrateError, Migrator};
+
+use crate::DatabaseError;
+
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
+
+/// Brings the store at `path` up to this binary's schema; refuses one that is newer or was changed.
+pub(crate) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), DatabaseError> {
+    refuse_newer(connection, path).await?;
+    MIGRATIONS.run_direct(None, connection, false).await.map_err(|error| match error {
+        MigrateError::Execute(cause) => DatabaseError::Sql { path: path.to_owned(), cause },
+        other => DatabaseError::ForeignSchema { path: path.to_owned(), cause: other.to_string() },
+    })
+}
+
+/// The newest migration of this binary.
+pub(crate) fn known() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+async fn refuse_newer(connection: &mut SqliteConnection, path: &Path) -> Result<(), DatabaseError> {
+    let sql = |cause| DatabaseError::Sql { path: path.to_owned(), cause };
+    let known = known();
+    let fresh: Option<i64> = sqlx::query_scalar("SELECT 1 FROM sqlite_master WHERE name = '_sqlx_migrations'")
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(sql)?;
+    if fresh.is_none() {
+        return Ok(());
+    }
+    let found: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(sql)?;
+    match found {
+        Some(found) if found > known => Err(DatabaseError::NewerSchema { path: path.to_owned(), found, known }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,185 @@
+//! The task behind the writer: gather what waits, write it in one transaction, commit, answer.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
+use tokio::sync::mpsc;
+
+use super::Shared;
+use super::rows::{Batch, Queue};
+use super::write::Job;
+use crate::WriteError;
+use crate::lock::FolderLock;
+
+/// Rows of one kind in a group. With two cores and a fast disk larger groups gain nothing.
+const ROWS_PER_GROUP: usize = 512;
+/// Writes in a group: fewer, since each costs three trips to SQLite and the acknowledgements of the group wait.
+const WRITES_PER_GROUP: usize = 128;
+
+/// The transaction of a group is gone: nothing of it can be committed.
+#[derive(Debug)]
+pub(super) struct Fatal(pub(super) Arc<sqlx::Error>);
+
+impl From<sqlx::Error> for Fatal {
+    fn from(error: sqlx::Error) -> Self {
+        Fatal(Arc::new(error))
+    }
+}
+
+/// After some errors (disk full, I/O, out of memory) SQLite rolls back the whole transaction by itself; `error` is then
+/// the end of the group.
+pub(super) async fn ensure_open(connection: &mut SqliteConnection, error: &Arc<sqlx::Error>) -> Result<(), Fatal> {
+    // SQLite refuses to begin inside a transaction: a BEGIN that succeeds tells that ours is gone.
+    if connection.execute("BEGIN").await.is_ok() {
+        let _ = connection.execute("ROLLBACK").await;
+        return Err(Fatal(Arc::clone(error)));
+    }
+    Ok(())
+}
+
+pub(super) struct GroupCommit {
+    /// None after a failure that leaves its state in doubt.
+    connection: Option<SqliteConnection>,
+    reopen: SqliteConnectOptions,
+    kinds: Vec<Box<dyn Queue>>,
+    writes: mpsc::Receiver<Box<dyn Job>>,
+    shared: Arc<Shared>,
+    /// Held until the last group is committed.
+    _lock: FolderLock,
+}
+
+/// What waited, rows first.
+struct Group {
+    rows: Vec<Box<dyn Batch>>,
+    writes: Vec<Box<dyn Job>>,
+}
+
+impl Group {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.writes.is_empty()
+    }
+
+    fn answer(self, fate: Result<(), WriteError>) {
+        for batch in self.rows {
+            batch.answer(fate.clone());
+        }
+        for write in self.writes {
+            write.answer(fate.clone());
+        }
+    }
+}
+
+impl GroupCommit {
+    pub(super) fn new(
+        connection: SqliteConnection,
+        reopen: SqliteConnectOptions,
+        writes: mpsc::Receiver<Box<dyn Job>>,
+        shared: Arc<Shared>,
+        lock: FolderLock,
+    ) -> GroupCommit {
+        GroupCommit { connection: Some(connection), reopen, kinds: Vec::new(), writes, shared, _lock: lock }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            // Read before gathering: what was queued before the close is still written.
+            let closing = self.shared.closing.load(Ordering::Acquire);
+            let mut group = self.gather();
+            if group.is_empty() {
+                if closing {
+                    break;
+                }
+                self.shared.wake.notified().await;
+                continue;
+            }
+            let fate = self.write(&mut group).await;
+            self.count(&group, fate.is_ok());
+            // The commit has returned, or nothing of the group is in the store: only now may answers leave.
+            group.answer(fate.map_err(|Fatal(cause)| WriteError::Commit(cause)));
+        }
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the store did not close cleanly; nothing is lost");
+        }
+    }
+
+    fn gather(&mut self) -> Group {
+        self.kinds.append(&mut self.shared.announced.lock().unwrap_or_else(PoisonError::into_inner));
+        let rows = self.kinds.iter_mut().filter_map(|kind| kind.take(ROWS_PER_GROUP)).collect();
+        self.kinds.retain(|kind| !kind.is_finished());
+        let mut writes = Vec::new();
+        while writes.len() < WRITES_PER_GROUP
+            && let Ok(write) = self.writes.try_recv()
+        {
+            writes.push(write);
+        }
+        Group { rows, writes }
+    }
+
+    async fn write(&mut self, group: &mut Group) -> Result<(), Fatal> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.reopen.connect().await?,
+        };
+        if let Err(fatal) = fill(group, &mut connection).await {
+            tracing::error!(error = %fatal.0, "a group of writes was refused; its waiters are told");
+            // Where there is nothing left to roll back, a new connection is surer than a guess.
+            let clean = connection.execute("ROLLBACK").await.is_ok();
+            self.keep(connection, clean).await;
+            return Err(fatal);
+        }
+        match connection.execute("COMMIT").await {
+            Ok(_) => {
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "a group of writes could not be committed; its waiters are told");
+                let _ = connection.execute("ROLLBACK").await;
+                // After a failed sync the pages in this connection's hands are in doubt.
+                self.keep(connection, false).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn keep(&mut self, connection: SqliteConnection, clean: bool) {
+        if clean {
+            self.connection = Some(connection);
+        } else {
+            let _ = connection.close().await;
+        }
+    }
+
+    fn count(&self, group: &Group, committed: bool) {
+        let counts = &self.shared.counts;
+        if !committed {
+            counts.failed_commits.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let rows = group.rows.iter().map(|batch| batch.len() as u64).sum::<u64>();
+        let writes = group.writes.len() as u64;
+        counts.commits.fetch_add(1, Ordering::Relaxed);
+        counts.rows.fetch_add(rows, Ordering::Relaxed);
+        counts.writes.fetch_add(writes, Ordering::Relaxed);
+        counts.largest_group.fetch_max(rows + writes, Ordering::Relaxed);
+    }
+}
+
+async fn fill(group: &mut Group, connection: &mut SqliteConnection) -> Result<(), Fatal> {
+    connection.execute("BEGIN IMMEDIATE").await?;
+    for batch in &mut group.rows {
+        batch.run(connection).await?;
+    }
+    for write in &mut group.writes {
+        connection.execute("SAVEPOINT job").await?;
+        if !write.run(connection).await {
+            connection.execute("ROLLBACK TO job").await?;
+        }
+        connection.execute("RELEASE job").await?;
+    }
+    Ok(())
+}

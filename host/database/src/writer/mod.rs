@@ -1,0 +1,168 @@
+//! The one writer, with group commit.
+//!
+//! Whatever waits is written in one transaction and answered after its commit, so one `fsync` pays for many. Two
+//! things can wait: rows of a kind that is inserted often (events; [`Rows`]) and arbitrary writes
+//! ([`Writer::submit`]). In a group the rows come first: an acknowledgement never waits behind a queue of writes.
+//!
+//! One bad row or write fails alone; a commit that fails fails all of its group; and no answer leaves before the
+//! commit has returned.
+
+mod group;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteConnectOptions;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::WriteError;
+use crate::lock::FolderLock;
+pub use rows::{BatchInsert, Inserted, Rows};
+
+use self::group::GroupCommit;
+use self::write::{Job, Write};
+
+/// Writes that may wait before [`Writer::submit`] itself waits.
+const WAITING_WRITES: usize = 1024;
+
+/// The handle of the one writer. Clones are the same writer; it ends when the last is dropped.
+#[derive(Clone, Debug)]
+pub struct Writer {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    writes: mpsc::Sender<Box<dyn Job>>,
+    shared: Arc<Shared>,
+    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What handles and the task share.
+#[derive(Default)]
+struct Shared {
+    /// Something waits, or the writer shall close.
+    wake: Notify,
+    closing: AtomicBool,
+    /// Kinds of rows that the task has not adopted yet.
+    announced: Mutex<Vec<Box<dyn rows::Queue>>>,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    commits: AtomicU64,
+    failed_commits: AtomicU64,
+    rows: AtomicU64,
+    writes: AtomicU64,
+    largest_group: AtomicU64,
+}
+
+/// What the writer did since the store was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterStats {
+    /// Groups committed: each one transaction and one `fsync`.
+    pub commits: u64,
+    /// Groups that could not be begun or committed; all of their waiters got an error.
+    pub failed_commits: u64,
+    /// Rows in committed groups, duplicates and refused ones included.
+    pub rows: u64,
+    /// Writes in committed groups, failed ones included.
+    pub writes: u64,
+    /// Rows and writes of the largest group.
+    pub largest_group: u64,
+}
+
+impl Writer {
+    pub(crate) fn start(connection: SqliteConnection, reopen: SqliteConnectOptions, lock: FolderLock) -> Writer {
+        let (writes, waiting) = mpsc::channel(WAITING_WRITES);
+        let shared = Arc::new(Shared::default());
+        let group_commit = GroupCommit::new(connection, reopen, waiting, Arc::clone(&shared), lock);
+        let task = tokio::spawn(group_commit.run());
+        Writer { inner: Arc::new(Inner { writes, shared, task: tokio::sync::Mutex::new(Some(task)) }) }
+    }
+
+    /// Runs `write` inside the next group, in a savepoint of its own, and answers once the group is durable. If it
+    /// returns an error (or panics), its own changes are rolled back and the rest of the group goes on.
+    ///
+    /// `write` must not begin, commit or roll back transactions, and must return the error of any statement that
+    /// fails: after some errors (disk full) SQLite has ended the transaction, and going on would write outside it.
+    /// Waiting for anything but the connection holds up every other write. Once submitted, a write is carried out
+    /// even if the caller stops waiting.
+    ///
+    /// ```ignore
+    /// writer.submit(move |c| Box::pin(async move {
+    ///     sqlx::query("UPDATE tenants SET name = $1").bind(name).execute(c).await?;
+    ///     Ok::<_, TenantsError>(())
+    /// })).await?;
+    /// ```
+    ///
+    /// # Errors
+    /// What `write` returned, or a [`WriteError`] turned into `E`.
+    pub async fn submit<R, E, F>(&self, write: F) -> Result<R, E>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<R, E>> + Send + 'static,
+        R: Send + 'static,
+        E: From<WriteError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Box<dyn Job> = Box::new(Write::new(write, answer));
+        self.inner.writes.send(job).await.map_err(|_| WriteError::Closed)?;
+        self.inner.shared.wake.notify_one();
+        answered.await.map_err(|_| WriteError::Closed)?
+    }
+
+    /// A queue for rows of kind `K`, written by multi-row inserts and ahead of everything else in a group. Make one
+    /// at the start and keep it; clones are the same queue.
+    pub fn rows<K: BatchInsert>(&self) -> Rows<K> {
+        let (rows, queue) = rows::queue::<K>(Arc::clone(&self.inner.shared));
+        self.inner.shared.announced.lock().unwrap_or_else(PoisonError::into_inner).push(queue);
+        rows
+    }
+
+    /// What the writer did so far.
+    pub fn stats(&self) -> WriterStats {
+        let counts = &self.inner.shared.counts;
+        WriterStats {
+            commits: counts.commits.load(Ordering::Relaxed),
+            failed_commits: counts.failed_commits.load(Ordering::Relaxed),
+            rows: counts.rows.load(Ordering::Relaxed),
+            writes: counts.writes.load(Ordering::Relaxed),
+            largest_group: counts.largest_group.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Commits what waits and ends the writer; later writes answer [`WriteError::Closed`].
+    pub(crate) async fn close(&self) {
+        self.inner.shared.close();
+        if let Some(task) = self.inner.task.lock().await.take() {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Shared {
+    fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("closing", &self.closing).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}

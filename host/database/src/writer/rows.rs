@@ -1,0 +1,270 @@
+//! Rows of one kind, inserted many at a time.
+//!
+//! A multi-row insert costs a few microseconds a row where single inserts cost tens. The statements are made once, for
+//! sizes that are powers of two, so that SQLite's prepared statements are reused whatever the size of a group.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr, SqliteConnection};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Shared;
+use super::group::{Fatal, ensure_open};
+use crate::WriteError;
+
+/// Rows that may wait before [`Rows::insert`] itself waits.
+const WAITING_ROWS: usize = 2048;
+
+/// Rows per statement, largest first; every number is a sum of these.
+const SIZES: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
+
+/// A kind of row that is inserted often, with a unique key that makes a second insert of the same row harmless.
+pub trait BatchInsert: Send + Sync + 'static {
+    /// The value of the unique key.
+    type Key: Eq + Hash + Send + Sync;
+
+    /// Table and columns, as after `INSERT INTO`: `"events (tenant_id, dedup, body)"`.
+    const INTO: &'static str;
+    /// How many columns [`BatchInsert::INTO`] names.
+    const COLUMNS: usize;
+    /// The columns of the unique key: `"tenant_id, dedup"`.
+    const UNIQUE: &'static str;
+    /// What [`BatchInsert::decode`] reads: `"seq, tenant_id, dedup"`.
+    const RETURNING: &'static str;
+    /// The same columns of a row that was there before, by its key: `"SELECT seq, tenant_id, dedup FROM events WHERE
+    /// tenant_id = $1 AND dedup = $2"`.
+    const EXISTING: &'static str;
+
+    /// The key of this row.
+    fn key(&self) -> Self::Key;
+
+    /// Adds the row's columns in the order of [`BatchInsert::INTO`]. An error fails this row alone.
+    fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError>;
+
+    /// Adds the key in the order of [`BatchInsert::EXISTING`].
+    fn bind_key(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError>;
+
+    /// Number and key of a row given back by the insert or by [`BatchInsert::EXISTING`].
+    fn decode(row: &SqliteRow) -> Result<(i64, Self::Key), sqlx::Error>;
+}
+
+/// Where a row ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inserted {
+    /// The number of the row: the new one, or the one that was there.
+    pub number: i64,
+    /// True if a row with this key was there before.
+    pub duplicate: bool,
+}
+
+/// The queue for rows of kind `K`.
+pub struct Rows<K> {
+    waiting: mpsc::Sender<Waiting<K>>,
+    shared: Arc<Shared>,
+}
+
+struct Waiting<K> {
+    row: K,
+    answer: oneshot::Sender<Result<Inserted, WriteError>>,
+}
+
+impl<K: BatchInsert> Rows<K> {
+    /// Inserts the row with the next group and answers once it is durable. Once queued, it is inserted even if the
+    /// caller stops waiting.
+    ///
+    /// # Errors
+    /// [`WriteError::Row`] if this row alone was refused, else what happened to the whole group.
+    pub async fn insert(&self, row: K) -> Result<Inserted, WriteError> {
+        let (answer, answered) = oneshot::channel();
+        self.waiting.send(Waiting { row, answer }).await.map_err(|_| WriteError::Closed)?;
+        self.shared.wake.notify_one();
+        answered.await.map_err(|_| WriteError::Closed)?
+    }
+}
+
+impl<K> Clone for Rows<K> {
+    fn clone(&self) -> Self {
+        Rows { waiting: self.waiting.clone(), shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<K> std::fmt::Debug for Rows<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").finish_non_exhaustive()
+    }
+}
+
+/// A queue whose kind of row the writer need not know.
+pub(super) trait Queue: Send {
+    /// Up to `limit` waiting rows.
+    fn take(&mut self, limit: usize) -> Option<Box<dyn Batch>>;
+
+    /// Nobody can add rows any more.
+    fn is_finished(&self) -> bool;
+}
+
+/// Rows taken for one group.
+pub(super) trait Batch: Send {
+    fn len(&self) -> usize;
+
+    /// Inserts the rows. An error means that the transaction is gone.
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Fatal>>;
+
+    /// Answers every waiter, once the fate of the group is known.
+    fn answer(self: Box<Self>, group: Result<(), WriteError>);
+}
+
+pub(super) fn queue<K: BatchInsert>(shared: Arc<Shared>) -> (Rows<K>, Box<dyn Queue>) {
+    let (waiting, taken) = mpsc::channel(WAITING_ROWS);
+    let queue = RowQueue { waiting: taken, statements: Arc::new(Statements::new::<K>()) };
+    (Rows { waiting, shared }, Box::new(queue))
+}
+
+struct RowQueue<K> {
+    waiting: mpsc::Receiver<Waiting<K>>,
+    statements: Arc<Statements>,
+}
+
+impl<K: BatchInsert> Queue for RowQueue<K> {
+    fn take(&mut self, limit: usize) -> Option<Box<dyn Batch>> {
+        let mut rows = Vec::new();
+        while rows.len() < limit
+            && let Ok(row) = self.waiting.try_recv()
+        {
+            rows.push(row);
+        }
+        if rows.is_empty() {
+            return None;
+        }
+        Some(Box::new(RowBatch { outcomes: Vec::with_capacity(rows.len()), rows, statements: self.statements.clone() }))
+    }
+
+    fn is_finished(&self) -> bool {
+        self.waiting.is_closed() && self.waiting.is_empty()
+    }
+}
+
+/// The insert of a kind, for each of [`SIZES`].
+struct Statements([SqlStr; SIZES.len()]);
+
+impl Statements {
+    fn new<K: BatchInsert>() -> Statements {
+        Statements(SIZES.map(|size| {
+            let mut sql = format!("INSERT INTO {} VALUES ", K::INTO);
+            for row in 0..size {
+                sql.push_str(if row == 0 { "(?" } else { ", (?" });
+                sql.push_str(&", ?".repeat(K::COLUMNS - 1));
+                sql.push(')');
+            }
+            sql.push_str(&format!(" ON CONFLICT ({}) DO NOTHING RETURNING {}", K::UNIQUE, K::RETURNING));
+            // Made of constants of the kind alone.
+            AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
+        }))
+    }
+
+    /// The largest size that `left` rows fill, and its statement.
+    fn fitting(&self, left: usize) -> (usize, SqlStr) {
+        let at = SIZES.iter().position(|size| *size <= left).unwrap_or(SIZES.len() - 1);
+        (SIZES[at], self.0[at].clone())
+    }
+}
+
+struct RowBatch<K> {
+    rows: Vec<Waiting<K>>,
+    /// One for each row, in their order; shorter while the batch runs.
+    outcomes: Vec<Result<Inserted, WriteError>>,
+    statements: Arc<Statements>,
+}
+
+impl<K: BatchInsert> RowBatch<K> {
+    /// The next `size` rows in one statement.
+    async fn insert(&mut self, size: usize, sql: SqlStr, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        let rows = &self.rows[self.outcomes.len()..][..size];
+        let mut arguments = SqliteArguments::default();
+        arguments.reserve(size * K::COLUMNS, 0);
+        for waiting in rows {
+            waiting.row.bind(&mut arguments).map_err(sqlx::Error::Encode)?;
+        }
+        let inserted = sqlx::query_with(sql, arguments).fetch_all(&mut *connection).await?;
+
+        if let ([waiting], [row]) = (rows, inserted.as_slice()) {
+            debug_assert!(K::decode(row)?.1 == waiting.row.key());
+            self.outcomes.push(Ok(Inserted { number: K::decode(row)?.0, duplicate: false }));
+            return Ok(());
+        }
+        // SQLite promises no order for what RETURNING gives back, so rows are found by their keys.
+        let mut fresh = HashMap::with_capacity(size);
+        for row in &inserted {
+            let (number, key) = K::decode(row)?;
+            fresh.insert(key, Inserted { number, duplicate: false });
+        }
+        for waiting in rows {
+            let outcome = match fresh.get_mut(&waiting.row.key()) {
+                // A second row with this key in the same statement is the duplicate of the first.
+                Some(inserted) => {
+                    let first = *inserted;
+                    inserted.duplicate = true;
+                    first
+                }
+                None => existing(&waiting.row, connection).await?,
+            };
+            self.outcomes.push(Ok(outcome));
+        }
+        Ok(())
+    }
+}
+
+async fn existing<K: BatchInsert>(row: &K, connection: &mut SqliteConnection) -> Result<Inserted, sqlx::Error> {
+    let mut arguments = SqliteArguments::default();
+    row.bind_key(&mut arguments).map_err(sqlx::Error::Encode)?;
+    let found = sqlx::query_with(K::EXISTING, arguments).fetch_one(connection).await?;
+    Ok(Inserted { number: K::decode(&found)?.0, duplicate: true })
+}
+
+impl<K: BatchInsert> Batch for RowBatch<K> {
+    fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Fatal>> {
+        Box::pin(async move {
+            // Up to here rows go singly, because one of them made a statement of many fail.
+            let mut single_until = 0;
+            while self.outcomes.len() < self.rows.len() {
+                let done = self.outcomes.len();
+                let left = if done < single_until { 1 } else { self.rows.len() - done };
+                let (size, sql) = self.statements.fitting(left);
+                if let Err(error) = self.insert(size, sql, connection).await {
+                    // The rows of a failed statement are undone by SQLite, unless it undid everything.
+                    let error = Arc::new(error);
+                    ensure_open(connection, &error).await?;
+                    self.outcomes.truncate(done);
+                    if size == 1 {
+                        self.outcomes.push(Err(WriteError::Row(error)));
+                    } else {
+                        single_until = done + size;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn answer(self: Box<Self>, group: Result<(), WriteError>) {
+        let mut outcomes = self.outcomes.into_iter();
+        for waiting in self.rows {
+            let outcome = match (&group, outcomes.next()) {
+                (Ok(()), Some(outcome)) => outcome,
+                (Ok(()), None) => Err(WriteError::Closed),
+                (Err(error), _) => Err(error.clone()),
+            };
+            // A waiter that went away needs no answer.
+            let _ = waiting.answer.send(outcome);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Rows of an attempt that wait for the next intent or the attempt's end.
+
+use std::sync::{Arc, Mutex};
+
+use fangshi_database::{RunId, TenantId};
+
+use crate::attempt::AttemptStart;
+use crate::flush::{CallRow, Row};
+use crate::{Journal, JournalError};
+
+/// The buffered rows of one attempt, sealed. Clones share the rows.
+///
+/// Rows stay here until a commit has taken them, and writing one twice does no harm: a step that was dropped half way
+/// (a run at its deadline) loses nothing.
+#[derive(Clone)]
+pub struct Buffer {
+    journal: Journal,
+    tenant: TenantId,
+    run: RunId,
+    attempt: u32,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    rows: Vec<Arc<Row>>,
+    calls: u32,
+    lines: u32,
+}
+
+impl Journal {
+    /// The buffer of an attempt, beginning with its start.
+    pub fn begin_attempt(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        attempt: u32,
+        start: &AttemptStart,
+    ) -> Result<Buffer, JournalError> {
+        let row = Row::start(self, tenant, run, attempt, start)?;
+        Ok(Buffer {
+            journal: self.clone(),
+            tenant,
+            run,
+            attempt,
+            inner: Arc::new(Mutex::new(Inner { rows: vec![Arc::new(row)], ..Inner::default() })),
+        })
+    }
+}
+
+impl Buffer {
+    /// Whose.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Of which run.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// Of which attempt, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Adds a settled call.
+    pub fn call(&self, call: &CallRow) -> Result<(), JournalError> {
+        let row = Row::call(&self.journal, self.tenant, self.run, self.attempt, call)?;
+        let mut inner = self.inner();
+        inner.calls = inner.calls.max(call.position + 1);
+        inner.rows.push(Arc::new(row));
+        Ok(())
+    }
+
+    /// Adds a line of the plugin's log.
+    pub fn log(&self, level: u8, text: &str) -> Result<(), JournalError> {
+        let (line, position) = {
+            let inner = self.inner();
+            (inner.lines, inner.calls)
+        };
+        let row = Row::log(&self.journal, self.tenant, self.run, self.attempt, line, position, level, text)?;
+        let mut inner = self.inner();
+        inner.lines += 1;
+        inner.rows.push(Arc::new(row));
+        Ok(())
+    }
+
+    /// Notes that a position is taken (by an effect, or by a call answered from the journal), so that log lines know
+    /// their place.
+    pub fn took(&self, position: u32) {
+        let mut inner = self.inner();
+        inner.calls = inner.calls.max(position + 1);
+    }
+
+    /// What waits.
+    pub(crate) fn rows(&self) -> Vec<Arc<Row>> {
+        self.inner().rows.clone()
+    }
+
+    /// The first `count` rows are durable.
+    pub(crate) fn confirm(&self, count: usize) {
+        self.inner().rows.drain(..count);
+    }
+
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}

@@ -1,0 +1,332 @@
+//! Effects: the intent before anything is sent, the outcome before the plugin sees it.
+
+use std::sync::Arc;
+
+use fangshi_database::{InstallationId, RunId, TenantId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::SqliteConnection;
+
+use crate::attempt::digest;
+use crate::buffer::Buffer;
+use crate::enter::check;
+use crate::flush::{CallKind, CallRow, Row, insert_all};
+use crate::lane::Fence;
+use crate::salt::canonical;
+use crate::snapshot::SnapshotRow;
+use crate::{Journal, JournalError, seal};
+
+pub(crate) const RESULT_UNREADABLE: &str = "JSON of an answer";
+
+/// Names an effect within its run: equal calls are told apart by their count, never by position.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EffectKey {
+    /// `notes/set-merchant-notes`.
+    pub operation: String,
+    /// Keyed digest of the canonical request.
+    pub digest: [u8; 32],
+    /// The n-th equal call of an attempt, from 0.
+    pub nth: u32,
+}
+
+/// Where an effect stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EffectState {
+    /// May have been sent; nothing more is known.
+    Intent,
+    /// The platform said yes, or the order showed it.
+    Applied,
+    /// Refused, and the same request would be refused again.
+    Refused,
+    /// Not applied, but worth another try in a new attempt.
+    RefusedForNow,
+    /// Sent without an answer, and nothing tells.
+    Unknown,
+}
+
+impl EffectState {
+    fn code(self) -> i64 {
+        match self {
+            EffectState::Intent => 0,
+            EffectState::Applied => 1,
+            EffectState::Refused => 2,
+            EffectState::RefusedForNow => 3,
+            EffectState::Unknown => 4,
+        }
+    }
+
+    pub(crate) fn from_code(code: i64) -> Result<EffectState, JournalError> {
+        Ok(match code {
+            0 => EffectState::Intent,
+            1 => EffectState::Applied,
+            2 => EffectState::Refused,
+            3 => EffectState::RefusedForNow,
+            4 => EffectState::Unknown,
+            other => return Err(JournalError::Corrupt(format!("effect state {other}"))),
+        })
+    }
+}
+
+/// An effect of a run, read back.
+#[derive(Clone)]
+pub struct Effect {
+    /// Its key.
+    pub key: EffectKey,
+    /// Where it stands.
+    pub state: EffectState,
+    /// How often it was, or may have been, sent.
+    pub sends: u32,
+    /// Intents before the last one that never got an answer.
+    pub unsure: u32,
+    /// The attempt of the last intent.
+    pub attempt: u32,
+    /// Code of the outcome.
+    pub result: Option<String>,
+    /// The outcome's answer.
+    pub answer: Option<Value>,
+    /// The order as it was known before the intent.
+    pub before: Option<SnapshotRow>,
+    /// When the last intent became durable, unix milliseconds.
+    pub intent_at: i64,
+}
+
+/// An effect that is about to be sent.
+#[derive(Clone)]
+pub struct Intent {
+    /// Its key.
+    pub key: EffectKey,
+    /// The order that it changes.
+    pub order_id: String,
+    /// Who causes it.
+    pub installation: InstallationId,
+    /// The request.
+    pub request: Arc<Value>,
+    /// Digest of the last snapshot of that order that this attempt started from or read.
+    pub before: Option<[u8; 32]>,
+    /// The call's place in the attempt.
+    pub position: u32,
+}
+
+/// What became of an effect.
+#[derive(Clone)]
+pub struct Outcome {
+    /// Its key.
+    pub key: EffectKey,
+    /// Where it stands now.
+    pub state: EffectState,
+    /// The platform's code of a refusal.
+    pub platform_code: Option<i64>,
+    /// The platform's request id.
+    pub rid: Option<String>,
+    /// The call that the plugin made, with its answer.
+    pub call: CallRow,
+}
+
+impl EffectKey {
+    pub(crate) async fn find(&self, conn: &mut SqliteConnection, run: RunId) -> Result<Option<i64>, JournalError> {
+        let id: Option<(i64,)> = sqlx::query_as(
+            "SELECT id FROM effects WHERE run_id = $1 AND operation = $2 AND digest = $3 AND nth = $4",
+        )
+        .bind(run.0)
+        .bind(self.operation.as_str())
+        .bind(self.digest.as_slice())
+        .bind(i64::from(self.nth))
+        .fetch_optional(&mut *conn)
+        .await?;
+        Ok(id.map(|(id,)| id))
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct EffectRead {
+    operation: String,
+    digest: Vec<u8>,
+    nth: i64,
+    state: i64,
+    sends: i64,
+    unsure: i64,
+    attempt: i64,
+    result: Option<String>,
+    answer: Option<Vec<u8>>,
+    before_id: Option<i64>,
+    intent_at: i64,
+}
+
+impl Journal {
+    /// All effects of a run so far, unsealed.
+    pub async fn effects(&self, tenant: TenantId, run: RunId) -> Result<Vec<Effect>, JournalError> {
+        let rows: Vec<EffectRead> = sqlx::query_as(
+            "SELECT operation, digest, nth, state, sends, unsure, attempt, result, answer, before_id, \
+             intent_at FROM effects \
+             WHERE run_id = $1 ORDER BY id",
+        )
+        .bind(run.0)
+        .fetch_all(self.reader())
+        .await?;
+        let mut effects = Vec::with_capacity(rows.len());
+        for row in rows {
+            let key = EffectKey { operation: row.operation, digest: digest(row.digest)?, nth: row.nth as u32 };
+            let name = seal::effect_row(run, &key.digest, key.nth);
+            let answer = match row.answer {
+                Some(sealed) => {
+                    let plain = self.unseal(tenant, seal::EFFECT_ANSWER, &name, &sealed)?;
+                    Some(serde_json::from_slice(&plain).map_err(|_| JournalError::Corrupt(RESULT_UNREADABLE.into()))?)
+                }
+                None => None,
+            };
+            effects.push(Effect {
+                state: EffectState::from_code(row.state)?,
+                sends: row.sends as u32,
+                unsure: row.unsure as u32,
+                attempt: row.attempt as u32,
+                result: row.result,
+                answer,
+                before: match row.before_id {
+                    Some(id) => Some(self.snapshot(tenant, id).await?),
+                    None => None,
+                },
+                intent_at: row.intent_at,
+                key,
+            });
+        }
+        Ok(effects)
+    }
+
+    /// Makes what is buffered durable, without an intent.
+    pub async fn flush(&self, fence: &Fence, buffer: &Buffer) -> Result<(), JournalError> {
+        let rows = buffer.rows();
+        let (count, held) = (rows.len(), fence.clone());
+        self.write(move |conn| {
+            Box::pin(async move {
+                check(conn, &held).await?;
+                insert_all(conn, &held, &rows).await
+            })
+        })
+        .await?;
+        buffer.confirm(count);
+        Ok(())
+    }
+
+    /// Makes an intent durable, with everything buffered before it. Only then may the request be sent.
+    ///
+    /// # Errors
+    /// [`JournalError::Stale`] if the lane was entered by somebody else: the request must not be sent.
+    pub async fn intent(&self, fence: &Fence, buffer: &Buffer, intent: &Intent) -> Result<(), JournalError> {
+        let (tenant, run, attempt) = (buffer.tenant(), buffer.run(), buffer.attempt());
+        let name = seal::effect_row(run, &intent.key.digest, intent.key.nth);
+        let request = self.seal(tenant, seal::EFFECT_REQUEST, &name, canonical(&intent.request).as_bytes())?;
+        let now = self.clock.now();
+        let call = Row::call(
+            self,
+            tenant,
+            run,
+            attempt,
+            &CallRow {
+                position: intent.position,
+                name: intent.key.operation.clone(),
+                kind: CallKind::Effect,
+                digest: intent.key.digest,
+                request: intent.request.clone(),
+                result: None,
+                answer: None,
+                snapshot: None,
+                effect: Some(intent.key.clone()),
+                origin: crate::CallOrigin::Live,
+                at_ms: now,
+                took_ms: None,
+            },
+        )?;
+        buffer.took(intent.position);
+        let rows = buffer.rows();
+        let (count, held, intent) = (rows.len(), fence.clone(), intent.clone());
+        self.write(move |conn| {
+            Box::pin(async move {
+                check(conn, &held).await?;
+                insert_all(conn, &held, &rows).await?;
+                let written = sqlx::query(
+                    "INSERT INTO effects (tenant_id, order_id, installation_id, run_id, operation, digest, nth, \
+                     attempt, position, request, before_id, state, sends, unsure, epoch, intent_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM snapshots \
+                     WHERE tenant_id = $1 AND order_id = $2 AND digest = $11), 0, 1, 0, $12, $13) \
+                     ON CONFLICT (run_id, operation, digest, nth) DO UPDATE SET attempt = excluded.attempt, \
+                     position = excluded.position, before_id = excluded.before_id, state = 0, sends = effects.sends + 1, \
+                     unsure = effects.unsure + (effects.state IN (0, 4)), \
+                     result = NULL, answer = NULL, platform_code = NULL, rid = NULL, epoch = excluded.epoch, \
+                     intent_at = excluded.intent_at, outcome_at = NULL WHERE effects.state NOT IN (1, 2)",
+                )
+                .bind(tenant.0)
+                .bind(intent.order_id.as_str())
+                .bind(intent.installation.0)
+                .bind(run.0)
+                .bind(intent.key.operation.as_str())
+                .bind(intent.key.digest.as_slice())
+                .bind(i64::from(intent.key.nth))
+                .bind(i64::from(attempt))
+                .bind(i64::from(intent.position))
+                .bind(request.as_slice())
+                .bind(intent.before.as_ref().map(<[u8; 32]>::as_slice))
+                .bind(held.epoch)
+                .bind(now)
+                .execute(&mut *conn)
+                .await?;
+                if written.rows_affected() == 0 {
+                    return Err(JournalError::Corrupt(format!("a settled effect of {run} would be sent again")));
+                }
+                insert_all(conn, &held, &[Arc::new(call)]).await
+            })
+        })
+        .await?;
+        buffer.confirm(count);
+        Ok(())
+    }
+
+    /// Makes an outcome durable. Only then may the plugin see it.
+    ///
+    /// # Errors
+    /// [`JournalError::Stale`] if the lane was entered by somebody else: the plugin must not go on.
+    pub async fn outcome(&self, fence: &Fence, buffer: &Buffer, outcome: &Outcome) -> Result<(), JournalError> {
+        let (tenant, run) = (buffer.tenant(), buffer.run());
+        let name = seal::effect_row(run, &outcome.key.digest, outcome.key.nth);
+        let answer = match &outcome.call.answer {
+            Some(answer) => Some(self.seal(tenant, seal::EFFECT_ANSWER, &name, answer.to_string().as_bytes())?),
+            None => None,
+        };
+        let call = Row::call(self, tenant, run, buffer.attempt(), &outcome.call)?;
+        buffer.took(outcome.call.position);
+        let now = self.clock.now();
+        let rows = buffer.rows();
+        let (count, held, outcome) = (rows.len(), fence.clone(), outcome.clone());
+        self.write(move |conn| {
+            Box::pin(async move {
+                check(conn, &held).await?;
+                insert_all(conn, &held, &rows).await?;
+                let written = sqlx::query(
+                    "UPDATE effects SET state = $1, result = $2, answer = $3, platform_code = $4, rid = $5, \
+                     epoch = $6, outcome_at = $7 \
+                     WHERE run_id = $8 AND operation = $9 AND digest = $10 AND nth = $11 AND state IN (0, 4)",
+                )
+                .bind(outcome.state.code())
+                .bind(outcome.call.result)
+                .bind(answer.as_deref())
+                .bind(outcome.platform_code)
+                .bind(outcome.rid.as_deref())
+                .bind(held.epoch)
+                .bind(now)
+                .bind(run.0)
+                .bind(outcome.key.operation.as_str())
+                .bind(outcome.key.digest.as_slice())
+                .bind(i64::from(outcome.key.nth))
+                .execute(&mut *conn)
+                .await?;
+                if written.rows_affected() == 0 {
+                    return Err(JournalError::Corrupt(format!("an outcome of {run} without an intent")));
+                }
+                insert_all(conn, &held, &[Arc::new(call)]).await
+            })
+        })
+        .await?;
+        buffer.confirm(count);
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! The end of an attempt: what it used, what becomes of its run, and its kv changes, in one transaction.
+
+use fangshi_database::{EventSeq, InstallationId, RunId};
+use sqlx::SqliteConnection;
+
+use crate::buffer::Buffer;
+use crate::enter::check;
+use crate::flush::insert_all;
+use crate::lane::Fence;
+use crate::{Journal, JournalError, RunState, seal};
+
+/// How an attempt ended.
+#[derive(Clone)]
+pub struct Ending {
+    /// The run's event.
+    pub event: EventSeq,
+    /// Code: `done`, `retry-later`, `reject`, `trap`, `limit`, `deadline`, `divergence`, `loop`, …
+    pub outcome: &'static str,
+    /// Words of the plugin or the host; stored sealed.
+    pub reason: String,
+    /// What it used.
+    pub usage: Usage,
+    /// What becomes of the run.
+    pub next: Next,
+    /// The run's budget of attempts began then, unix milliseconds.
+    pub first_at: i64,
+    /// Changes of the installation's own store; given only if the attempt ended ok.
+    pub kv: Vec<KvChange>,
+}
+
+/// What an attempt used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Fuel.
+    pub fuel: u64,
+    /// Bytes.
+    pub peak_memory: u64,
+    /// Calls passed to the host.
+    pub host_calls: u32,
+    /// Bytes of log text kept.
+    pub log_bytes: u64,
+    /// Bytes across the border.
+    pub border_bytes: u64,
+    /// Milliseconds.
+    pub wall_ms: u64,
+}
+
+/// What becomes of a run after an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Over, ok.
+    Done,
+    /// Over: the plugin gave up.
+    Rejected,
+    /// Another attempt, not before this (unix milliseconds).
+    Retry {
+        /// Unix milliseconds.
+        at_ms: i64,
+    },
+    /// Given up, by this code.
+    Parked {
+        /// Code: `attempts`, `loop`, `divergence`, …
+        reason: &'static str,
+    },
+}
+
+impl Next {
+    fn state(&self) -> RunState {
+        match self {
+            Next::Done => RunState::Done,
+            Next::Rejected => RunState::Rejected,
+            Next::Retry { .. } => RunState::Waiting,
+            Next::Parked { .. } => RunState::Parked,
+        }
+    }
+}
+
+/// One change of an installation's own store.
+#[derive(Clone)]
+pub struct KvChange {
+    /// The key, in clear.
+    pub key: String,
+    /// The new value; none removes it.
+    pub value: Option<Vec<u8>>,
+}
+
+struct SealedKv {
+    key_digest: [u8; 32],
+    entry: Option<(Vec<u8>, Vec<u8>, i64)>,
+}
+
+impl Journal {
+    /// Ends an attempt with everything still buffered. Says whether the event has no open run left.
+    ///
+    /// # Errors
+    /// [`JournalError::Stale`] if the lane was entered by somebody else; the attempt has no end then and is resumed.
+    pub async fn end_attempt(
+        &self,
+        fence: &Fence,
+        buffer: &Buffer,
+        installation: InstallationId,
+        ending: &Ending,
+    ) -> Result<bool, JournalError> {
+        let (tenant, run, attempt) = (buffer.tenant(), buffer.run(), buffer.attempt());
+        let reason = match ending.reason.as_str() {
+            "" => None,
+            words => {
+                let row = seal::attempt_row(run, attempt);
+                Some(self.seal(tenant, seal::ATTEMPT_REASON, &row, words.as_bytes())?)
+            }
+        };
+        let mut kv = Vec::with_capacity(ending.kv.len());
+        if !ending.kv.is_empty() {
+            let salt = self.salt(tenant).await?;
+            for change in &ending.kv {
+                let key_digest = salt.digest("kv", change.key.as_bytes());
+                let row = seal::kv_row(installation, &key_digest);
+                let entry = match &change.value {
+                    Some(value) => Some((
+                        self.seal(tenant, seal::KV_KEY, &row, change.key.as_bytes())?,
+                        self.seal(tenant, seal::KV_VALUE, &row, value)?,
+                        (change.key.len() + value.len()) as i64,
+                    )),
+                    None => None,
+                };
+                kv.push(SealedKv { key_digest, entry });
+            }
+        }
+        let now = self.clock.now();
+        let rows = buffer.rows();
+        let (count, held, ending) = (rows.len(), fence.clone(), ending.clone());
+        let finished = self
+            .write(move |conn| {
+                Box::pin(async move {
+                    check(conn, &held).await?;
+                    insert_all(conn, &held, &rows).await?;
+                    let ended = sqlx::query(
+                        "UPDATE attempts SET ended_at = $1, outcome = $2, reason = $3, fuel = $4, peak_memory = $5, \
+                         host_calls = $6, log_bytes = $7, border_bytes = $8, wall_ms = $9 \
+                         WHERE run_id = $10 AND number = $11 AND ended_at IS NULL",
+                    )
+                    .bind(now)
+                    .bind(ending.outcome)
+                    .bind(reason)
+                    .bind(ending.usage.fuel as i64)
+                    .bind(ending.usage.peak_memory as i64)
+                    .bind(i64::from(ending.usage.host_calls))
+                    .bind(ending.usage.log_bytes as i64)
+                    .bind(ending.usage.border_bytes as i64)
+                    .bind(ending.usage.wall_ms as i64)
+                    .bind(run.0)
+                    .bind(i64::from(attempt))
+                    .execute(&mut *conn)
+                    .await?;
+                    if ended.rows_affected() == 0 {
+                        return Err(JournalError::Corrupt(format!("attempt {attempt} of {run} has ended already")));
+                    }
+                    for change in kv {
+                        write_kv(conn, tenant.0, installation, run, change, now).await?;
+                    }
+                    sqlx::query("UPDATE lanes SET entries = 0 WHERE tenant_id = $1 AND order_id = $2")
+                        .bind(held.lane.tenant.0)
+                        .bind(&*held.lane.order_id)
+                        .execute(&mut *conn)
+                        .await?;
+                    settle_run(conn, run, Some(attempt), ending.outcome, &ending.next, Some(ending.first_at), now)
+                        .await?;
+                    finish_event(conn, ending.event, &ending.next, now).await
+                })
+            })
+            .await?;
+        buffer.confirm(count);
+        Ok(finished)
+    }
+
+    /// Parks a run without an attempt (its installation was removed, say).
+    pub async fn park(
+        &self,
+        fence: &Fence,
+        run: RunId,
+        event: EventSeq,
+        reason: &'static str,
+    ) -> Result<bool, JournalError> {
+        let (held, now) = (fence.clone(), self.clock.now());
+        self.write(move |conn| {
+            Box::pin(async move {
+                check(conn, &held).await?;
+                let next = Next::Parked { reason };
+                sqlx::query("UPDATE attempts SET ended_at = $1, outcome = $2 WHERE run_id = $3 AND ended_at IS NULL")
+                    .bind(now)
+                    .bind(reason)
+                    .bind(run.0)
+                    .execute(&mut *conn)
+                    .await?;
+                settle_run(conn, run, None, reason, &next, None, now).await?;
+                finish_event(conn, event, &next, now).await
+            })
+        })
+        .await
+    }
+
+    /// Opens a parked run again, with a fresh budget of attempts. It stands outside the sequence from then on. Its
+    /// settled effects stay settled. Poke its lane afterwards.
+    ///
+    /// # Errors
+    /// [`JournalError::NotFound`] unless it is a parked run of the tenant.
+    pub async fn reopen(&self, tenant: fangshi_database::TenantId, run: RunId) -> Result<crate::LaneKey, JournalError> {
+        let now = self.clock.now();
+        let lane = self
+            .write(move |conn| {
+                Box::pin(async move {
+                    let row: Option<(String, i64)> = sqlx::query_as(
+                        "UPDATE runs SET state = 0, reason = NULL, budget_from = attempts, first_at = NULL, \
+                         next_at = $1, repaired_at = $1, finished_at = NULL \
+                         WHERE id = $2 AND tenant_id = $3 AND state = 4 RETURNING order_id, event_seq",
+                    )
+                    .bind(now)
+                    .bind(run.0)
+                    .bind(tenant.0)
+                    .fetch_optional(&mut *conn)
+                    .await?;
+                    let (order_id, event) = row.ok_or_else(|| JournalError::NotFound(format!("parked run {run}")))?;
+                    sqlx::query("UPDATE events SET state = 1, finished_at = NULL WHERE seq = $1 AND state = 2")
+                        .bind(event)
+                        .execute(&mut *conn)
+                        .await?;
+                    Ok(crate::LaneKey::new(tenant, &order_id))
+                })
+            })
+            .await?;
+        self.poke(&lane);
+        Ok(lane)
+    }
+}
+
+async fn settle_run(
+    conn: &mut SqliteConnection,
+    run: RunId,
+    attempt: Option<u32>,
+    outcome: &'static str,
+    next: &Next,
+    first_at: Option<i64>,
+    now: i64,
+) -> Result<(), JournalError> {
+    let state = next.state();
+    let (next_at, reason) = match next {
+        Next::Retry { at_ms } => (Some(*at_ms), outcome),
+        Next::Parked { reason } => (None, *reason),
+        _ => (None, outcome),
+    };
+    let settled = sqlx::query(
+        "UPDATE runs SET state = $1, reason = $2, attempts = COALESCE($3, attempts), \
+         first_at = COALESCE(first_at, $4), next_at = COALESCE($5, next_at), finished_at = $6 \
+         WHERE id = $7 AND state < 2",
+    )
+    .bind(state.code())
+    .bind(reason)
+    .bind(attempt.map(i64::from))
+    .bind(first_at)
+    .bind(next_at)
+    .bind(state.is_finished().then_some(now))
+    .bind(run.0)
+    .execute(&mut *conn)
+    .await?;
+    if settled.rows_affected() == 0 {
+        return Err(JournalError::Corrupt(format!("{run} was finished already")));
+    }
+    Ok(())
+}
+
+async fn finish_event(
+    conn: &mut SqliteConnection,
+    event: EventSeq,
+    next: &Next,
+    now: i64,
+) -> Result<bool, JournalError> {
+    if !next.state().is_finished() {
+        return Ok(false);
+    }
+    let finished = sqlx::query(
+        "UPDATE events SET state = 2, finished_at = $1 WHERE seq = $2 AND state = 1 \
+         AND NOT EXISTS (SELECT 1 FROM runs WHERE event_seq = $2 AND state < 2)",
+    )
+    .bind(now)
+    .bind(event.0)
+    .execute(&mut *conn)
+    .await?;
+    Ok(finished.rows_affected() > 0)
+}
+
+async fn write_kv(
+    conn: &mut SqliteConnection,
+    tenant: i64,
+    installation: InstallationId,
+    run: RunId,
+    change: SealedKv,
+    now: i64,
+) -> Result<(), JournalError> {
+    match change.entry {
+        Some((key, value, size)) => {
+            sqlx::query(
+                "INSERT INTO kv (installation_id, key_digest, tenant_id, key, value, size, run_id, updated_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (installation_id, key_digest) DO UPDATE SET \
+                 key = excluded.key, value = excluded.value, size = excluded.size, run_id = excluded.run_id, \
+                 updated_at = excluded.updated_at",
+            )
+            .bind(installation.0)
+            .bind(change.key_digest.as_slice())
+            .bind(tenant)
+            .bind(key)
+            .bind(value)
+            .bind(size)
+            .bind(run.0)
+            .bind(now)
+            .execute(&mut *conn)
+            .await?;
+        }
+        None => {
+            sqlx::query("DELETE FROM kv WHERE installation_id = $1 AND key_digest = $2")
+                .bind(installation.0)
+                .bind(change.key_digest.as_slice())
+                .execute(&mut *conn)
+                .await?;
+        }
+    }
+    Ok(())
+}

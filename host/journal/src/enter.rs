@@ -1,0 +1,141 @@
+//! Entering a lane: the epoch is raised and the runs of new events are made, in one transaction.
+
+use fangshi_database::{Digest, EventSeq, InstallationId};
+use sqlx::SqliteConnection;
+
+use crate::lane::{Fence, LaneKey};
+use crate::{Journal, JournalError};
+
+/// What becomes of a new event.
+#[derive(Debug, Clone)]
+pub struct PlannedEvent {
+    /// The event.
+    pub seq: EventSeq,
+    /// The effect of ours that explains it (`effects.id`).
+    pub echo_of: Option<i64>,
+    /// Its runs; an event without runs is finished at once.
+    pub runs: Vec<NewRun>,
+}
+
+/// A run to be made, pinned to an installation and its version.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// The installation.
+    pub installation: InstallationId,
+    /// Its version as active at the event.
+    pub version: Digest,
+    /// The hook to call: `on-pay`.
+    pub hook: String,
+    /// When the platform decides by itself, unix milliseconds.
+    pub deadline_at: Option<i64>,
+}
+
+impl Journal {
+    /// Enters a lane: raises its epoch from the one that was read, by compare-and-set, and makes the runs of the events.
+    ///
+    /// # Errors
+    /// [`JournalError::Stale`] if somebody else entered since.
+    pub async fn enter(
+        &self,
+        lane: &LaneKey,
+        from_epoch: i64,
+        events: Vec<PlannedEvent>,
+    ) -> Result<Fence, JournalError> {
+        let fence = Fence { lane: lane.clone(), epoch: from_epoch + 1 };
+        let (held, now) = (fence.clone(), self.clock.now());
+        self.write(move |conn| {
+            Box::pin(async move {
+                let raised = sqlx::query(
+                    "INSERT INTO lanes (tenant_id, order_id, epoch, entries, entered_at) VALUES ($1, $2, $3, 1, $4) \
+                     ON CONFLICT (tenant_id, order_id) DO UPDATE SET epoch = excluded.epoch, \
+                     entries = lanes.entries + 1, entered_at = excluded.entered_at WHERE lanes.epoch = $5",
+                )
+                .bind(held.lane.tenant.0)
+                .bind(&*held.lane.order_id)
+                .bind(held.epoch)
+                .bind(now)
+                .bind(from_epoch)
+                .execute(&mut *conn)
+                .await?;
+                if raised.rows_affected() == 0 {
+                    return Err(JournalError::Stale);
+                }
+                plan(conn, &held.lane, &events, now).await
+            })
+        })
+        .await?;
+        Ok(fence)
+    }
+
+    /// Makes the runs of events that came after the lane was entered.
+    ///
+    /// # Errors
+    /// [`JournalError::Stale`] if somebody else entered the lane.
+    pub async fn plan(&self, fence: &Fence, events: Vec<PlannedEvent>) -> Result<(), JournalError> {
+        let (held, now) = (fence.clone(), self.clock.now());
+        self.write(move |conn| {
+            Box::pin(async move {
+                check(conn, &held).await?;
+                plan(conn, &held.lane, &events, now).await
+            })
+        })
+        .await
+    }
+}
+
+/// Refuses the step if the lane's epoch is not the holder's.
+pub(crate) async fn check(conn: &mut SqliteConnection, fence: &Fence) -> Result<(), JournalError> {
+    let epoch: Option<(i64,)> = sqlx::query_as("SELECT epoch FROM lanes WHERE tenant_id = $1 AND order_id = $2")
+        .bind(fence.lane.tenant.0)
+        .bind(&*fence.lane.order_id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    match epoch {
+        Some((epoch,)) if epoch == fence.epoch => Ok(()),
+        _ => Err(JournalError::Stale),
+    }
+}
+
+async fn plan(
+    conn: &mut SqliteConnection,
+    lane: &LaneKey,
+    events: &[PlannedEvent],
+    now: i64,
+) -> Result<(), JournalError> {
+    for event in events {
+        let finished = event.runs.is_empty();
+        let marked = sqlx::query(
+            "UPDATE events SET state = $1, planned_at = $2, finished_at = $3, echo_of = $4 \
+             WHERE seq = $5 AND tenant_id = $6 AND order_id = $7 AND state = 0",
+        )
+        .bind(if finished { 2 } else { 1 })
+        .bind(now)
+        .bind(finished.then_some(now))
+        .bind(event.echo_of)
+        .bind(event.seq.0)
+        .bind(lane.tenant.0)
+        .bind(&*lane.order_id)
+        .execute(&mut *conn)
+        .await?;
+        if marked.rows_affected() == 0 {
+            return Err(JournalError::Corrupt(format!("event {} can't be planned", event.seq)));
+        }
+        for run in &event.runs {
+            sqlx::query(
+                "INSERT INTO runs (event_seq, tenant_id, order_id, installation_id, version, hook, state, next_at, \
+                 deadline_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $7)",
+            )
+            .bind(event.seq.0)
+            .bind(lane.tenant.0)
+            .bind(&*lane.order_id)
+            .bind(run.installation.0)
+            .bind(run.version.0.as_slice())
+            .bind(run.hook.as_str())
+            .bind(now)
+            .bind(run.deadline_at)
+            .execute(&mut *conn)
+            .await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! What can go wrong here, for the caller and for the operator.
+
+use fangshi_database::WriteError;
+use fangshi_tenants::CustodyError;
+use thiserror::Error;
+
+/// Why a step of the journal failed. In every case nothing was written.
+#[derive(Debug, Error)]
+pub enum JournalError {
+    /// The lane's epoch is another one: somebody else entered the lane. The caller must stop working on it.
+    #[error("the lane's epoch is stale: nothing was written")]
+    Stale,
+    /// The store failed (disk full, say). The step may be tried again.
+    #[error("the store can't be written")]
+    Write(#[from] WriteError),
+    /// A statement failed.
+    #[error("the store can't be read or written")]
+    Sql(#[from] sqlx::Error),
+    /// A column could not be sealed or unsealed: the tenant's key is missing or the row was tampered with.
+    #[error("a sealed column can't be sealed or read")]
+    Custody(#[from] CustodyError),
+    /// What was named does not exist.
+    #[error("{0} does not exist")]
+    NotFound(String),
+    /// A row holds what this version never writes.
+    #[error("a stored row is not as expected: {0}")]
+    Corrupt(String),
+}
+
+impl JournalError {
+    /// Whether the caller lost its lane, as against a failing store.
+    pub fn is_stale(&self) -> bool {
+        matches!(self, JournalError::Stale)
+    }
+}

@@ -1,0 +1,93 @@
+//! The fast path: an event is sealed here, inserted with whatever else waits, and answered after the commit.
+
+use fangshi_database::{BatchInsert, EventSeq, TenantId};
+use sqlx::Row as _;
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::Arguments as _;
+
+use crate::event::{NewEvent, Recorded};
+use crate::lane::LaneKey;
+use crate::{Journal, JournalError, seal};
+
+/// A sealed event.
+pub(crate) struct EventRow {
+    tenant: TenantId,
+    order_id: String,
+    event: String,
+    ext_type: Option<i64>,
+    source: i64,
+    created_at: i64,
+    received_at: i64,
+    dedup: [u8; 32],
+    body: Vec<u8>,
+    raw: Vec<u8>,
+}
+
+impl BatchInsert for EventRow {
+    type Key = (i64, [u8; 32]);
+
+    const INTO: &'static str =
+        "events (tenant_id, order_id, event, ext_type, source, created_at, received_at, dedup, body, raw)";
+    const COLUMNS: usize = 10;
+    const UNIQUE: &'static str = "tenant_id, dedup";
+    const RETURNING: &'static str = "seq, tenant_id, dedup";
+    const EXISTING: &'static str = "SELECT seq, tenant_id, dedup FROM events WHERE tenant_id = $1 AND dedup = $2";
+
+    fn key(&self) -> Self::Key {
+        (self.tenant.0, self.dedup)
+    }
+
+    fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
+        arguments.add(self.tenant.0)?;
+        arguments.add(self.order_id.clone())?;
+        arguments.add(self.event.clone())?;
+        arguments.add(self.ext_type)?;
+        arguments.add(self.source)?;
+        arguments.add(self.created_at)?;
+        arguments.add(self.received_at)?;
+        arguments.add(self.dedup.to_vec())?;
+        arguments.add(self.body.clone())?;
+        arguments.add(self.raw.clone())
+    }
+
+    fn bind_key(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
+        arguments.add(self.tenant.0)?;
+        arguments.add(self.dedup.to_vec())
+    }
+
+    fn decode(row: &SqliteRow) -> Result<(i64, Self::Key), sqlx::Error> {
+        let dedup: &[u8] = row.try_get(2)?;
+        let dedup = dedup.try_into().map_err(|_| sqlx::Error::Decode("length of events.dedup".into()))?;
+        Ok((row.try_get(0)?, (row.try_get(1)?, dedup)))
+    }
+}
+
+impl Journal {
+    /// Makes an event durable; returns after the commit, and only then may the platform be told `success`. A new event's
+    /// lane is poked.
+    ///
+    /// # Errors
+    /// Nothing was written, and the platform must not be told `success`: it will push again.
+    pub async fn record_event(&self, event: NewEvent) -> Result<Recorded, JournalError> {
+        let tenant = event.tenant;
+        let lane = LaneKey::new(tenant, &event.order_id);
+        let row = EventRow {
+            tenant,
+            body: self.seal(tenant, seal::EVENT_BODY, &event.dedup, &event.body)?,
+            raw: self.seal(tenant, seal::EVENT_RAW, &event.dedup, &event.raw)?,
+            order_id: event.order_id,
+            event: event.event,
+            ext_type: event.ext_type,
+            source: i64::from(event.source.code()),
+            created_at: event.created_at,
+            received_at: event.received_at,
+            dedup: event.dedup,
+        };
+        let inserted = self.events.insert(row).await?;
+        if !inserted.duplicate {
+            self.poke(&lane);
+        }
+        Ok(Recorded { seq: EventSeq(inserted.number), duplicate: inserted.duplicate })
+    }
+}

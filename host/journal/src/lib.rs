@@ -1,0 +1,56 @@
+//! The journal: what happened, and nothing that merely might.
+//!
+//! A callback becomes an event with [`Journal::record_event`], which returns after the commit: only then may the answer
+//! `success` leave. A lane (one order of one tenant) is worked on between [`Journal::enter`], which raises the lane's
+//! epoch and creates the runs of new events in one transaction, and the end of each attempt. In between every effect is
+//! written twice: its intent before it is sent, its outcome before the plugin sees it. All three carry the epoch, and a
+//! stale one is refused with nothing written ([`JournalError::Stale`]): a paused process can't interleave.
+//!
+//! Reads, logs and the attempt's own start wait in a [`Buffer`] and are durable no later than the next intent or the
+//! attempt's end. A run's kv changes are kept with the attempt that ends ok, or not at all.
+//!
+//! All SQL about events, lanes, runs, attempts, calls, effects, snapshots, logs and kv is here; the tables are in
+//! `host/database/migrations/sqlite/0002_journal.sql`. Every column that can carry platform or merchant data is sealed
+//! with the tenant's key before it reaches the writer. This room decides nothing: `lanes` does.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod attempt;
+mod buffer;
+mod due;
+mod echo;
+mod effect;
+mod ending;
+mod enter;
+mod error;
+mod event;
+mod flush;
+mod intake;
+mod journal;
+mod kv;
+mod lane;
+mod run;
+mod salt;
+mod seal;
+mod snapshot;
+mod state;
+mod views;
+
+pub use attempt::{AttemptStart, Inputs, OpenAttempt, RecordedCall};
+pub use buffer::Buffer;
+pub use due::DueLane;
+pub use echo::{EffectTrace, Traces};
+pub use effect::{Effect, EffectKey, EffectState, Intent, Outcome};
+pub use ending::{Ending, KvChange, Next, Usage};
+pub use enter::{NewRun, PlannedEvent};
+pub use error::JournalError;
+pub use event::{NewEvent, Recorded, Source, StoredEvent};
+pub use fangshi_database::{AttemptId, Clock, Digest, EventSeq, InstallationId, PluginId, RunId, TenantId};
+pub use flush::{CallKind, CallOrigin, CallRow};
+pub use journal::Journal;
+pub use lane::{Executor, Fence, LaneKey};
+pub use run::RunState;
+pub use snapshot::SnapshotRow;
+pub use state::{LaneState, OpenRun, UnplannedEvent};
+pub use views::{
+    AttemptView, Backlog, CallView, EffectView, EventFilter, EventView, LogView, Page, RunDetail, RunFilter, RunView,
+};

@@ -1,0 +1,164 @@
+//! What the decision about a lane needs to know, read in one snapshot of the store.
+
+use fangshi_database::{Digest, EventSeq, InstallationId, RunId};
+
+use crate::event::Source;
+use crate::lane::LaneKey;
+use crate::{Journal, JournalError, RunState};
+
+/// A lane as it is now.
+#[derive(Debug, Clone, Default)]
+pub struct LaneState {
+    /// 0: nobody entered it yet.
+    pub epoch: i64,
+    /// Drains since an attempt last ended.
+    pub entries: u32,
+    /// Events whose runs don't exist yet, by sequence; the first ones if there are many.
+    pub events: Vec<UnplannedEvent>,
+    /// Runs that are not finished, by event and installation.
+    pub runs: Vec<OpenRun>,
+}
+
+/// An event that the lane has not looked at yet.
+#[derive(Debug, Clone)]
+pub struct UnplannedEvent {
+    /// Its place in the sequence.
+    pub seq: EventSeq,
+    /// The platform's Event.
+    pub event: String,
+    /// See [`NewEvent::ext_type`](crate::NewEvent::ext_type).
+    pub ext_type: Option<i64>,
+    /// Where it came from.
+    pub source: Source,
+    /// Unix seconds, the platform's.
+    pub created_at: i64,
+    /// Unix milliseconds.
+    pub received_at: i64,
+}
+
+/// A run that is not finished.
+#[derive(Debug, Clone)]
+pub struct OpenRun {
+    /// Its id.
+    pub id: RunId,
+    /// Its event.
+    pub event: EventSeq,
+    /// Its installation.
+    pub installation: InstallationId,
+    /// The pinned version.
+    pub version: Digest,
+    /// `on-pay`.
+    pub hook: String,
+    /// Ready or waiting.
+    pub state: RunState,
+    /// Attempts that ended.
+    pub attempts: u32,
+    /// Attempts that ended before the last repair.
+    pub budget_from: u32,
+    /// Start of the first attempt of the budget, unix milliseconds.
+    pub first_at: Option<i64>,
+    /// Not before this, unix milliseconds.
+    pub next_at: i64,
+    /// When the platform decides by itself, unix milliseconds.
+    pub deadline_at: Option<i64>,
+    /// Run again by a person: outside the sequence.
+    pub repaired: bool,
+    /// An attempt without an end (number, resumes): cut off by a crash, or under way.
+    pub cut_off: Option<(u32, u32)>,
+}
+
+#[derive(sqlx::FromRow)]
+struct RunRow {
+    id: i64,
+    event_seq: i64,
+    installation_id: i64,
+    version: Vec<u8>,
+    hook: String,
+    state: i64,
+    attempts: i64,
+    budget_from: i64,
+    first_at: Option<i64>,
+    next_at: i64,
+    deadline_at: Option<i64>,
+    repaired_at: Option<i64>,
+    cut_number: Option<i64>,
+    cut_resumes: Option<i64>,
+}
+
+/// How many new events one look at a lane takes in.
+const EVENTS_AT_ONCE: i64 = 256;
+
+impl Journal {
+    /// Reads a lane's state: unfenced, so whoever acts on it enters with [`LaneState::epoch`] and is refused if it moved.
+    pub async fn lane(&self, lane: &LaneKey) -> Result<LaneState, JournalError> {
+        let mut read = self.reader().begin().await?;
+        let entered: Option<(i64, i64)> =
+            sqlx::query_as("SELECT epoch, entries FROM lanes WHERE tenant_id = $1 AND order_id = $2")
+                .bind(lane.tenant.0)
+                .bind(&*lane.order_id)
+                .fetch_optional(&mut *read)
+                .await?;
+        let events: Vec<(i64, String, Option<i64>, i64, i64, i64)> = sqlx::query_as(
+            "SELECT seq, event, ext_type, source, created_at, received_at FROM events \
+             WHERE tenant_id = $1 AND order_id = $2 AND state = 0 ORDER BY seq LIMIT $3",
+        )
+        .bind(lane.tenant.0)
+        .bind(&*lane.order_id)
+        .bind(EVENTS_AT_ONCE)
+        .fetch_all(&mut *read)
+        .await?;
+        let runs: Vec<RunRow> = sqlx::query_as(
+            "SELECT r.id, r.event_seq, r.installation_id, r.version, r.hook, r.state, r.attempts, r.budget_from, \
+             r.first_at, r.next_at, r.deadline_at, r.repaired_at, a.number AS cut_number, a.resumes AS cut_resumes \
+             FROM runs r LEFT JOIN attempts a ON a.run_id = r.id AND a.number = r.attempts + 1 AND a.ended_at IS NULL \
+             WHERE r.tenant_id = $1 AND r.order_id = $2 AND r.state < 2 ORDER BY r.event_seq, r.installation_id",
+        )
+        .bind(lane.tenant.0)
+        .bind(&*lane.order_id)
+        .fetch_all(&mut *read)
+        .await?;
+        read.rollback().await?;
+        let (epoch, entries) = entered.unwrap_or((0, 0));
+        Ok(LaneState {
+            epoch,
+            entries: entries as u32,
+            events: events
+                .into_iter()
+                .map(|(seq, event, ext_type, source, created_at, received_at)| {
+                    Ok(UnplannedEvent {
+                        seq: EventSeq(seq),
+                        event,
+                        ext_type,
+                        source: Source::from_code(source)?,
+                        created_at,
+                        received_at,
+                    })
+                })
+                .collect::<Result<_, JournalError>>()?,
+            runs: runs.into_iter().map(open_run).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+fn open_run(row: RunRow) -> Result<OpenRun, JournalError> {
+    Ok(OpenRun {
+        id: RunId(row.id),
+        event: EventSeq(row.event_seq),
+        installation: InstallationId(row.installation_id),
+        version: version(row.version)?,
+        hook: row.hook,
+        state: RunState::from_code(row.state)?,
+        attempts: row.attempts as u32,
+        budget_from: row.budget_from as u32,
+        first_at: row.first_at,
+        next_at: row.next_at,
+        deadline_at: row.deadline_at,
+        repaired: row.repaired_at.is_some(),
+        cut_off: row.cut_number.map(|number| (number as u32, row.cut_resumes.unwrap_or(0) as u32)),
+    })
+}
+
+pub(crate) fn version(bytes: Vec<u8>) -> Result<Digest, JournalError> {
+    let bytes: [u8; 32] = bytes.try_into().map_err(|_| JournalError::Corrupt("length of a version".into()))?;
+    Ok(Digest(bytes))
+}

@@ -1,0 +1,128 @@
+//! Events as a list.
+
+use fangshi_database::{EventSeq, RunId, TenantId};
+use serde::Serialize;
+
+use super::{Page, page, size};
+use crate::event::Source;
+use crate::{Journal, JournalError};
+
+/// Which events of a tenant.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Only this order's.
+    pub order_id: Option<String>,
+    /// Older than this one.
+    pub before: Option<EventSeq>,
+    /// Page size, at most 200.
+    pub limit: u32,
+}
+
+/// One event, without its body (see [`Journal::event`]).
+#[derive(Debug, Clone, Serialize)]
+pub struct EventView {
+    /// Its place in the sequence.
+    pub seq: EventSeq,
+    /// Empty without an order.
+    pub order_id: String,
+    /// The platform's Event.
+    pub event: String,
+    /// `type` of ext_info_update.
+    pub ext_type: Option<i64>,
+    /// Where it came from.
+    pub source: Source,
+    /// Unix seconds, the platform's.
+    pub created_at: i64,
+    /// Unix milliseconds.
+    pub received_at: i64,
+    /// `recorded`, `planned` or `finished`.
+    pub state: &'static str,
+    /// Unix milliseconds.
+    pub planned_at: Option<i64>,
+    /// Unix milliseconds.
+    pub finished_at: Option<i64>,
+    /// The run whose effect explains this event.
+    pub echo_of: Option<RunId>,
+    /// How many runs it has.
+    pub runs: u32,
+}
+
+#[derive(sqlx::FromRow)]
+struct EventRead {
+    seq: i64,
+    order_id: String,
+    event: String,
+    ext_type: Option<i64>,
+    source: i64,
+    created_at: i64,
+    received_at: i64,
+    state: i64,
+    planned_at: Option<i64>,
+    finished_at: Option<i64>,
+    echo_run: Option<i64>,
+    runs: i64,
+}
+
+// Static texts: the two lists differ in one condition, and each must use its own index.
+const OF_TENANT: &str = "SELECT seq, order_id, event, ext_type, source, created_at, received_at, state, planned_at, \
+     finished_at, (SELECT run_id FROM effects WHERE effects.id = events.echo_of) AS echo_run, \
+     (SELECT COUNT(*) FROM runs WHERE runs.event_seq = events.seq) AS runs \
+     FROM events WHERE tenant_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
+const OF_ORDER: &str = "SELECT seq, order_id, event, ext_type, source, created_at, received_at, state, planned_at, \
+     finished_at, (SELECT run_id FROM effects WHERE effects.id = events.echo_of) AS echo_run, \
+     (SELECT COUNT(*) FROM runs WHERE runs.event_seq = events.seq) AS runs \
+     FROM events WHERE tenant_id = $1 AND seq < $2 AND order_id = $4 ORDER BY seq DESC LIMIT $3";
+
+impl Journal {
+    /// Events of a tenant, newest first.
+    pub async fn events(
+        &self,
+        tenant: TenantId,
+        filter: &EventFilter,
+    ) -> Result<Page<EventView, EventSeq>, JournalError> {
+        let limit = size(filter.limit);
+        let before = filter.before.map_or(i64::MAX, |seq| seq.0);
+        let rows: Vec<EventRead> = match &filter.order_id {
+            None => {
+                sqlx::query_as(OF_TENANT)
+                    .bind(tenant.0)
+                    .bind(before)
+                    .bind(i64::from(limit) + 1)
+                    .fetch_all(self.reader())
+                    .await?
+            }
+            Some(order_id) => {
+                sqlx::query_as(OF_ORDER)
+                    .bind(tenant.0)
+                    .bind(before)
+                    .bind(i64::from(limit) + 1)
+                    .bind(order_id.as_str())
+                    .fetch_all(self.reader())
+                    .await?
+            }
+        };
+        let events = rows.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
+        Ok(page(events, limit, |event| event.seq))
+    }
+}
+
+fn view(row: EventRead) -> Result<EventView, JournalError> {
+    Ok(EventView {
+        seq: EventSeq(row.seq),
+        order_id: row.order_id,
+        event: row.event,
+        ext_type: row.ext_type,
+        source: Source::from_code(row.source)?,
+        created_at: row.created_at,
+        received_at: row.received_at,
+        state: match row.state {
+            0 => "recorded",
+            1 => "planned",
+            _ => "finished",
+        },
+        planned_at: row.planned_at,
+        finished_at: row.finished_at,
+        echo_of: row.echo_run.map(RunId),
+        runs: row.runs as u32,
+    })
+}

@@ -1,0 +1,235 @@
+//! Attempts: what waits in the buffer, what an intent makes durable, what an end keeps, what a resume finds.
+#![allow(clippy::unwrap_used)]
+
+mod rig;
+
+use fangshi_journal::{
+    CallKind, EffectState, InstallationId, JournalError, KvChange, LaneKey, Next, RunFilter, RunState,
+};
+use rig::{CANARY, ORDER, Rig};
+use serde_json::json;
+
+const ONE: InstallationId = InstallationId(1);
+
+#[tokio::test]
+async fn reads_wait_for_the_next_intent_and_no_longer() {
+    let rig = Rig::new().await;
+    let (fence, run, event) = rig.entered(1).await;
+    let buffer = rig.begin(run, 1);
+    buffer.call(&rig.call(0, "search/list-orders", CallKind::Read, Some(json!({"order_ids": []}))).await).unwrap();
+    buffer.log(1, CANARY).unwrap();
+    assert_eq!(rig.count("SELECT COUNT(*) FROM attempts").await, 0, "nothing is durable before it must be");
+
+    rig.journal.intent(&fence, &buffer, &rig.intent(1, 0).await).await.unwrap();
+    assert_eq!(rig.count("SELECT COUNT(*) FROM attempts").await, 1);
+    assert_eq!(rig.count("SELECT COUNT(*) FROM calls").await, 2, "the read and the intent");
+    assert_eq!(rig.count("SELECT COUNT(*) FROM logs").await, 1);
+    assert_eq!(rig.count("SELECT COUNT(*) FROM snapshots").await, 1);
+
+    buffer.call(&rig.call(2, "search/list-orders", CallKind::Read, Some(json!({}))).await).unwrap();
+    rig.journal.end_attempt(&fence, &buffer, ONE, &rig.ending(event, Next::Done)).await.unwrap();
+    assert_eq!(rig.count("SELECT COUNT(*) FROM calls").await, 3);
+}
+
+#[tokio::test]
+async fn an_intent_has_an_outcome_or_is_found_without_one() {
+    let rig = Rig::new().await;
+    let (fence, run, _) = rig.entered(1).await;
+    let buffer = rig.begin(run, 1);
+    let intent = rig.intent(0, 0).await;
+    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert_eq!((effects[0].state, effects[0].sends, effects[0].unsure), (EffectState::Intent, 1, 0));
+    assert_eq!(effects[0].before.as_ref().unwrap().json["status"], 20);
+    assert_eq!(effects[0].key, intent.key);
+
+    // Sent again without an answer of the first: counted.
+    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert_eq!((effects[0].sends, effects[0].unsure), (2, 1));
+
+    rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::RefusedForNow).await).await.unwrap();
+    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert_eq!((effects[0].sends, effects[0].unsure), (3, 1), "a refusal is an answer");
+
+    rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::Applied).await).await.unwrap();
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert_eq!(effects[0].state, EffectState::Applied);
+    assert_eq!(effects[0].answer, Some(json!(CANARY)));
+    // What is settled is never sent again, whoever asks.
+    let again = rig.journal.intent(&fence, &buffer, &intent).await;
+    assert!(matches!(again, Err(JournalError::Corrupt(_))), "{again:?}");
+    let again = rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::Unknown).await).await;
+    assert!(matches!(again, Err(JournalError::Corrupt(_))), "{again:?}");
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_cut_off_is_found_with_its_inputs_and_calls() {
+    let rig = Rig::new().await;
+    let (fence, run, event) = rig.entered(1).await;
+    assert!(rig.journal.open_attempt(rig.tenant, run, 1).await.unwrap().is_none());
+    let buffer = rig.begin(run, 1);
+    let mut read = rig.call(0, "orders/get", CallKind::Read, None).await;
+    read.result = Some("ok");
+    read.snapshot = Some(rig.order(30));
+    buffer.call(&read).unwrap();
+    let intent = rig.intent(1, 0).await;
+    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    buffer.call(&rig.call(2, "kv/get", CallKind::Own, Some(json!(null))).await).unwrap(); // lost with the process
+
+    let state = rig.journal.lane(&rig.lane()).await.unwrap();
+    assert_eq!(state.runs[0].cut_off, Some((1, 0)));
+    let open = rig.journal.open_attempt(rig.tenant, run, 1).await.unwrap().unwrap();
+    assert_eq!(open.start.clock_ms, rig.clock.now());
+    assert_eq!(open.start.inputs.seed, [5; 32]);
+    assert_eq!(open.start.inputs.settings["note"], CANARY);
+    assert_eq!(open.start.snapshot.as_ref().unwrap().digest, rig.order(20).digest);
+    assert_eq!(open.calls.len(), 2);
+    assert_eq!(open.calls[0].snapshot.as_ref().unwrap().json["status"], 30);
+    assert_eq!((open.calls[1].name.as_str(), open.calls[1].result.as_deref()), ("notes/set-merchant-notes", None));
+    assert_eq!(open.calls[1].digest, intent.key.digest);
+
+    // The resume is counted, and what it writes again changes nothing.
+    let mut start = open.start;
+    start.resumes += 1;
+    let buffer = rig.journal.begin_attempt(rig.tenant, run, 1, &start).unwrap();
+    let fence = rig.journal.enter(&rig.lane(), fence.epoch, vec![]).await.unwrap();
+    rig.journal.flush(&fence, &buffer).await.unwrap();
+    assert_eq!(rig.journal.lane(&rig.lane()).await.unwrap().runs[0].cut_off, Some((1, 1)));
+    assert_eq!(rig.count("SELECT COUNT(*) FROM attempts").await, 1);
+    rig.journal.end_attempt(&fence, &buffer, ONE, &rig.ending(event, Next::Done)).await.unwrap();
+    assert!(rig.journal.open_attempt(rig.tenant, run, 1).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_dropped_step_loses_no_buffered_row() {
+    let rig = Rig::new().await;
+    let (fence, run, event) = rig.entered(1).await;
+    let buffer = rig.begin(run, 1);
+    buffer.log(1, "kept").unwrap();
+    let intent = rig.intent(0, 0).await;
+    {
+        // Polled once and dropped, as at a run's deadline: it may be written or not, now or later.
+        let step = rig.journal.intent(&fence, &buffer, &intent);
+        tokio::pin!(step);
+        let _ = futures_util::poll!(step.as_mut());
+    }
+    rig.journal.end_attempt(&fence, &buffer, ONE, &rig.ending(event, Next::Done)).await.unwrap();
+    assert_eq!(rig.count("SELECT COUNT(*) FROM attempts WHERE ended_at IS NOT NULL").await, 1);
+    assert_eq!(rig.count("SELECT COUNT(*) FROM logs").await, 1);
+}
+
+#[tokio::test]
+async fn kv_commits_with_the_end_and_a_removal_removes() {
+    let rig = Rig::new().await;
+    let (fence, run, event) = rig.entered(1).await;
+    let buffer = rig.begin(run, 1);
+    let mut ending = rig.ending(event, Next::Retry { at_ms: rig.clock.now() + 5_000 });
+    ending.kv = vec![
+        KvChange { key: CANARY.into(), value: Some(CANARY.into()) },
+        KvChange { key: "b".into(), value: Some(vec![0, 255]) },
+    ];
+    assert_eq!(rig.journal.kv(rig.tenant, ONE, "b").await.unwrap(), None);
+    assert!(!rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await.unwrap(), "the event has an open run");
+    assert_eq!(rig.journal.kv(rig.tenant, ONE, CANARY).await.unwrap(), Some(CANARY.into()));
+    assert_eq!(rig.journal.kv(rig.tenant, ONE, "b").await.unwrap(), Some(vec![0, 255]));
+    assert_eq!(rig.journal.kv(rig.tenant, InstallationId(2), "b").await.unwrap(), None);
+    assert_eq!(rig.journal.kv_size(ONE).await.unwrap(), (2, 2 * CANARY.len() as u64 + 3));
+
+    let buffer = rig.begin(run, 2);
+    let mut ending = rig.ending(event, Next::Done);
+    ending.kv = vec![KvChange { key: "b".into(), value: None }];
+    assert!(rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await.unwrap(), "the event is finished");
+    assert_eq!(rig.journal.kv(rig.tenant, ONE, "b").await.unwrap(), None);
+    let again = rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await;
+    assert!(matches!(again, Err(JournalError::Corrupt(_))), "an attempt ends once");
+}
+
+#[tokio::test]
+async fn a_parked_run_is_listed_and_can_be_opened_again() {
+    let rig = Rig::new().await;
+    let (fence, run, event) = rig.entered(1).await;
+    let buffer = rig.begin(run, 1);
+    let parked = rig.ending(event, Next::Parked { reason: "loop" });
+    assert!(rig.journal.end_attempt(&fence, &buffer, ONE, &parked).await.unwrap());
+    let filter = RunFilter { parked: true, limit: 10, ..RunFilter::default() };
+    let page = rig.journal.runs(rig.tenant, &filter).await.unwrap();
+    assert_eq!((page.items[0].state, page.items[0].reason.as_deref()), (RunState::Parked, Some("loop")));
+    assert_eq!(rig.journal.backlog().await.unwrap().parked, 1);
+
+    rig.hand.advance(1_000);
+    assert_eq!(rig.journal.reopen(rig.tenant, run).await.unwrap(), rig.lane());
+    assert!(matches!(rig.journal.reopen(rig.tenant, run).await, Err(JournalError::NotFound(_))));
+    let state = rig.journal.lane(&rig.lane()).await.unwrap();
+    let reopened = &state.runs[0];
+    assert!(reopened.repaired && reopened.state == RunState::Ready);
+    assert_eq!((reopened.attempts, reopened.budget_from, reopened.first_at), (1, 1, None));
+    assert_eq!(rig.journal.backlog().await.unwrap().events, 1);
+}
+
+#[tokio::test]
+async fn a_run_is_shown_with_everything_and_nothing_of_it_is_clear_in_the_files() {
+    let rig = Rig::new().await;
+    let (fence, run, event) = rig.entered(1).await;
+    let buffer = rig.begin(run, 1);
+    buffer.call(&rig.call(0, "search/list-orders", CallKind::Read, Some(json!({"secret": CANARY}))).await).unwrap();
+    buffer.log(2, CANARY).unwrap();
+    let intent = rig.intent(1, 0).await;
+    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::Applied).await).await.unwrap();
+    let mut ending = rig.ending(event, Next::Done);
+    ending.kv = vec![KvChange { key: CANARY.into(), value: Some(CANARY.into()) }];
+    rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await.unwrap();
+
+    let detail = rig.journal.run(rig.tenant, run).await.unwrap().unwrap();
+    assert_eq!(detail.run.state, RunState::Done);
+    let attempt = &detail.attempt_list[0];
+    assert_eq!((attempt.number, attempt.outcome.as_deref(), attempt.fuel), (1, Some("done"), Some(1_000)));
+    assert_eq!(attempt.reason.as_deref(), Some(CANARY));
+    assert_eq!(attempt.calls.len(), 2);
+    assert_eq!(attempt.calls[0].answer, Some(json!({"secret": CANARY})));
+    assert_eq!(attempt.calls[1].result.as_deref(), Some("ok"));
+    assert_eq!((attempt.logs[0].level, attempt.logs[0].text.as_str(), attempt.logs[0].position), (2, CANARY, 1));
+    assert_eq!((detail.effects[0].state, detail.effects[0].sends), (EffectState::Applied, 1));
+    assert_eq!(detail.effects[0].order_id, ORDER);
+    let other = fangshi_journal::TenantId(rig.tenant.0 + 1);
+    assert!(rig.journal.run(other, run).await.unwrap().is_none(), "another tenant sees no run");
+    assert!(!format!("{detail:?}").contains(CANARY) || detail.attempt_list[0].reason.is_some());
+
+    let mut files = 0;
+    for file in std::fs::read_dir(rig.dir.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap_or_default();
+        files += usize::from(bytes.len() > 4_096);
+        for needle in [CANARY.as_bytes(), hex::encode(CANARY).as_bytes()] {
+            assert!(!bytes.windows(needle.len()).any(|window| window == needle));
+        }
+    }
+    assert!(files > 0);
+}
+
+#[tokio::test]
+async fn effects_leave_traces_for_echoes_and_loops() {
+    let rig = Rig::new().await;
+    let (fence, run, _) = rig.entered(1).await;
+    let buffer = rig.begin(run, 1);
+    let order = LaneKey::new(rig.tenant, ORDER);
+    let began = rig.clock.now();
+    for nth in 0..3 {
+        rig.journal.intent(&fence, &buffer, &rig.intent(nth, nth).await).await.unwrap();
+        rig.hand.advance(1_000);
+    }
+    assert_eq!(rig.journal.effects_since(&order, ONE, began + 1_000).await.unwrap(), 2);
+    assert_eq!(rig.journal.effects_since(&order, InstallationId(2), began).await.unwrap(), 0);
+    let traces = rig.journal.effects_on(&order, began).await.unwrap();
+    assert_eq!(traces.len(), 3);
+    assert!(traces.iter().all(|trace| !trace.used && trace.installation == ONE && trace.run == run));
+
+    let seq = rig.journal.record_event(rig.event(2)).await.unwrap().seq;
+    let mut echo = rig::planned(seq);
+    (echo.echo_of, echo.runs) = (Some(traces[0].id), Vec::new());
+    rig.journal.plan(&fence, vec![echo]).await.unwrap();
+    assert!(rig.journal.effects_on(&order, began).await.unwrap()[0].used);
+    let events = rig.journal.events(rig.tenant, &Default::default()).await.unwrap().items;
+    assert_eq!((events[0].echo_of, events[0].state, events[0].runs), (Some(run), "finished", 0));
+}

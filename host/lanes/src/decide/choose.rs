@@ -1,0 +1,58 @@
+//! Which run is next in a lane.
+
+use std::collections::BTreeSet;
+
+use fangshi_journal::{InstallationId, OpenRun, RunId, RunState};
+
+/// How an installation stands, seen from its lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It works.
+    Open,
+    /// It is paused, or its tenant is suspended: its runs wait.
+    Held,
+    /// It was removed: its runs are parked.
+    Gone,
+}
+
+/// What to do in a lane next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Run this now (a fresh attempt, or the resume of one cut off).
+    Run(RunId),
+    /// Park this: its installation is gone.
+    Park(RunId),
+    /// Nothing now; the next retry is due then, unix milliseconds.
+    Wait(i64),
+    /// Nothing to do until something new happens.
+    Idle,
+}
+
+/// Chooses among a lane's unfinished runs, which come by event and installation.
+///
+/// An attempt that was cut off goes first, since nothing else may run while its effects are in doubt. A run that waits
+/// for its retry frees the lane for other installations, while later events of its own installation wait. Repaired runs
+/// stand outside that sequence: they neither wait for others nor hold them up.
+pub fn choose(runs: &[OpenRun], standing: impl Fn(InstallationId) -> Standing, now: i64) -> Step {
+    if let Some(gone) = runs.iter().find(|run| standing(run.installation) == Standing::Gone) {
+        return Step::Park(gone.id);
+    }
+    let open = |run: &&OpenRun| standing(run.installation) == Standing::Open;
+    if let Some(cut) = runs.iter().filter(open).find(|run| run.cut_off.is_some()) {
+        return Step::Run(cut.id);
+    }
+    let mut seen = BTreeSet::new();
+    let mut next: Option<i64> = None;
+    for run in runs.iter().filter(open) {
+        let head = run.repaired || seen.insert(run.installation);
+        if !head {
+            continue;
+        }
+        // A ready run is due whatever the clock says: a clock set back must not stop it.
+        if run.state == RunState::Ready || run.next_at <= now {
+            return Step::Run(run.id);
+        }
+        next = Some(next.map_or(run.next_at, |at| at.min(run.next_at)));
+    }
+    next.map_or(Step::Idle, Step::Wait)
+}

@@ -1,0 +1,9 @@
+//! The decisions: functions of state and input, without I/O and without time. The shell does what they say.
+
+pub mod choose;
+pub mod echo;
+pub mod effect;
+pub mod ending;
+pub mod plan;
+pub mod queue;
+pub mod retry;

@@ -1,0 +1,273 @@
+//! One attempt of a run: a fresh one, or the resume of one that was cut off.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fangshi_journal::{
+    AttemptStart, Buffer, Ending, Fence, Inputs, Next, OpenAttempt, OpenRun, StoredEvent, Usage,
+};
+use fangshi_runtime::{Abort, Envelope, Outcome, RunInput, RunReport};
+use serde_json::Value;
+
+use super::Core;
+use super::drain::Halted;
+use super::host::{Aftermath, Host, Known};
+use super::order::{SnapshotOfEvent, for_guest};
+use crate::config::RunLimits;
+use crate::decide::ending::{Halt, ending};
+use crate::decide::retry::Tried;
+use crate::finished::{Finished, count};
+use crate::hook::detail_of;
+use crate::seams::{Guest, Seat};
+
+/// Drains without any ended attempt, after which starts become durable before a guest runs: so that a guest that takes
+/// the host down with it is counted, and given up in the end.
+const SUSPICIOUS_ENTRIES: u32 = 3;
+
+/// Runs one attempt and ends it durably.
+pub(crate) async fn attempt(
+    core: &Core,
+    fence: &Fence,
+    run: &OpenRun,
+    seat: &Seat,
+    entries: u32,
+    snapshot: &mut SnapshotOfEvent,
+) -> Result<(), Halted> {
+    let tenant = fence.lane.tenant;
+    let number = run.attempts + 1;
+    let cut_off = match run.cut_off {
+        Some(_) => core.journal.open_attempt(tenant, run.id, number).await?,
+        None => None,
+    };
+    let event = core.journal.event(tenant, run.event).await?;
+    let mut one = One { core, fence, run, seat, number, event };
+    match cut_off {
+        Some(open) => one.resume(open, snapshot).await,
+        None => one.fresh(entries, snapshot).await,
+    }
+}
+
+struct One<'a> {
+    core: &'a Core,
+    fence: &'a Fence,
+    run: &'a OpenRun,
+    seat: &'a Seat,
+    number: u32,
+    event: StoredEvent,
+}
+
+impl One<'_> {
+    async fn fresh(&mut self, entries: u32, snapshot: &mut SnapshotOfEvent) -> Result<(), Halted> {
+        let now = self.core.clock.now();
+        let tried = self.tried(now);
+        let mut start = AttemptStart {
+            version: self.run.version,
+            engine: self.core.guests.engine(),
+            clock_ms: now,
+            inputs: Inputs {
+                settings: self.seat.settings.clone(),
+                grants: self.seat.grants.clone(),
+                limits: self.seat.limits.clone(),
+                seed: rand::random(),
+                is_last: self.core.config.schedule.is_last(tried),
+            },
+            snapshot: None,
+            resumes: 0,
+        };
+        let guest = match self.core.guests.load(self.fence.lane.tenant, self.run.version).await {
+            Ok(guest) => guest,
+            Err(error) => return self.give_up(start, Halt::NotLoaded(error)).await,
+        };
+        if guest.reads_order() && !self.fence.lane.order_id.is_empty() {
+            match snapshot.read(self.core, &self.fence.lane, self.run.event, self.number > 1).await {
+                Ok(order) => start.snapshot = Some(order),
+                Err(fault) => {
+                    let after = fault.retry_after.map(|seconds| Duration::from_secs(u64::from(seconds)));
+                    return self.give_up(start, Halt::OrderUnavailable { message: fault.message, after }).await;
+                }
+            }
+        }
+        let buffer = self.begin(&start)?;
+        if entries >= SUSPICIOUS_ENTRIES {
+            self.core.journal.flush(self.fence, &buffer).await?;
+        }
+        self.execute(&*guest, start, buffer, VecDeque::new(), snapshot).await
+    }
+
+    async fn resume(&mut self, open: OpenAttempt, snapshot: &mut SnapshotOfEvent) -> Result<(), Halted> {
+        let mut start = open.start;
+        start.resumes += 1;
+        if start.resumes > self.core.config.resumes {
+            return self.give_up(start, Halt::Crashed).await;
+        }
+        let buffer = self.begin(&start)?;
+        // Durable at once: each resume is counted, even if it kills the host.
+        self.core.journal.flush(self.fence, &buffer).await?;
+        tracing::info!(run = %self.run.id, attempt = self.number, "resuming an attempt that was cut off");
+        let guest = match self.core.guests.load(self.fence.lane.tenant, start.version).await {
+            Ok(guest) => guest,
+            Err(error) => return self.end(&start, &buffer, None, Some(Halt::NotLoaded(error)), Aftermath::default()).await,
+        };
+        snapshot.drop_it();
+        self.execute(&*guest, start, buffer, open.calls.into(), snapshot).await
+    }
+
+    /// Runs the guest and ends the attempt.
+    async fn execute(
+        &mut self,
+        guest: &dyn Guest,
+        start: AttemptStart,
+        buffer: Buffer,
+        replay: VecDeque<fangshi_journal::RecordedCall>,
+        snapshot: &mut SnapshotOfEvent,
+    ) -> Result<(), Halted> {
+        let tenant = self.fence.lane.tenant;
+        let known = if self.number > 1 || start.resumes > 0 {
+            self.core.journal.effects(tenant, self.run.id).await?
+        } else {
+            Vec::new()
+        };
+        let limits = RunLimits::parse(&start.inputs.limits).unwrap_or_else(|error| {
+            tracing::error!(installation = %self.run.installation, error, "limits can't be read: defaults apply");
+            RunLimits::default()
+        });
+        let (host, aftermath) = Host::new(Known {
+            journal: self.core.journal.clone(),
+            shop: self.core.shop.clone(),
+            clock: self.core.clock.clone(),
+            fence: self.fence.clone(),
+            buffer: buffer.clone(),
+            installation: self.run.installation,
+            grants: start.inputs.grants.clone(),
+            effects_per_hour: limits.effects_per_hour,
+            effects: known.into_iter().map(|effect| (effect.key.clone(), effect)).collect::<HashMap<_, _>>(),
+            snapshot: start.snapshot.clone(),
+            replay,
+        });
+        let input = self.input(&start, limits.run);
+        let report = tokio::select! {
+            report = guest.run(input, Box::new(host)) => report,
+            () = self.core.cut_off.cancelled() => return Err(Halted::CutOff),
+        };
+        let aftermath = aftermath.take();
+        if aftermath.changed {
+            snapshot.drop_it();
+        }
+        if aftermath.stale || report.outcome == Outcome::Aborted(Abort::StaleEpoch) {
+            return Err(Halted::Stale);
+        }
+        // The store failed in the middle: the attempt stays open and is resumed, it did not fail.
+        if let Some(error) = aftermath.broken {
+            return Err(Halted::Broken(error));
+        }
+        let mut halt = aftermath.halt.clone();
+        let judged = matches!(report.outcome, Outcome::Done | Outcome::RetryLater { .. } | Outcome::Reject { .. });
+        if halt.is_none() && judged && aftermath.unplayed > 0 {
+            halt = Some(Halt::Divergence(format!("{} recorded calls were not made again", aftermath.unplayed)));
+        }
+        self.end(&start, &buffer, Some(&report), halt, aftermath).await
+    }
+
+    /// Ends an attempt for which no guest ran.
+    async fn give_up(&self, start: AttemptStart, halt: Halt) -> Result<(), Halted> {
+        let buffer = self.begin(&start)?;
+        self.end(&start, &buffer, None, Some(halt), Aftermath::default()).await
+    }
+
+    fn begin(&self, start: &AttemptStart) -> Result<Buffer, Halted> {
+        Ok(self.core.journal.begin_attempt(self.fence.lane.tenant, self.run.id, self.number, start)?)
+    }
+
+    async fn end(
+        &self,
+        start: &AttemptStart,
+        buffer: &Buffer,
+        report: Option<&RunReport>,
+        halt: Option<Halt>,
+        aftermath: Aftermath,
+    ) -> Result<(), Halted> {
+        let tried = self.tried(start.clock_ms);
+        let now = self.core.clock.now();
+        let spin = rand::random::<f64>() * 2.0 - 1.0;
+        let end = ending(&self.core.config.schedule, tried, now, spin, halt, report.map(|report| &report.outcome));
+        let usage = report.map(used).unwrap_or_default();
+        if let (Next::Retry { at_ms }, Some(deadline)) = (&end.next, self.run.deadline_at)
+            && *at_ms > deadline
+        {
+            metrics::counter!("fangshi_deadline_alerts_total").increment(1);
+            tracing::warn!(tenant = %self.fence.lane.tenant, run = %self.run.id,
+                "the platform will decide by itself before the next attempt");
+        }
+        let ending = Ending {
+            event: self.run.event,
+            outcome: end.outcome,
+            reason: end.reason,
+            usage,
+            next: end.next.clone(),
+            first_at: tried.first_at,
+            kv: if end.next == Next::Done { aftermath.kv } else { Vec::new() },
+        };
+        self.core.journal.end_attempt(self.fence, buffer, self.run.installation, &ending).await?;
+        let finished = Finished {
+            tenant: self.fence.lane.tenant,
+            order_id: self.fence.lane.order_id.to_string(),
+            event: self.run.event,
+            run: self.run.id,
+            installation: self.run.installation,
+            hook: self.run.hook.clone(),
+            attempt: self.number,
+            outcome: end.outcome,
+            next: end.next,
+            usage,
+        };
+        count(&finished);
+        // Nobody listening is no error.
+        let _ = self.core.finished.send(finished);
+        Ok(())
+    }
+
+    fn tried(&self, started_at: i64) -> Tried {
+        Tried {
+            attempt: self.number.saturating_sub(self.run.budget_from).max(1),
+            first_at: self.run.first_at.unwrap_or(started_at),
+            started_at,
+        }
+    }
+
+    fn input(&self, start: &AttemptStart, limits: fangshi_runtime::Limits) -> RunInput {
+        let body: Value = serde_json::from_slice(&self.event.body).unwrap_or(Value::Null);
+        RunInput {
+            hook: self.run.hook.clone(),
+            envelope: Envelope {
+                id: self.event.seq.to_string(),
+                source: self.event.source.code(),
+                created_at: self.event.created_at,
+                received_at: self.event.received_at.div_euclid(1_000),
+                attempt: self.number,
+                is_last_attempt: start.inputs.is_last,
+                order_id: self.event.lane.order_id.to_string(),
+                raw: String::from_utf8_lossy(&self.event.body).into_owned(),
+            },
+            detail: detail_of(&body),
+            order: start.snapshot.as_ref().map(for_guest),
+            clock_ms: start.clock_ms,
+            seed: start.inputs.seed,
+            settings: Arc::clone(&start.inputs.settings),
+            grants: start.inputs.grants.clone(),
+            limits,
+            deadline: self.core.config.deadline,
+        }
+    }
+}
+
+fn used(report: &RunReport) -> Usage {
+    Usage {
+        fuel: report.fuel_used,
+        peak_memory: report.peak_memory,
+        host_calls: report.host_calls,
+        log_bytes: report.log_bytes,
+        border_bytes: report.border_bytes,
+        wall_ms: report.wall_ms,
+    }
+}

@@ -1,0 +1,173 @@
+//! Working through one lane: enter it, make the runs of new events, and run what is due, one after the other.
+
+use std::sync::Arc;
+
+use fangshi_journal::{Fence, JournalError, LaneKey, LaneState, PlannedEvent};
+use fangshi_operations::Operation;
+
+use super::attempt::attempt;
+use super::order::SnapshotOfEvent;
+use super::{Core, seat, standing};
+use crate::decide::choose::{Step, choose};
+use crate::decide::echo::{Cause, SKEW_S, WINDOW_S};
+use crate::decide::plan::plan;
+use crate::seams::Seat;
+
+/// How a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// Nothing is left to do, or somebody else does it.
+    Idle,
+    /// A retry is due then, unix milliseconds.
+    WaitUntil(i64),
+    /// There is more: the lane gave its place to others.
+    More,
+    /// The store or the directory failed: try again soon.
+    Failed,
+}
+
+/// Steps before a lane gives its place to others.
+const STEPS: usize = 32;
+
+/// A drain that can't go on.
+pub(crate) enum Halted {
+    /// Somebody else entered the lane.
+    Stale,
+    /// The process stops.
+    CutOff,
+    /// For the operator.
+    Broken(String),
+}
+
+impl From<JournalError> for Halted {
+    fn from(error: JournalError) -> Self {
+        if error.is_stale() {
+            return Halted::Stale;
+        }
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            text = format!("{text}: {inner}");
+            cause = inner.source();
+        }
+        Halted::Broken(text)
+    }
+}
+
+/// Works in a lane until nothing is due, or others should have their turn.
+pub(crate) async fn drain(core: &Core, lane: &LaneKey) -> Drained {
+    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default() };
+    for _ in 0..STEPS {
+        if core.stopping.is_cancelled() {
+            return Drained::Idle;
+        }
+        match work.step().await {
+            Ok(None) => {}
+            Ok(Some(drained)) => return drained,
+            Err(Halted::Stale) => {
+                tracing::warn!(?lane, "somebody else entered the lane");
+                return Drained::Idle;
+            }
+            Err(Halted::CutOff) => return Drained::Idle,
+            Err(Halted::Broken(error)) => {
+                tracing::error!(?lane, error, "a lane can't go on for now");
+                return Drained::Failed;
+            }
+        }
+    }
+    Drained::More
+}
+
+struct Work<'a> {
+    core: &'a Core,
+    lane: &'a LaneKey,
+    fence: Option<Fence>,
+    snapshot: SnapshotOfEvent,
+}
+
+impl Work<'_> {
+    /// One step; gives how the drain ends, or none to go on.
+    async fn step(&mut self) -> Result<Option<Drained>, Halted> {
+        let state = self.core.journal.lane(self.lane).await?;
+        if self.fence.as_ref().is_some_and(|fence| fence.epoch != state.epoch) {
+            return Err(Halted::Stale);
+        }
+        let seats = self.core.directory.seats(self.lane.tenant).await.map_err(Halted::Broken)?;
+        if !state.events.is_empty() {
+            let planned = self.planned(&state, &seats).await?;
+            self.enter(&state, planned).await?;
+            return Ok(None);
+        }
+        let step = choose(&state.runs, |installation| standing(&seats, installation), self.core.clock.now());
+        match step {
+            Step::Idle => Ok(Some(Drained::Idle)),
+            Step::Wait(at) => Ok(Some(Drained::WaitUntil(at))),
+            Step::Park(id) => {
+                let fence = self.enter(&state, Vec::new()).await?;
+                if let Some(run) = state.runs.iter().find(|run| run.id == id) {
+                    self.core.journal.park(&fence, run.id, run.event, "removed").await?;
+                    metrics::counter!("fangshi_parked_total", "reason" => "removed").increment(1);
+                }
+                Ok(None)
+            }
+            Step::Run(id) => {
+                let fence = self.enter(&state, Vec::new()).await?;
+                let run = state.runs.iter().find(|run| run.id == id);
+                if let Some((run, seat)) = run.and_then(|run| Some((run, seat(&seats, run.installation)?))) {
+                    attempt(self.core, &fence, run, seat, state.entries, &mut self.snapshot).await?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// The lane's fence, entering it if this drain did not yet; new runs are made in the same transaction.
+    async fn enter(&mut self, state: &LaneState, events: Vec<PlannedEvent>) -> Result<Fence, Halted> {
+        if let Some(fence) = &self.fence {
+            if !events.is_empty() {
+                self.core.journal.plan(fence, events).await?;
+            }
+            return Ok(fence.clone());
+        }
+        let fence = self.core.journal.enter(self.lane, state.epoch, events).await?;
+        self.fence = Some(fence.clone());
+        Ok(fence)
+    }
+
+    async fn planned(&self, state: &LaneState, seats: &Arc<Vec<Seat>>) -> Result<Vec<PlannedEvent>, Halted> {
+        let subscribers: Vec<_> = seats.iter().map(|seat| seat.subscriber.clone()).collect();
+        let oldest = state.events.iter().map(|event| event.created_at).min().unwrap_or_default();
+        let since = (oldest - WINDOW_S - SKEW_S) * 1_000;
+        let traces = match &*self.lane.order_id {
+            "" => Vec::new(),
+            _ => self.core.journal.effects_on(self.lane, since).await?,
+        };
+        let causes: Vec<Cause> = traces
+            .into_iter()
+            .filter(|trace| !trace.used)
+            .filter_map(|trace| {
+                let op = operation(&trace.operation)?;
+                Some(Cause {
+                    id: trace.id,
+                    installation: trace.installation,
+                    state: trace.state,
+                    intent_at: trace.intent_at,
+                    raises: op.raises,
+                    raises_events: op.raises_events,
+                })
+            })
+            .collect();
+        let planned = plan(&state.events, &subscribers, &causes);
+        let echoes = planned.iter().filter(|event| event.echo_of.is_some()).count();
+        if echoes > 0 {
+            metrics::counter!("fangshi_echoes_total").increment(echoes as u64);
+        }
+        Ok(planned)
+    }
+}
+
+/// The operation behind a call's name in the journal: `notes/set-merchant-notes`.
+pub(crate) fn operation(name: &str) -> Option<&'static Operation> {
+    let (interface, function) = name.split_once('/')?;
+    fangshi_operations::find(interface, function)
+}

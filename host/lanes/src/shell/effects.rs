@@ -1,0 +1,166 @@
+//! Effects: the intent is durable before anything is sent, the outcome before the plugin sees it.
+
+use std::sync::Arc;
+
+use fangshi_journal::{CallOrigin, EffectKey, EffectState, Intent, LaneKey, Outcome, SnapshotRow};
+use fangshi_operations::{Class, Fault, Operation, Repeat, Sent, Verdict};
+use fangshi_runtime::{Abort, CallError};
+use serde_json::Value;
+
+use super::host::{Call, Host};
+use super::told::{from_json, refusal};
+use crate::decide::effect::{Settled, Way, keep, settle, settle_at_once, way};
+use crate::decide::ending::Halt;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// What a sending brought.
+struct Brought {
+    answer: Result<Value, CallError>,
+    state: EffectState,
+    fault: Option<Fault>,
+    origin: CallOrigin,
+}
+
+impl Host {
+    /// An effect call: answered from an earlier attempt's outcome, settled by looking, or sent.
+    pub(super) async fn effect(&mut self, op: &'static Operation, call: Call, nth: u32) -> Result<Value, CallError> {
+        let key = EffectKey { operation: call.name.clone(), digest: call.digest, nth };
+        let earlier = self.known.effects.get(&key).cloned();
+        let order_id = op.order_of(&call.request).unwrap_or_default().to_owned();
+        let mut before = self.orders.get(&order_id).cloned();
+        let mut unsure = 0;
+        match (way(earlier.as_ref()), earlier) {
+            (Way::Recorded, Some(earlier)) => {
+                let answer = from_json(earlier.result.as_deref(), earlier.answer.as_ref())
+                    .unwrap_or_else(|| Err(CallError::OutcomeUnknown("the recorded answer can't be read".into())));
+                return self.keep(&call, answer, Some(key), CallOrigin::EarlierEffect);
+            }
+            (Way::Settle, Some(earlier)) => {
+                before = earlier.before.or(before);
+                let verdict = match self.verdict(op, &call, before.as_ref(), earlier.intent_at).await {
+                    Ok(verdict) => verdict,
+                    // It can't be found out now: the effect stays as it is, and the plugin may come back.
+                    Err(fault) => {
+                        let refused = Err(refusal(fault.to_contract()));
+                        return self.keep(&call, refused, Some(key), CallOrigin::Reread);
+                    }
+                };
+                match settle(op.repeat, earlier.unsure, verdict) {
+                    Settled::SendAgain => unsure = earlier.unsure + 1,
+                    settled => {
+                        let (answer, state) = found(settled);
+                        let brought = Brought { answer, state, fault: None, origin: CallOrigin::Reread };
+                        return self.conclude(&call, key, brought).await;
+                    }
+                }
+            }
+            _ => {}
+        }
+        self.check_for_loop(&order_id).await?;
+        let brought = self.send(op, &call, &key, &order_id, before, unsure).await?;
+        self.conclude(&call, key, brought).await
+    }
+
+    /// Intent, then the call; once more where that is harmless and no answer came.
+    async fn send(
+        &mut self,
+        op: &'static Operation,
+        call: &Call,
+        key: &EffectKey,
+        order_id: &str,
+        before: Option<SnapshotRow>,
+        mut unsure: u32,
+    ) -> Result<Brought, CallError> {
+        loop {
+            let intent = Intent {
+                key: key.clone(),
+                order_id: order_id.to_owned(),
+                installation: self.known.installation,
+                request: Arc::clone(&call.request),
+                before: before.as_ref().map(|order| order.digest),
+                position: call.position,
+            };
+            let intended_at = self.known.clock.now();
+            self.left.with(|left| left.changed = true);
+            let durable = self.known.journal.intent(&self.known.fence, &self.known.buffer, &intent).await;
+            durable.map_err(|error| self.failed(error))?;
+            let fault = match self.known.shop.call(self.tenant(), op, &call.request).await {
+                Ok(value) => {
+                    let state = EffectState::Applied;
+                    return Ok(Brought { answer: Ok(value), state, fault: None, origin: CallOrigin::Live });
+                }
+                Err(fault) => fault,
+            };
+            if fault.sent != Sent::Unknown {
+                let answer = Err(refusal(fault.to_contract()));
+                // Done, says the platform, in an answer that can't be used: never to be sent again.
+                let state = if fault.class == Class::Unreadable { EffectState::Applied } else { keep(&answer) };
+                return Ok(Brought { answer, state, fault: Some(fault), origin: CallOrigin::Live });
+            }
+            let settled = match self.verdict(op, call, before.as_ref(), intended_at).await {
+                Ok(verdict) => settle_at_once(op.repeat, unsure, verdict),
+                Err(_) => Settled::Unknown(fault.message.clone()),
+            };
+            if settled == Settled::SendAgain {
+                unsure += 1;
+                continue;
+            }
+            let (answer, state) = found(settled);
+            return Ok(Brought { answer, state, fault: Some(fault), origin: CallOrigin::Reread });
+        }
+    }
+
+    /// Looks what became of an effect, where looking can tell.
+    async fn verdict(
+        &self,
+        op: &'static Operation,
+        call: &Call,
+        before: Option<&SnapshotRow>,
+        intent_at: i64,
+    ) -> Result<Option<Verdict>, Fault> {
+        if op.repeat == Repeat::Unknown {
+            return Ok(None);
+        }
+        let before = before.map(|order| &*order.json);
+        let intended_at = intent_at.div_euclid(1_000);
+        self.known.shop.settle(self.tenant(), op, &call.request, before, intended_at).await.map(Some)
+    }
+
+    /// Makes the outcome durable, and only then gives the answer on.
+    async fn conclude(&mut self, call: &Call, key: EffectKey, brought: Brought) -> Result<Value, CallError> {
+        let Brought { answer, state, fault, origin } = brought;
+        let row = self.row(call, &answer, Some(key.clone()), origin);
+        let outcome = Outcome {
+            key,
+            state,
+            platform_code: fault.as_ref().map(|fault| fault.code).filter(|code| *code != 0),
+            rid: fault.and_then(|fault| fault.rid),
+            call: row,
+        };
+        let durable = self.known.journal.outcome(&self.known.fence, &self.known.buffer, &outcome).await;
+        durable.map_err(|error| self.failed(error))?;
+        answer
+    }
+
+    /// Stops a run whose installation keeps changing one order.
+    async fn check_for_loop(&self, order_id: &str) -> Result<(), CallError> {
+        let order = LaneKey::new(self.tenant(), order_id);
+        let since = self.known.clock.now() - HOUR_MS;
+        let made = self.known.journal.effects_since(&order, self.known.installation, since).await;
+        if made.map_err(|error| self.failed(error))? < self.known.effects_per_hour {
+            return Ok(());
+        }
+        self.left.with(|left| left.halt = Some(Halt::Loop { allowed: self.known.effects_per_hour }));
+        Err(Abort::HostFault("more effects on this order than are allowed in an hour".into()).into())
+    }
+}
+
+fn found(settled: Settled) -> (Result<Value, CallError>, EffectState) {
+    match settled {
+        Settled::Applied(answer) => (Ok(answer), EffectState::Applied),
+        Settled::Unknown(text) => (Err(CallError::OutcomeUnknown(text)), EffectState::Unknown),
+        // Handled by the callers; as an outcome it would be unknown.
+        Settled::SendAgain => (Err(CallError::OutcomeUnknown(String::new())), EffectState::Unknown),
+    }
+}

@@ -1,0 +1,342 @@
+//! What a guest's calls meet: the grant is checked, the call is journaled, and a resumed attempt is answered from its
+//! journal as far as that goes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use fangshi_journal::{
+    Buffer, CallKind, CallOrigin, CallRow, Clock, Effect, EffectKey, Fence, InstallationId, Journal, JournalError,
+    KvChange, RecordedCall, SnapshotRow, TenantId,
+};
+use fangshi_operations::{Kind, Operation, covers, interfaces};
+use fangshi_runtime::{Abort, CallError, RunHost, Snapshot};
+use serde_json::{Value, json};
+
+use super::order::for_guest;
+use super::told::{code, from_json, refusal, to_json};
+use crate::decide::ending::Halt;
+use crate::seams::Shop;
+
+/// What a host starts from.
+pub(crate) struct Known {
+    pub journal: Journal,
+    pub shop: Arc<dyn Shop>,
+    pub clock: Clock,
+    pub fence: Fence,
+    pub buffer: Buffer,
+    pub installation: InstallationId,
+    pub grants: BTreeSet<String>,
+    pub effects_per_hour: u32,
+    /// What earlier attempts, or this one before it was cut off, left of the run's effects.
+    pub effects: HashMap<EffectKey, Effect>,
+    /// The order as read before the hook.
+    pub snapshot: Option<SnapshotRow>,
+    /// Calls that this attempt made before it was cut off.
+    pub replay: VecDeque<RecordedCall>,
+}
+
+/// What a run leaves behind besides its report.
+#[derive(Default)]
+pub(crate) struct Aftermath {
+    /// Why the host stopped it.
+    pub halt: Option<Halt>,
+    /// Somebody else entered the lane.
+    pub stale: bool,
+    /// The store failed.
+    pub broken: Option<String>,
+    /// An effect was sent: snapshots of the order are stale.
+    pub changed: bool,
+    /// Recorded calls that the resumed run has not made again.
+    pub unplayed: usize,
+    /// Changes of the installation's own store, to be kept if the run ended ok.
+    pub kv: Vec<KvChange>,
+}
+
+/// A run's aftermath, filled while it runs.
+#[derive(Clone, Default)]
+pub(crate) struct Left(Arc<Mutex<Aftermath>>);
+
+impl Left {
+    pub(crate) fn take(&self) -> Aftermath {
+        self.with(std::mem::take)
+    }
+
+    pub(crate) fn with<T>(&self, change: impl FnOnce(&mut Aftermath) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+}
+
+/// The host side of one attempt.
+pub(crate) struct Host {
+    pub(super) known: Known,
+    pub(super) left: Left,
+    position: u32,
+    equal_calls: HashMap<(String, [u8; 32]), u32>,
+    /// The last snapshot of each order that this attempt saw.
+    pub(super) orders: HashMap<String, SnapshotRow>,
+    kv: BTreeMap<String, Option<Vec<u8>>>,
+    kv_committed: Option<(u64, u64)>,
+}
+
+/// A call on its way through the host.
+pub(super) struct Call {
+    pub name: String,
+    pub request: Arc<Value>,
+    pub digest: [u8; 32],
+    pub position: u32,
+    pub kind: CallKind,
+    pub began: i64,
+}
+
+/// Bytes of a kv key; as the contract says.
+const KV_KEY: usize = 512;
+/// Bytes of a kv value.
+const KV_VALUE: usize = 256 << 10;
+/// Keys of an installation.
+const KV_KEYS: u64 = 10_000;
+/// Bytes of an installation's keys and values.
+const KV_TOTAL: u64 = 16 << 20;
+
+impl Host {
+    pub(crate) fn new(known: Known) -> (Host, Left) {
+        let left = Left::default();
+        left.with(|left| left.unplayed = known.replay.len());
+        let orders = known.snapshot.iter().map(|order| (order.order_id.to_string(), order.clone())).collect();
+        let host = Host {
+            known,
+            left: left.clone(),
+            position: 0,
+            equal_calls: HashMap::new(),
+            orders,
+            kv: BTreeMap::new(),
+            kv_committed: None,
+        };
+        (host, left)
+    }
+
+    pub(super) fn tenant(&self) -> TenantId {
+        self.known.fence.lane.tenant
+    }
+
+    /// Gives a call its place and its digest.
+    async fn begin(&mut self, name: String, request: Value, kind: CallKind) -> Result<Call, CallError> {
+        let digest = self.known.journal.call_digest(self.tenant(), &name, &request).await;
+        let digest = digest.map_err(|error| self.failed(error))?;
+        let position = self.position;
+        self.position += 1;
+        Ok(Call { name, request: Arc::new(request), digest, position, kind, began: self.known.clock.now() })
+    }
+
+    /// The recorded answer of a resumed attempt's call; none where its journal ends, and for an intent without an outcome.
+    fn replayed(&mut self, call: &Call) -> Result<Option<RecordedCall>, CallError> {
+        let Some(recorded) = self.known.replay.pop_front() else { return Ok(None) };
+        self.left.with(|left| left.unplayed = self.known.replay.len());
+        if recorded.name != call.name || recorded.digest != call.digest || recorded.position != call.position {
+            let text = format!(
+                "call {} was {} and is now {}{}",
+                call.position,
+                recorded.name,
+                call.name,
+                if recorded.name == call.name { " with another request" } else { "" }
+            );
+            self.left.with(|left| left.halt = Some(Halt::Divergence(text.clone())));
+            return Err(Abort::Divergence(text).into());
+        }
+        self.known.buffer.took(call.position);
+        Ok(recorded.result.is_some().then_some(recorded))
+    }
+
+    /// Keeps the answer of a call that is no effect, and gives it on.
+    pub(super) fn keep(
+        &self,
+        call: &Call,
+        answer: Result<Value, CallError>,
+        effect: Option<EffectKey>,
+        origin: CallOrigin,
+    ) -> Result<Value, CallError> {
+        let row = self.row(call, &answer, effect, origin);
+        self.known.buffer.call(&row).map_err(|error| self.failed(error))?;
+        answer
+    }
+
+    pub(super) fn row(
+        &self,
+        call: &Call,
+        answer: &Result<Value, CallError>,
+        effect: Option<EffectKey>,
+        origin: CallOrigin,
+    ) -> CallRow {
+        CallRow {
+            position: call.position,
+            name: call.name.clone(),
+            kind: call.kind,
+            digest: call.digest,
+            request: call.request.clone(),
+            result: Some(code(answer)),
+            answer: Some(to_json(answer)),
+            snapshot: None,
+            effect,
+            origin,
+            at_ms: call.began,
+            took_ms: Some(self.known.clock.now().saturating_sub(call.began)),
+        }
+    }
+
+    /// The end of a run whose lane or store is gone.
+    pub(super) fn failed(&self, error: JournalError) -> CallError {
+        if error.is_stale() {
+            self.left.with(|left| left.stale = true);
+            return Abort::StaleEpoch.into();
+        }
+        let text = format!("{error}: {}", std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default());
+        self.left.with(|left| left.broken = Some(text.clone()));
+        Abort::HostFault(text).into()
+    }
+
+    fn granted(&self, interface: &str) -> bool {
+        covers(self.known.grants.iter().map(String::as_str), interface)
+    }
+
+    async fn read(&mut self, op: &'static Operation, call: &Call) -> Result<Value, CallError> {
+        let answer = self.known.shop.call(self.tenant(), op, &call.request).await;
+        self.keep(call, answer.map_err(|fault| refusal(fault.to_contract())), None, CallOrigin::Live)
+    }
+
+    /// The value under a key as this attempt sees it.
+    async fn kv_now(&self, key: &str) -> Result<Option<Vec<u8>>, CallError> {
+        match self.kv.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => {
+                let committed = self.known.journal.kv(self.tenant(), self.known.installation, key).await;
+                committed.map_err(|error| self.failed(error))
+            }
+        }
+    }
+
+    async fn kv_refusal(&mut self, key: &str, value: Option<&[u8]>) -> Result<Option<CallError>, CallError> {
+        if !self.granted("kv") {
+            return Ok(Some(CallError::Denied("kv".into())));
+        }
+        if key.is_empty() || key.len() > KV_KEY {
+            return Ok(Some(CallError::Invalid(format!("key: 1 to {KV_KEY} bytes"))));
+        }
+        let Some(value) = value else { return Ok(None) };
+        if value.len() > KV_VALUE {
+            return Ok(Some(CallError::Invalid(format!("value: at most {KV_VALUE} bytes"))));
+        }
+        let (keys, bytes) = match self.kv_committed {
+            Some(committed) => committed,
+            None => {
+                let committed = self.known.journal.kv_size(self.known.installation).await;
+                *self.kv_committed.insert(committed.map_err(|error| self.failed(error))?)
+            }
+        };
+        // Replaced values are counted twice until the commit: simpler, and never too generous.
+        let written: usize = self.kv.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
+        let total = bytes + (written + key.len() + value.len()) as u64;
+        if keys + self.kv.len() as u64 >= KV_KEYS || total > KV_TOTAL {
+            return Ok(Some(CallError::Limited { retry_after: None }));
+        }
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl RunHost for Host {
+    async fn operation(&mut self, interface: &str, function: &str, request: Value) -> Result<Value, CallError> {
+        let op = fangshi_operations::find(interface, function);
+        let kind = if op.is_some_and(|op| op.effect) { CallKind::Effect } else { CallKind::Read };
+        let call = self.begin(format!("{interface}/{function}"), request, kind).await?;
+        let equal = self.equal_calls.entry((call.name.clone(), call.digest)).or_insert(0);
+        let nth = *equal;
+        *equal += 1;
+        if let Some(recorded) = self.replayed(&call)?
+            && let Some(answer) = from_json(recorded.result.as_deref(), recorded.answer.as_ref())
+        {
+            return answer;
+        }
+        if !self.granted(interface) {
+            return self.keep(&call, Err(CallError::Denied(interface.to_owned())), None, CallOrigin::Live);
+        }
+        let Some(op) = op else {
+            let text = format!("{interface}.{function} is no operation of this host");
+            return self.keep(&call, Err(CallError::Invalid(text)), None, CallOrigin::Live);
+        };
+        // A request that the platform would not understand makes no intent.
+        if let Err(text) = op.body(&call.request) {
+            return self.keep(&call, Err(CallError::Invalid(text)), None, CallOrigin::Live);
+        }
+        if op.effect { self.effect(op, call, nth).await } else { self.read(op, &call).await }
+    }
+
+    async fn read_order(&mut self, order_id: &str) -> Result<Arc<Snapshot>, CallError> {
+        let call = self.begin("orders/get".into(), json!({ "order_id": order_id }), CallKind::Read).await?;
+        if let Some(recorded) = self.replayed(&call)? {
+            if let Some(snapshot) = recorded.snapshot {
+                self.orders.insert(order_id.to_owned(), snapshot.clone());
+                return Ok(for_guest(&snapshot));
+            }
+            if let Some(Err(refused)) = from_json(recorded.result.as_deref(), recorded.answer.as_ref()) {
+                return Err(refused);
+            }
+        }
+        if !interfaces().iter().any(|one| one.kind == Kind::Data && self.granted(one.name)) {
+            self.keep(&call, Err(CallError::Denied("order-summary".into())), None, CallOrigin::Live)?;
+        }
+        let json = match self.known.shop.read_order(self.tenant(), order_id).await {
+            Ok(json) => json,
+            Err(fault) => {
+                let refused = refusal(fault.to_contract());
+                self.keep(&call, Err(refused.clone()), None, CallOrigin::Live)?;
+                return Err(refused);
+            }
+        };
+        let snapshot = SnapshotRow::new(order_id, json, self.known.clock.now());
+        let mut row = self.row(&call, &Ok(Value::Null), None, CallOrigin::Live);
+        (row.answer, row.snapshot) = (None, Some(snapshot.clone()));
+        self.known.buffer.call(&row).map_err(|error| self.failed(error))?;
+        self.orders.insert(order_id.to_owned(), snapshot.clone());
+        Ok(for_guest(&snapshot))
+    }
+
+    async fn kv_get(&mut self, key: &str) -> Result<Option<Vec<u8>>, CallError> {
+        let call = self.begin("kv/get".into(), json!({ "key": key }), CallKind::Own).await?;
+        if let Some(recorded) = self.replayed(&call)?
+            && let Some(answer) = from_json(recorded.result.as_deref(), recorded.answer.as_ref())
+        {
+            return Ok(answer?.as_str().and_then(|text| hex::decode(text).ok()));
+        }
+        if let Some(refused) = self.kv_refusal(key, None).await? {
+            self.keep(&call, Err(refused.clone()), None, CallOrigin::Live)?;
+            return Err(refused);
+        }
+        let value = self.kv_now(key).await?;
+        let answer = value.as_ref().map_or(Value::Null, |value| Value::String(hex::encode(value)));
+        self.keep(&call, Ok(answer), None, CallOrigin::Live)?;
+        Ok(value)
+    }
+
+    async fn kv_set(&mut self, key: &str, value: Option<Vec<u8>>) -> Result<(), CallError> {
+        let request = json!({ "key": key, "value": value.as_ref().map(hex::encode) });
+        let call = self.begin("kv/set".into(), request, CallKind::Own).await?;
+        if let Some(recorded) = self.replayed(&call)?
+            && let Some(answer) = from_json(recorded.result.as_deref(), recorded.answer.as_ref())
+        {
+            answer?;
+        } else {
+            let refused = self.kv_refusal(key, value.as_deref()).await?;
+            self.keep(&call, refused.map_or(Ok(Value::Null), Err), None, CallOrigin::Live)?;
+        }
+        self.kv.insert(key.to_owned(), value);
+        let kv = self.kv.iter().map(|(key, value)| KvChange { key: key.clone(), value: value.clone() }).collect();
+        self.left.with(|left| left.kv = kv);
+        Ok(())
+    }
+
+    fn log(&mut self, level: u8, text: &str) {
+        if let Err(error) = self.known.buffer.log(level, text) {
+            let _ = self.failed(error);
+        }
+    }
+}

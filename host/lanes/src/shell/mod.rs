@@ -1,0 +1,55 @@
+//! The shell: does what the decisions say, with the journal, the plugins and the platform.
+
+mod attempt;
+mod drain;
+mod effects;
+mod host;
+mod order;
+mod told;
+
+use std::sync::Arc;
+
+use fangshi_journal::{Clock, InstallationId, Journal, TenantId};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::LanesConfig;
+use crate::decide::choose::Standing;
+use crate::finished::Finished;
+use crate::seams::{Directory, Guests, Seat, Shop};
+
+pub(crate) use drain::{Drained, drain};
+
+/// Everything a drain works with.
+pub(crate) struct Core {
+    pub journal: Journal,
+    pub directory: Arc<dyn Directory>,
+    pub guests: Arc<dyn Guests>,
+    pub shop: Arc<dyn Shop>,
+    pub clock: Clock,
+    pub config: LanesConfig,
+    pub finished: broadcast::Sender<Finished>,
+    /// No new attempts.
+    pub stopping: CancellationToken,
+    /// Attempts under way are dropped.
+    pub cut_off: CancellationToken,
+}
+
+impl Core {
+    /// Whether a run that is due can't run now. In doubt it may: the drain looks again.
+    pub(crate) async fn is_held(&self, tenant: TenantId, installation: InstallationId) -> bool {
+        match self.directory.seats(tenant).await {
+            Ok(seats) => standing(&seats, installation) == Standing::Held,
+            Err(_) => false,
+        }
+    }
+}
+
+/// How an installation stands; one that is not listed is gone.
+pub(crate) fn standing(seats: &[Seat], installation: InstallationId) -> Standing {
+    seat(seats, installation).map_or(Standing::Gone, |seat| seat.subscriber.standing)
+}
+
+pub(crate) fn seat(seats: &[Seat], installation: InstallationId) -> Option<&Seat> {
+    seats.iter().find(|seat| seat.subscriber.installation == installation)
+}

@@ -1,0 +1,288 @@
+//! After a crash: resume, effects without an outcome, divergence, and the fence.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod rig;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use fangshi_journal::RunState;
+use fangshi_runtime::{Abort, CallError, Outcome};
+use rig::{Mood, ORDER, Rig, outcome_of, set_note};
+use serde_json::{Value, json};
+
+/// A guest that notes an order, after a read; hangs where the shop does.
+fn note_after_read() -> rig::Script {
+    script!(|_input, host| {
+        host.operation("search", "list-orders", json!({"query": {"page_size": 1, "update_time_range": {"start_time": 1, "end_time": 2}}})).await.unwrap();
+        outcome_of(set_note(host, ORDER, "x").await.map(drop))
+    })
+}
+
+async fn cut_off_in_the_effect(rig: &Rig, mood: Mood) {
+    rig.shop.moods.lock().unwrap().push_back(mood);
+    rig.pay(ORDER).await;
+    rig.shop.hanging.notified().await;
+    rig.crash().await;
+}
+
+#[tokio::test]
+async fn an_effect_that_was_applied_before_the_crash_is_not_applied_again() {
+    let mut rig = Rig::new().await;
+    rig.install(1, true, note_after_read());
+    cut_off_in_the_effect(&rig, Mood::Hang).await;
+    assert_eq!(rig.states().await, [RunState::Ready]);
+    let reads = rig.shop.ledger.lock().unwrap().iter().filter(|call| call.1 == "getorderlist").count();
+    assert_eq!(reads, 1);
+
+    rig.hand.advance(1_000);
+    rig.restart().await;
+    rig.settle().await;
+    assert_eq!(rig.states().await, [RunState::Done]);
+    assert_eq!(rig.shop.applied().len(), 1, "the order showed the note, so nothing was sent");
+    let ledger = rig.shop.ledger.lock().unwrap();
+    assert_eq!(ledger.iter().filter(|call| call.1 == "getorderlist").count(), 1, "the read came from the journal");
+    drop(ledger);
+    let ran = rig.ran();
+    assert_eq!(ran.len(), 2);
+    assert_eq!((ran[0].seed, ran[0].clock_ms, ran[0].attempt), (ran[1].seed, ran[1].clock_ms, ran[1].attempt));
+    let detail = rig.journal.run(rig.tenant, rig.runs().await[0].id).await.unwrap().unwrap();
+    assert_eq!((detail.attempt_list.len(), detail.attempt_list[0].resumes), (1, 1));
+    assert_eq!(detail.attempt_list[0].calls.len(), 2);
+    assert_eq!(serde_json::to_value(&detail.attempt_list[0].calls[1]).unwrap()["origin"], "reread");
+}
+
+/// Installs a shop-phone guest: an operation of which nothing shows whether it was done.
+fn phone_code(seen: Arc<AtomicBool>) -> rig::Script {
+    script!([seen] |_input, host| {
+        let answer = host.operation("shop-phone", "send-verify-code", json!({"mobile": "13900000000"})).await;
+        match answer {
+            Err(CallError::OutcomeUnknown(_)) => {
+                seen.store(true, Ordering::SeqCst);
+                Outcome::Done
+            }
+            other => outcome_of(other.map(drop)),
+        }
+    })
+}
+
+#[tokio::test]
+async fn what_nobody_can_tell_is_outcome_unknown_and_not_sent_again() {
+    let mut rig = Rig::new().await;
+    let seen = Arc::new(AtomicBool::new(false));
+    rig.install(1, false, phone_code(seen.clone()));
+    cut_off_in_the_effect(&rig, Mood::Hang).await;
+    rig.restart().await;
+    rig.settle().await;
+    assert!(seen.load(Ordering::SeqCst));
+    assert_eq!(rig.shop.applied().len(), 1);
+    assert_eq!(rig.states().await, [RunState::Done]);
+    let detail = rig.journal.run(rig.tenant, rig.runs().await[0].id).await.unwrap().unwrap();
+    assert_eq!(serde_json::to_value(&detail.effects[0]).unwrap()["state"], "unknown");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_settled_by_looking_and_a_lost_request_is_sent_again_once() {
+    // resend: at once.
+    for (mood, applied) in [(Mood::LoseAnswer, 1), (Mood::LoseRequest, 1)] {
+        let rig = Rig::new().await;
+        rig.install(1, true, note_after_read());
+        rig.shop.moods.lock().unwrap().push_back(mood);
+        rig.pay(ORDER).await;
+        rig.settle().await;
+        assert_eq!(rig.states().await, [RunState::Done]);
+        assert_eq!(rig.shop.applied().len(), applied);
+    }
+    // Lost twice: outcome-unknown, and the next attempt finds it out without sending a third time.
+    let rig = Rig::new().await;
+    rig.install(1, true, note_after_read());
+    rig.shop.moods.lock().unwrap().extend([Mood::LoseRequest, Mood::LoseRequest]);
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert_eq!(rig.states().await, [RunState::Waiting]);
+    for _ in 0..12 {
+        rig.advance(4_400).await;
+    }
+    assert_eq!(rig.states().await, [RunState::Parked]);
+    assert!(rig.shop.applied().is_empty());
+    let detail = rig.journal.run(rig.tenant, rig.runs().await[0].id).await.unwrap().unwrap();
+    assert_eq!(detail.effects[0].sends, 2);
+}
+
+fn ship() -> rig::Script {
+    script!(|_input, host| {
+        let parcel = json!({"delivery_id": "SF", "waybill_id": "SF1", "deliver_type": 1,
+                            "product_infos": [{"product_id": "1", "sku_id": "2", "product_cnt": 1}]});
+        let request = json!({"order_id": ORDER, "delivery_list": [parcel]});
+        outcome_of(host.operation("delivery", "send", request).await.map(drop))
+    })
+}
+
+#[tokio::test]
+async fn what_is_verified_is_sent_again_only_by_a_later_attempt_that_does_not_see_it() {
+    for (mood, sends) in [(Mood::LoseAnswer, 1), (Mood::LoseRequest, 2)] {
+        let rig = Rig::new().await;
+        rig.install(1, true, ship());
+        rig.shop.moods.lock().unwrap().push_back(mood.clone());
+        rig.pay(ORDER).await;
+        rig.settle().await;
+        let expected = if sends == 1 { RunState::Done } else { RunState::Waiting };
+        assert_eq!(rig.states().await, [expected], "{mood:?}");
+        rig.advance(7).await;
+        assert_eq!(rig.states().await, [RunState::Done], "{mood:?}");
+        assert_eq!(rig.shop.applied().len(), 1, "{mood:?}");
+        let detail = rig.journal.run(rig.tenant, rig.runs().await[0].id).await.unwrap().unwrap();
+        assert_eq!(detail.effects[0].sends, sends, "{mood:?}");
+    }
+}
+
+#[tokio::test]
+async fn somebody_elses_note_is_not_overwritten_by_a_resend() {
+    let mut rig = Rig::new().await;
+    rig.install(1, true, note_after_read());
+    cut_off_in_the_effect(&rig, Mood::Hang).await;
+    rig.shop.orders.lock().unwrap().get_mut(ORDER).unwrap()["order_detail"]["ext_info"]["merchant_notes"] =
+        json!("by hand");
+    rig.restart().await;
+    rig.settle().await;
+    let order = rig.shop.orders.lock().unwrap()[ORDER].clone();
+    assert_eq!(order["order_detail"]["ext_info"]["merchant_notes"], "by hand");
+    assert_eq!(rig.shop.applied().len(), 1);
+}
+
+#[tokio::test]
+async fn a_resume_that_calls_something_else_is_a_divergence() {
+    let mut rig = Rig::new().await;
+    let resumed = Arc::new(AtomicBool::new(false));
+    let flag = resumed.clone();
+    rig.install(1, false, script!([flag] |_input, host| {
+        let note = if flag.load(Ordering::SeqCst) { "other" } else { "x" };
+        outcome_of(set_note(host, ORDER, note).await.map(drop))
+    }));
+    cut_off_in_the_effect(&rig, Mood::Hang).await;
+    resumed.store(true, Ordering::SeqCst);
+    rig.restart().await;
+    rig.settle().await;
+    let runs = rig.runs().await;
+    assert_eq!((runs[0].state, runs[0].reason.as_deref()), (RunState::Parked, Some("divergence")));
+    assert_eq!(rig.shop.applied().len(), 1);
+}
+
+#[tokio::test]
+async fn a_resume_that_makes_fewer_calls_is_a_divergence_too() {
+    let mut rig = Rig::new().await;
+    let resumed = Arc::new(AtomicBool::new(false));
+    let flag = resumed.clone();
+    rig.install(1, false, script!([flag] |_input, host| {
+        if flag.load(Ordering::SeqCst) {
+            return Outcome::Done;
+        }
+        outcome_of(set_note(host, ORDER, "x").await.map(drop))
+    }));
+    cut_off_in_the_effect(&rig, Mood::Hang).await;
+    resumed.store(true, Ordering::SeqCst);
+    rig.restart().await;
+    rig.settle().await;
+    assert_eq!(rig.runs().await[0].reason.as_deref(), Some("divergence"));
+}
+
+#[tokio::test]
+async fn an_attempt_that_takes_the_host_down_again_and_again_counts_as_failed() {
+    let mut rig = Rig::new().await;
+    let entered = Arc::new(tokio::sync::Notify::new());
+    let (inside, kill) = (entered.clone(), Arc::new(AtomicBool::new(true)));
+    let deadly = kill.clone();
+    rig.install(1, false, script!([inside, deadly] |_input, _host| {
+        if deadly.load(Ordering::SeqCst) {
+            inside.notify_one();
+            std::future::pending::<()>().await;
+        }
+        Outcome::Done
+    }));
+    rig.pay(ORDER).await;
+    let mut crashes = 0;
+    while rig.states().await.first() != Some(&RunState::Waiting) {
+        tokio::select! {
+            () = entered.notified() => crashes += 1,
+            () = rig.lanes.settle() => break,
+        }
+        rig.restart().await;
+        assert!(crashes < 20, "the host is taken down for ever");
+    }
+    assert!(crashes >= 4);
+    let run = rig.runs().await[0].clone();
+    assert_eq!((run.state, run.reason.as_deref(), run.attempts), (RunState::Waiting, Some("crashed"), 1));
+    kill.store(false, Ordering::SeqCst);
+    rig.advance(7).await;
+    assert_eq!(rig.states().await, [RunState::Done]);
+}
+
+#[tokio::test]
+async fn a_holder_that_lost_its_lane_sends_nothing_and_writes_nothing() {
+    let rig = Rig::new().await;
+    let (journal, lane) = (rig.journal.clone(), rig.lane(ORDER));
+    let aborted = Arc::new(AtomicU32::new(0));
+    let count = aborted.clone();
+    rig.install(1, false, script!([journal, lane, count] |_input, host| {
+        // The first time, another executor enters the lane while this one is "paused".
+        if count.fetch_add(1, Ordering::SeqCst) == 0 {
+            let epoch = journal.lane(&lane).await.unwrap().epoch;
+            journal.enter(&lane, epoch, vec![]).await.unwrap();
+        }
+        match set_note(host, ORDER, "x").await {
+            Err(CallError::Abort(Abort::StaleEpoch)) => Outcome::Aborted(Abort::StaleEpoch),
+            other => outcome_of(other.map(drop)),
+        }
+    }));
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert!(rig.shop.applied().is_empty());
+    let run = rig.runs().await[0].clone();
+    assert_eq!((run.state, run.attempts), (RunState::Ready, 0));
+    // The sweeper finds it, enters anew, and it is done once.
+    rig.lanes.sweep().await.unwrap();
+    rig.settle().await;
+    assert_eq!(rig.states().await, [RunState::Done]);
+    assert_eq!(rig.shop.applied().len(), 1);
+}
+
+#[tokio::test]
+async fn everything_is_picked_up_after_a_restart() {
+    let mut rig = Rig::new().await;
+    rig.install(1, false, script!(|input, _host| {
+        if input.envelope.attempt == 1 { Outcome::Trap { message: String::new() } } else { Outcome::Done }
+    }));
+    rig.pay("1").await;
+    rig.settle().await;
+    rig.crash().await;
+    rig.pay("2").await; // recorded while nobody works
+    rig.hand.advance(7_000);
+    rig.restart().await;
+    rig.settle().await;
+    let runs = rig.runs().await;
+    assert_eq!((runs[0].state, runs[1].state), (RunState::Done, RunState::Waiting));
+    // A retry that is not due yet when the lanes start is found by the sweeper later.
+    rig.hand.advance(7_000);
+    rig.lanes.sweep().await.unwrap();
+    rig.settle().await;
+    assert_eq!(rig.states().await, [RunState::Done; 2]);
+}
+
+#[tokio::test]
+async fn a_graceful_stop_lets_attempts_end() {
+    let rig = Rig::new().await;
+    let entered = Arc::new(tokio::sync::Notify::new());
+    let inside = entered.clone();
+    rig.install(1, false, script!([inside] |_input, host| {
+        inside.notify_one();
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        outcome_of(set_note(host, ORDER, "x").await.map(drop))
+    }));
+    rig.pay(ORDER).await;
+    rig.pay(ORDER).await;
+    entered.notified().await;
+    rig.lanes.stop(std::time::Duration::from_secs(20)).await;
+    assert_eq!(rig.states().await, [RunState::Done, RunState::Ready], "the one under way ends, no other begins");
+    assert_eq!(rig.shop.applied(), [json!({"order_id": ORDER, "merchant_notes": "x"})]);
+    let _: Value = json!(null);
+}

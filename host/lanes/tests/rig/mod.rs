@@ -1,0 +1,503 @@
+//! Lanes over real SQLite, with scripted guests, a shop in memory and a clock moved by hand.
+#![allow(dead_code)]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fangshi_database::{BoxFuture, Clock, Database, Digest, EventSeq, InstallationId, ManualClock, OpenOptions, TenantId};
+use fangshi_journal::{Journal, LaneKey, NewEvent, RunFilter, RunState, RunView, Source};
+use fangshi_lanes::{
+    Directory, Finished, Guest, Guests, Lanes, LanesConfig, Parts, Seat, Shop, Standing, Subscriber,
+};
+use fangshi_operations::{Class, Evidence, Fault, Operation, Proof, Sent, Verdict};
+use fangshi_runtime::{CallError, Outcome, RunHost, RunInput, RunReport};
+use fangshi_tenants::{Credentials, Kek, NewTenant, Platform, Tenants};
+use serde_json::{Value, json};
+
+pub const ORDER: &str = "3705115058471208928";
+
+pub type Script = Arc<dyn for<'a> Fn(&'a RunInput, &'a mut dyn RunHost) -> BoxFuture<'a, Outcome> + Send + Sync>;
+
+/// A guest's behaviour from an async closure over the host.
+#[macro_export]
+macro_rules! script {
+    (|$input:ident, $host:ident| $body:expr) => {{
+        let script: $crate::rig::Script = std::sync::Arc::new(move |$input, $host| Box::pin(async move { $body }));
+        script
+    }};
+    ([$($kept:ident),*] |$input:ident, $host:ident| $body:expr) => {{
+        let script: $crate::rig::Script = std::sync::Arc::new(move |$input, $host| {
+            $(let $kept = $kept.clone();)*
+            Box::pin(async move { $body })
+        });
+        script
+    }};
+}
+
+/// Versions and what they do.
+#[derive(Default)]
+pub struct Scripts {
+    scripts: Mutex<HashMap<Digest, (bool, Script)>>,
+    pub loads_fail: AtomicU32,
+    pub running: AtomicUsize,
+    pub most_running: AtomicUsize,
+    /// Lanes with a run under way: two at once are a defect. The envelope does not name the tenant, so the order does.
+    busy: Mutex<BTreeMap<String, u32>>,
+    /// (event, hook's order, version, attempt) of every run, in their order.
+    pub runs: Mutex<Vec<Ran>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ran {
+    pub event: String,
+    pub order: String,
+    pub version: u8,
+    pub attempt: u32,
+    pub is_last: bool,
+    pub seed: [u8; 32],
+    pub clock_ms: i64,
+    pub had_order: bool,
+}
+
+struct Scripted {
+    scripts: Arc<Scripts>,
+    version: Digest,
+    reads_order: bool,
+    script: Script,
+}
+
+pub struct ScriptedGuests(pub Arc<Scripts>);
+
+#[async_trait]
+impl Guests for ScriptedGuests {
+    fn engine(&self) -> String {
+        "scripted 1".into()
+    }
+
+    async fn load(&self, _: TenantId, version: Digest) -> Result<Arc<dyn Guest>, String> {
+        if self.0.loads_fail.load(Ordering::SeqCst) > 0 {
+            self.0.loads_fail.fetch_sub(1, Ordering::SeqCst);
+            return Err("no memory to compile".into());
+        }
+        let scripts = self.0.scripts.lock().unwrap();
+        let (reads_order, script) = scripts.get(&version).ok_or("no such version")?;
+        Ok(Arc::new(Scripted {
+            scripts: self.0.clone(),
+            version,
+            reads_order: *reads_order,
+            script: script.clone(),
+        }))
+    }
+}
+
+/// Counts a run out however it ends, dropped ones included.
+struct Inside<'a>(&'a Scripts, String);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+        *self.0.busy.lock().unwrap().get_mut(&self.1).unwrap() -= 1;
+    }
+}
+
+#[async_trait]
+impl Guest for Scripted {
+    fn reads_order(&self) -> bool {
+        self.reads_order
+    }
+
+    async fn run(&self, input: RunInput, mut host: Box<dyn RunHost>) -> RunReport {
+        let order = input.envelope.order_id.clone();
+        {
+            let mut busy = self.scripts.busy.lock().unwrap();
+            let inside = busy.entry(order.clone()).or_default();
+            *inside += 1;
+            assert!(*inside == 1 || order.is_empty(), "two runs at once in a lane");
+        }
+        let now = self.scripts.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.scripts.most_running.fetch_max(now, Ordering::SeqCst);
+        let _inside = Inside(&self.scripts, order.clone());
+        self.scripts.runs.lock().unwrap().push(Ran {
+            event: input.envelope.id.clone(),
+            order,
+            version: self.version.0[0],
+            attempt: input.envelope.attempt,
+            is_last: input.envelope.is_last_attempt,
+            seed: input.seed,
+            clock_ms: input.clock_ms,
+            had_order: input.order.is_some(),
+        });
+        let outcome = (self.script)(&input, &mut *host).await;
+        RunReport {
+            outcome,
+            fuel_used: 1_000,
+            peak_memory: 65_536,
+            host_calls: 1,
+            log_bytes: 0,
+            log_bytes_cut: 0,
+            border_bytes: 0,
+            wall_ms: 1,
+        }
+    }
+}
+
+/// Ends a run that was aborted or refused as the runtime would; for scripts that use `?`.
+pub fn outcome_of(result: Result<(), CallError>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Done,
+        Err(CallError::Abort(abort)) => Outcome::Aborted(abort),
+        Err(error) => Outcome::RetryLater { reason: error.to_string(), after: None },
+    }
+}
+
+/// Sets the note, as most scripts do.
+pub async fn set_note(host: &mut dyn RunHost, order: &str, note: &str) -> Result<Value, CallError> {
+    host.operation("notes", "set-merchant-notes", json!({"order_id": order, "merchant_notes": note})).await
+}
+
+/// How the shop treats the next call of an effect.
+#[derive(Debug, Clone)]
+pub enum Mood {
+    /// Refuses with this.
+    Refuse(Fault),
+    /// Applies it and loses the answer.
+    LoseAnswer,
+    /// Loses the request: not applied, no answer.
+    LoseRequest,
+    /// Applies it and never answers.
+    Hang,
+}
+
+/// A shop in memory.
+pub struct FakeShop {
+    pub orders: Mutex<BTreeMap<String, Value>>,
+    /// Every call that reached it: (tenant, operation, request, applied).
+    pub ledger: Mutex<Vec<(TenantId, &'static str, Value, bool)>>,
+    pub moods: Mutex<VecDeque<Mood>>,
+    /// Reads of orders fail so often.
+    pub reads_fail: AtomicU32,
+    pub reads: AtomicU32,
+    pub hanging: tokio::sync::Notify,
+    clock: Clock,
+}
+
+pub fn refused(class: Class, code: i64) -> Fault {
+    let mut fault = Fault::new(class, Sent::Answered, "refused");
+    fault.code = code;
+    fault.rid = Some("rid-1".into());
+    fault
+}
+
+impl FakeShop {
+    fn order(&self, id: &str) -> Value {
+        let now = self.clock.now_s();
+        self.orders
+            .lock()
+            .unwrap()
+            .entry(id.to_owned())
+            .or_insert_with(|| {
+                json!({"order_id": id, "status": 20, "update_time": now - 100,
+                       "order_detail": {"ext_info": {"merchant_notes": "", "customer_notes": ""}}})
+            })
+            .clone()
+    }
+
+    fn apply(&self, tenant: TenantId, op: &'static Operation, request: &Value) {
+        let id = op.order_of(request).unwrap_or_default().to_owned();
+        let mut order = self.order(&id);
+        if let Some(note) = request.get("merchant_notes") {
+            order["order_detail"]["ext_info"]["merchant_notes"] = note.clone();
+        }
+        if let Some(parcels) = request.get("delivery_list") {
+            order["order_detail"]["delivery_info"]["delivery_product_info"] = parcels.clone();
+        }
+        order["update_time"] = json!(self.clock.now_s());
+        self.orders.lock().unwrap().insert(id, order);
+        self.ledger.lock().unwrap().push((tenant, op.name, request.clone(), true));
+    }
+
+    /// Effects that were applied.
+    pub fn applied(&self) -> Vec<Value> {
+        self.ledger.lock().unwrap().iter().filter(|call| call.3).map(|call| call.2.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Shop for FakeShop {
+    async fn call(&self, tenant: TenantId, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
+        tokio::task::yield_now().await;
+        if !op.effect {
+            self.ledger.lock().unwrap().push((tenant, op.name, request.clone(), false));
+            return Ok(json!({"order_ids": [], "next_key": "", "has_more": false}));
+        }
+        let mood = self.moods.lock().unwrap().pop_front();
+        match mood {
+            None => {
+                self.apply(tenant, op, request);
+                Ok(Value::Null)
+            }
+            Some(Mood::Refuse(fault)) => {
+                self.ledger.lock().unwrap().push((tenant, op.name, request.clone(), false));
+                Err(fault)
+            }
+            Some(Mood::LoseAnswer) => {
+                self.apply(tenant, op, request);
+                Err(Fault::new(Class::Unanswered, Sent::Unknown, "the connection broke"))
+            }
+            Some(Mood::LoseRequest) => Err(Fault::new(Class::Unanswered, Sent::Unknown, "the connection broke")),
+            Some(Mood::Hang) => {
+                self.apply(tenant, op, request);
+                self.hanging.notify_one();
+                std::future::pending().await
+            }
+        }
+    }
+
+    async fn read_order(&self, _: TenantId, order_id: &str) -> Result<Value, Fault> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.reads_fail.load(Ordering::SeqCst) > 0 {
+            self.reads_fail.fetch_sub(1, Ordering::SeqCst);
+            return Err(Fault::new(Class::Unreachable, Sent::NotSent, "no connection"));
+        }
+        Ok(self.order(order_id))
+    }
+
+    async fn settle(
+        &self,
+        _: TenantId,
+        op: &'static Operation,
+        request: &Value,
+        before: Option<&Value>,
+        intended_at: i64,
+    ) -> Result<Verdict, Fault> {
+        let now = match op.proof() {
+            Proof::None => None,
+            _ => Some(self.order(op.order_of(request).unwrap_or_default())),
+        };
+        Ok(op.judge(&Evidence { request, before, now: now.as_ref(), intended_at }))
+    }
+}
+
+/// Who is subscribed, as the test says.
+#[derive(Default)]
+pub struct Seats(pub Mutex<HashMap<TenantId, Vec<Seat>>>);
+
+#[async_trait]
+impl Directory for Seats {
+    async fn seats(&self, tenant: TenantId) -> Result<Arc<Vec<Seat>>, String> {
+        Ok(Arc::new(self.0.lock().unwrap().get(&tenant).cloned().unwrap_or_default()))
+    }
+}
+
+pub struct Rig {
+    dir: tempfile::TempDir,
+    pub db: Database,
+    pub tenants: Tenants,
+    pub journal: Journal,
+    pub lanes: Lanes,
+    pub clock: Clock,
+    pub hand: ManualClock,
+    pub tenant: TenantId,
+    pub other: TenantId,
+    pub scripts: Arc<Scripts>,
+    pub shop: Arc<FakeShop>,
+    pub seats: Arc<Seats>,
+    pub config: LanesConfig,
+    next_event: AtomicU32,
+}
+
+pub const HOOKS: [&str; 3] = ["on-pay", "on-new", "on-ext-info-update"];
+
+impl Rig {
+    pub async fn new() -> Rig {
+        Rig::with(LanesConfig { sweep_every: None, ..LanesConfig::default() }).await
+    }
+
+    pub async fn with(config: LanesConfig) -> Rig {
+        let dir = tempfile::tempdir().unwrap();
+        let (clock, hand) = Clock::manual();
+        let db = Database::open(OpenOptions::new(dir.path())).await.unwrap();
+        let tenants = Tenants::open(db.clone(), Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
+        let tenant = tenants.create(new_tenant(1)).await.unwrap().id;
+        let other = tenants.create(new_tenant(2)).await.unwrap().id;
+        let journal = Journal::open(db.clone(), tenants.clone(), clock.clone());
+        let scripts = Arc::new(Scripts::default());
+        let shop = Arc::new(FakeShop {
+            orders: Mutex::default(),
+            ledger: Mutex::default(),
+            moods: Mutex::default(),
+            reads_fail: AtomicU32::new(0),
+            reads: AtomicU32::new(0),
+            hanging: tokio::sync::Notify::new(),
+            clock: clock.clone(),
+        });
+        let seats = Arc::new(Seats::default());
+        let lanes = start(&journal, &seats, &scripts, &shop, &clock, &config).await;
+        let next_event = AtomicU32::new(1);
+        Rig { dir, db, tenants, journal, lanes, clock, hand, tenant, other, scripts, shop, seats, config, next_event }
+    }
+
+    /// Ends the lanes at once, as a crash would, and starts them again over the same store.
+    pub async fn restart(&mut self) {
+        self.lanes.stop(Duration::ZERO).await;
+        self.journal = Journal::open(self.db.clone(), self.tenants.clone(), self.clock.clone());
+        self.lanes =
+            start(&self.journal, &self.seats, &self.scripts, &self.shop, &self.clock, &self.config).await;
+    }
+
+    /// Ends the lanes at once and leaves them down.
+    pub async fn crash(&self) {
+        self.lanes.stop(Duration::ZERO).await;
+    }
+
+    /// Installs a script for all hooks of interest.
+    pub fn install(&self, id: i64, reads_order: bool, script: Script) {
+        self.install_for(self.tenant, id, reads_order, json!({}), script);
+    }
+
+    pub fn install_for(&self, tenant: TenantId, id: i64, reads_order: bool, limits: Value, script: Script) {
+        let version = Digest([id as u8; 32]);
+        self.scripts.scripts.lock().unwrap().insert(version, (reads_order, script));
+        let mut seats = self.seats.0.lock().unwrap();
+        let seats = seats.entry(tenant).or_default();
+        seats.retain(|seat| seat.subscriber.installation.0 != id);
+        seats.push(Seat {
+            subscriber: Subscriber {
+                installation: InstallationId(id),
+                version,
+                hooks: HOOKS.map(str::to_owned).to_vec(),
+                standing: Standing::Open,
+                created_at: 0,
+                echoes: limits.get("echoes").and_then(Value::as_bool).unwrap_or(false),
+            },
+            grants: BTreeSet::from(["notes", "search", "delivery", "kv", "order-summary", "shop-phone"].map(str::to_owned)),
+            settings: Arc::new(json!({"from": 1})),
+            limits,
+        });
+        seats.sort_by_key(|seat| seat.subscriber.installation);
+    }
+
+    pub fn stand(&self, id: i64, standing: Standing) {
+        for seat in self.seats.0.lock().unwrap().values_mut().flatten() {
+            if seat.subscriber.installation.0 == id {
+                seat.subscriber.standing = standing;
+            }
+        }
+    }
+
+    pub fn remove(&self, id: i64) {
+        for seats in self.seats.0.lock().unwrap().values_mut() {
+            seats.retain(|seat| seat.subscriber.installation.0 != id);
+        }
+    }
+
+    /// Records an event of an order, for the tenant.
+    pub async fn push(&self, event: &str, order: &str, ext_type: Option<i64>) -> EventSeq {
+        self.push_for(self.tenant, event, order, ext_type).await
+    }
+
+    pub async fn push_for(&self, tenant: TenantId, event: &str, order: &str, ext_type: Option<i64>) -> EventSeq {
+        let n = self.next_event.fetch_add(1, Ordering::SeqCst);
+        let mut dedup = [0; 32];
+        dedup[..4].copy_from_slice(&n.to_be_bytes());
+        let info = match ext_type {
+            Some(ext_type) => json!({"order_id": order, "type": ext_type}),
+            None => json!({"order_id": order}),
+        };
+        let body = json!({"Event": event, "CreateTime": self.clock.now_s(), "order_info": info});
+        let new = NewEvent {
+            tenant,
+            event: event.into(),
+            order_id: order.into(),
+            source: Source::Callback,
+            ext_type,
+            created_at: self.clock.now_s(),
+            received_at: self.clock.now(),
+            dedup,
+            body: body.to_string().into_bytes(),
+            raw: b"raw".to_vec(),
+        };
+        self.journal.record_event(new).await.unwrap().seq
+    }
+
+    pub async fn pay(&self, order: &str) -> EventSeq {
+        self.push("channels_ec_order_pay", order, None).await
+    }
+
+    pub async fn settle(&self) {
+        tokio::time::timeout(Duration::from_secs(60), self.lanes.settle()).await.expect("the lanes do not settle");
+    }
+
+    /// Moves the clock and lets everything that is due then happen.
+    pub async fn advance(&self, seconds: i64) {
+        self.hand.advance(seconds * 1_000);
+        self.lanes.nudge();
+        self.settle().await;
+    }
+
+    /// All runs, oldest first.
+    pub async fn runs(&self) -> Vec<RunView> {
+        let mut runs = Vec::new();
+        for tenant in [self.tenant, self.other] {
+            let mut filter = RunFilter { limit: 200, ..RunFilter::default() };
+            loop {
+                let page = self.journal.runs(tenant, &filter).await.unwrap();
+                runs.extend(page.items);
+                match page.next {
+                    Some(next) => filter.before = Some(next),
+                    None => break,
+                }
+            }
+        }
+        runs.sort_by_key(|run| run.id);
+        runs
+    }
+
+    pub async fn states(&self) -> Vec<RunState> {
+        self.runs().await.iter().map(|run| run.state).collect()
+    }
+
+    pub fn ran(&self) -> Vec<Ran> {
+        self.scripts.runs.lock().unwrap().clone()
+    }
+
+    pub fn lane(&self, order: &str) -> LaneKey {
+        LaneKey::new(self.tenant, order)
+    }
+
+    pub fn finished(&self) -> tokio::sync::broadcast::Receiver<Finished> {
+        self.lanes.finished()
+    }
+}
+
+async fn start(
+    journal: &Journal,
+    seats: &Arc<Seats>,
+    scripts: &Arc<Scripts>,
+    shop: &Arc<FakeShop>,
+    clock: &Clock,
+    config: &LanesConfig,
+) -> Lanes {
+    let parts = Parts {
+        journal: journal.clone(),
+        directory: seats.clone(),
+        guests: Arc::new(ScriptedGuests(scripts.clone())),
+        shop: shop.clone(),
+        clock: clock.clone(),
+        config: config.clone(),
+    };
+    Lanes::start(parts).await.unwrap()
+}
+
+fn new_tenant(n: u32) -> NewTenant {
+    NewTenant {
+        platform: Platform::Weixin,
+        appid: format!("wx{n:016}"),
+        user_name: Some(format!("gh_{n}")),
+        name: format!("shop {n}"),
+        credentials: Credentials::Authorized { access_token: None, expires_in: None, refresh_token: None },
+    }
+}

@@ -1,0 +1,191 @@
+//! Calling an operation: check and map the request, add the tenant's token, map the answer. A token that turns out to
+//! be stale is renewed once and the call repeated once.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use fangshi_tenants::{Clock, Issuer, TenantId, Tenants};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use crate::client::{OperationsConfig, OperationsError, Weixin};
+use crate::errcode;
+use crate::evidence::{Evidence, Proof, Verdict};
+use crate::fault::{Class, Fault, Sent};
+use crate::keeper::{Held, Keeper};
+use crate::operation::Operation;
+use crate::{redact, table};
+
+/// The way to the platform. Cheap to clone.
+#[derive(Clone)]
+pub struct Operations {
+    weixin: Arc<Weixin>,
+    issuer: Arc<dyn Issuer>,
+    keeper: Arc<dyn Keeper>,
+    clock: Clock,
+}
+
+impl Operations {
+    /// A client for the platform of `config`, with the tokens of `tenants`.
+    ///
+    /// # Errors
+    /// [`OperationsError`]: the address is unusable, or this machine has no certificates.
+    pub fn new(config: OperationsConfig, tenants: Tenants) -> Result<Operations, OperationsError> {
+        Operations::with_keeper(config, Arc::new(tenants))
+    }
+
+    pub(crate) fn with_keeper(
+        config: OperationsConfig,
+        keeper: Arc<dyn Keeper>,
+    ) -> Result<Operations, OperationsError> {
+        let weixin = Arc::new(Weixin::new(&config)?);
+        Ok(Operations { issuer: Arc::clone(&weixin) as Arc<dyn Issuer>, weixin, keeper, clock: config.clock })
+    }
+
+    /// Calls an operation of the table for a tenant. Grants are checked by the caller, before this.
+    ///
+    /// `request` and the answer are JSON of the contract: parameters by their names in snake_case; the answer is the
+    /// function's ok value, null where it has none.
+    ///
+    /// # Errors
+    /// [`Fault`]; its [`Sent`] says whether the platform may have applied the call.
+    pub async fn call(&self, tenant: TenantId, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
+        let started = Instant::now();
+        let outcome = self.call_once_or_twice(tenant, op, request).await;
+        let class = outcome.as_ref().map_or_else(|fault| fault.class.name(), |_| "ok");
+        metrics::counter!("fangshi_operation_calls_total", "operation" => op.name, "outcome" => class).increment(1);
+        metrics::histogram!("fangshi_operation_seconds", "operation" => op.name).record(started.elapsed());
+        if let Err(fault) = &outcome {
+            let rid = fault.rid.as_deref().unwrap_or_default();
+            match fault.class {
+                Class::Config | Class::Bug | Class::Ticket | Class::Reauthorize | Class::Revoked => {
+                    tracing::warn!(%tenant, operation = op.name, class, code = fault.code, rid, message = %fault.message,
+                        "the platform refuses the host or the shop");
+                }
+                _ => tracing::debug!(%tenant, operation = op.name, class, code = fault.code, rid, "operation failed"),
+            }
+        }
+        outcome
+    }
+
+    async fn call_once_or_twice(
+        &self,
+        tenant: TenantId,
+        op: &'static Operation,
+        request: &Value,
+    ) -> Result<Value, Fault> {
+        let body = op.body(request).map_err(Fault::invalid)?;
+        let held = self.keeper.token(tenant, &self.issuer).await?;
+        let mut answer = self.send(op, request, &body, &held, None).await;
+        if matches!(&answer, Err(fault) if fault.class == Class::Token) {
+            self.keeper.invalidate(tenant, held.version).await;
+            let renewed = self.keeper.token(tenant, &self.issuer).await?;
+            if renewed.version != held.version {
+                answer = self.send(op, request, &body, &renewed, Some(&held)).await;
+            }
+        }
+        let fault = match answer {
+            Ok(answer) => match op.answer(answer) {
+                Ok(answer) => return Ok(answer),
+                Err(text) => Fault::new(Class::Unreadable, Sent::Answered, text),
+            },
+            Err(mut fault) => {
+                fault.retry_after = errcode::retry_after(fault.class, self.clock.now_s());
+                fault
+            }
+        };
+        Err(if op.effect { fault } else { fault.of_a_read() })
+    }
+
+    async fn send(
+        &self,
+        op: &Operation,
+        request: &Value,
+        body: &Value,
+        held: &Held,
+        refused: Option<&Held>,
+    ) -> Result<Value, Fault> {
+        let mut secrets = redact::secrets(op, request);
+        // The platform may still speak of the token that it refused before.
+        secrets.extend(refused.map(|held| held.secret.expose_secret().to_owned()));
+        self.weixin.post(op.path, Some(&held.secret), body, secrets).await
+    }
+
+    /// The `order` object of getorder: members as the platform has them, ids as text.
+    ///
+    /// # Errors
+    /// [`Fault`]. An answer that holds another order is refused as unreadable.
+    pub async fn read_order(&self, tenant: TenantId, order_id: &str) -> Result<Value, Fault> {
+        let request = serde_json::json!({ "order_id": order_id });
+        let order = self.call(tenant, table::read_order(), &request).await?;
+        if order.get("order_id").and_then(Value::as_str) == Some(order_id) {
+            Ok(order)
+        } else {
+            Err(Fault::new(Class::Unreachable, Sent::Answered, "the platform answered with another order"))
+        }
+    }
+
+    /// What became of an effect whose outcome a crash took away: reads what proves it, and judges (DESIGN section 6).
+    ///
+    /// `before` is the order's snapshot from before the effect, if there is one; `intended_at` is when the intent
+    /// became durable, unix seconds. Nothing is changed on the platform.
+    ///
+    /// # Errors
+    /// [`Fault`] of the reads: try again later.
+    pub async fn settle(
+        &self,
+        tenant: TenantId,
+        op: &'static Operation,
+        request: &Value,
+        before: Option<&Value>,
+        intended_at: i64,
+    ) -> Result<Verdict, Fault> {
+        let order_id = op.order_of(request).unwrap_or_default();
+        let shown = match op.proof() {
+            Proof::None => Ok(None),
+            Proof::Order => self.read_order(tenant, order_id).await.map(Some),
+            Proof::PresentOrder => self.read_present_order(tenant, order_id).await.map(Some),
+            Proof::Operation { interface, function } => match table::find(interface, function) {
+                Some(proof) => {
+                    let request = serde_json::json!({ "order_id": order_id });
+                    self.call(tenant, proof, &request).await.map(Some)
+                }
+                None => Ok(None),
+            },
+        };
+        let now = match shown {
+            Ok(now) => now,
+            Err(fault) => match fault.class {
+                Class::NotFound => None,
+                // An audit refused for the order's state: there is nothing to audit.
+                Class::Conflict if matches!(op.proof(), Proof::Operation { .. }) => None,
+                // Refusals that stay as they are: waiting would not bring an answer.
+                Class::Other | Class::Invalid | Class::Conflict | Class::Permission | Class::Revoked => {
+                    return Ok(Verdict::Unclear(format!("it can't be looked up: {}", fault.message)));
+                }
+                _ => return Err(fault),
+            },
+        };
+        Ok(op.judge(&Evidence { request, before, now: now.as_ref(), intended_at }))
+    }
+
+    /// The first of the orders made of a gift order, or the gift order itself while there are none.
+    async fn read_present_order(&self, tenant: TenantId, present_order_id: &str) -> Result<Value, Fault> {
+        let request = serde_json::json!({ "present_order_id": present_order_id });
+        let Some(op) = table::find("presents", "sub-orders") else {
+            return self.read_order(tenant, present_order_id).await;
+        };
+        let ids = self.call(tenant, op, &request).await?;
+        let first = ids.get(0).and_then(Value::as_str).unwrap_or(present_order_id);
+        self.read_order(tenant, first).await
+    }
+}
+
+impl std::fmt::Debug for Operations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operations").field("weixin", &self.weixin).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

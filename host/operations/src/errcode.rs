@@ -1,0 +1,142 @@
+//! The platform's error codes, sorted into classes (platform page, sections 4 and 6).
+//!
+//! Business errors come in the body: the HTTP status says nothing about them. A missing `errcode` means 0.
+
+use crate::fault::Class;
+
+/// One code that is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Errcode {
+    /// The platform's `errcode`.
+    pub code: i64,
+    /// How the host treats it.
+    pub class: Class,
+    /// What it means, in a few words.
+    pub meaning: &'static str,
+}
+
+const fn row(code: i64, class: Class, meaning: &'static str) -> Errcode {
+    Errcode { code, class, meaning }
+}
+
+/// Every known code, in ascending order.
+pub const ERRCODES: &[Errcode] = &[
+    row(-1, Class::Busy, "system busy"),
+    row(40001, Class::Token, "credential invalid or not the latest"),
+    row(40013, Class::Config, "wrong appid"),
+    row(40014, Class::Token, "invalid access token"),
+    row(40097, Class::Invalid, "invalid argument"),
+    row(40125, Class::Config, "wrong appsecret"),
+    row(40132, Class::Invalid, "wrong WeChat id"),
+    row(40164, Class::Config, "caller's IP is not on the white list"),
+    row(41001, Class::Bug, "token missing"),
+    row(41002, Class::Config, "appid missing"),
+    row(41004, Class::Config, "appsecret missing"),
+    row(41018, Class::Config, "component appid missing"),
+    row(42001, Class::Token, "token expired"),
+    row(42007, Class::Reauthorize, "tokens void since a password change"),
+    row(43002, Class::Bug, "not a POST"),
+    row(44002, Class::Bug, "empty body"),
+    row(45002, Class::Invalid, "body too large"),
+    row(45009, Class::DayQuota, "daily quota used up"),
+    row(45011, Class::MinuteQuota, "quota of the minute used up"),
+    row(45035, Class::Config, "caller's IP is not on the white list"),
+    row(47001, Class::Invalid, "body malformed"),
+    row(48001, Class::Permission, "api not authorized"),
+    row(48004, Class::Permission, "api banned"),
+    row(50001, Class::Permission, "user unauthorized"),
+    row(50002, Class::Permission, "account limited"),
+    row(61003, Class::Revoked, "component not authorized by this account"),
+    row(61004, Class::Config, "caller's IP is not on the white list"),
+    row(61005, Class::Ticket, "component ticket expired"),
+    row(61006, Class::Ticket, "component ticket invalid"),
+    row(61007, Class::Permission, "api not authorized to the component"),
+    row(61009, Class::Reauthorize, "authorization code invalid"),
+    row(61011, Class::Config, "wrong component"),
+    row(61014, Class::Bug, "must use the component's token"),
+    row(61016, Class::Config, "permission set to be confirmed"),
+    row(61023, Class::Reauthorize, "refresh token invalid"),
+    row(61024, Class::Bug, "must use the component's api"),
+    row(100002, Class::NotFound, "order not found"),
+    row(100003, Class::TooOften, "order updated too often"),
+    row(100004, Class::Conflict, "data version mismatch"),
+    row(101100, Class::Conflict, "order state forbids this"),
+    row(108021, Class::Invalid, "price above the original"),
+    row(108022, Class::Conflict, "price changed too many times"),
+    row(108023, Class::Invalid, "price would be 0"),
+    row(606004, Class::Invalid, "wrong delivery_id"),
+    row(606005, Class::Invalid, "wrong waybill_id"),
+    // The SKU may have been changed since the order was read, and counts shipped since: both want a fresh read.
+    row(606031, Class::Conflict, "product or SKU is not of this order"),
+    row(606034, Class::Conflict, "the caller may not ship this order"),
+    row(606041, Class::Conflict, "delivery info changed too many times"),
+    row(606042, Class::Conflict, "product or count does not fit the order"),
+    row(10020116, Class::Conflict, "operation not possible now"),
+    row(10020277, Class::Invalid, "body of a SKU decision malformed"),
+    row(10021203, Class::TooOften, "too often for this phone"),
+    row(10021207, Class::NotFound, "unknown phone"),
+    row(10025000, Class::NotFound, "order not found (virtual number)"),
+];
+
+/// The row of a code, if it is known.
+pub fn find(code: i64) -> Option<&'static Errcode> {
+    ERRCODES.binary_search_by_key(&code, |row| row.code).ok().map(|index| &ERRCODES[index])
+}
+
+/// The class of a code other than 0.
+pub fn class_of(code: i64) -> Class {
+    find(code).map_or(Class::Other, |row| row.class)
+}
+
+/// Seconds to wait for a class, where that is known. `now`: unix seconds.
+pub fn retry_after(class: Class, now: i64) -> Option<u32> {
+    const DAY: i64 = 86_400;
+    const BEIJING: i64 = 8 * 3_600;
+    match class {
+        Class::MinuteQuota => Some(60),
+        // Quotas of a day are the platform's days: midnight in Beijing.
+        Class::DayQuota => u32::try_from(DAY - (now + BEIJING).rem_euclid(DAY)).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_ascend_so_that_they_are_found() {
+        assert!(ERRCODES.windows(2).all(|pair| pair[0].code < pair[1].code));
+        for row in ERRCODES {
+            assert_eq!(find(row.code).map(|found| found.code), Some(row.code));
+        }
+    }
+
+    #[test]
+    fn classes_are_those_of_the_platform_page() {
+        for (code, class) in [
+            (-1, Class::Busy),
+            (40001, Class::Token),
+            (42001, Class::Token),
+            (40014, Class::Token),
+            (42007, Class::Reauthorize),
+            (61003, Class::Revoked),
+            (61023, Class::Reauthorize),
+            (48001, Class::Permission),
+            (100003, Class::TooOften),
+            (101100, Class::Conflict),
+            (100002, Class::NotFound),
+            (12345, Class::Other),
+        ] {
+            assert_eq!(class_of(code), class, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_daily_quota_waits_for_midnight_in_beijing() {
+        // 2025-12-02 10:26:43 +08:00, the paying time of the real order.
+        assert_eq!(retry_after(Class::DayQuota, 1_764_642_403), Some(86_400 - (10 * 3600 + 26 * 60 + 43)));
+        assert_eq!(retry_after(Class::MinuteQuota, 0), Some(60));
+        assert_eq!(retry_after(Class::TooOften, 0), None);
+    }
+}

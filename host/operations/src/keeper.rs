@@ -1,0 +1,55 @@
+//! The seam to custody: who gives tokens out. One implementation outside tests, that of `tenants`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fangshi_tenants::{Issuer, TenantId, Tenants, TokenError};
+use secrecy::SecretString;
+
+use crate::fault::{Class, Fault, Sent};
+
+/// A token and the version of its row.
+pub(crate) struct Held {
+    pub version: i64,
+    pub secret: SecretString,
+}
+
+#[async_trait]
+pub(crate) trait Keeper: Send + Sync {
+    /// A token that should be good.
+    async fn token(&self, tenant: TenantId, issuer: &Arc<dyn Issuer>) -> Result<Held, Fault>;
+
+    /// The platform refused the token of this version; a newer one stays.
+    async fn invalidate(&self, tenant: TenantId, version: i64);
+}
+
+#[async_trait]
+impl Keeper for Tenants {
+    async fn token(&self, tenant: TenantId, issuer: &Arc<dyn Issuer>) -> Result<Held, Fault> {
+        let token = self.custody().access_token(tenant, issuer).await.map_err(|error| no_token(&error))?;
+        Ok(Held { version: token.version, secret: SecretString::from(token.expose()) })
+    }
+
+    async fn invalidate(&self, tenant: TenantId, version: i64) {
+        self.custody().invalidate(tenant, version).await;
+    }
+}
+
+/// Why there is no token, as the plugin may hear it; the cause goes to the log. Nothing was sent.
+fn no_token(error: &TokenError) -> Fault {
+    let (class, code, message) = match error {
+        TokenError::Reauthorize { code, .. } => {
+            (Class::Reauthorize, *code, "the shop's authorization has ended: the merchant must authorize again")
+        }
+        TokenError::Suspended { .. } => (Class::Suspended, 0, "the shop is suspended"),
+        TokenError::Component(_) => (Class::Ticket, 0, "the host waits for the platform's ticket"),
+        TokenError::Refused { code, .. } => (Class::Config, *code, "the platform refuses the host a token"),
+        TokenError::Unavailable(_) => (Class::Unreachable, 0, "no access token can be had now"),
+        TokenError::Unknown(_) | TokenError::NoTokens(_) => (Class::Bug, 0, "the shop has no access token"),
+        TokenError::Custody(_) | TokenError::Write(_) | TokenError::Sql(_) => {
+            (Class::Host, 0, "the host can't read its tokens now")
+        }
+    };
+    tracing::warn!(class = class.name(), error = %error, "no access token");
+    Fault { code, ..Fault::new(class, Sent::NotSent, message) }
+}

@@ -1,0 +1,36 @@
+//! The approved operations: what a plugin may do to a shop, and the only way from this process to the platform.
+//!
+//! One table ([`table`]) describes every operation: the contract's function, the platform's path, how the request and
+//! the answer are mapped, whether it changes something, what may be done when a crash took its outcome away, which
+//! permission set it needs, which events it causes, and what of it pages may show. [`Operations::call`] walks one row:
+//! check and map the request, take the tenant's token from custody, post, sort the `errcode` into a [`Class`], map the
+//! answer. A token meets a request in `client.rs` and nowhere else.
+//!
+//! The room knows no SQL and no grants: whether an installation may call an operation is decided before, by the
+//! interface's name; the interfaces in plain words are [`interfaces`].
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod answer;
+mod calls;
+mod client;
+pub mod errcode;
+mod evidence;
+mod exact;
+mod fault;
+mod interfaces;
+mod issuer;
+mod keeper;
+mod members;
+mod operation;
+mod parcels;
+mod redact;
+mod table;
+
+pub use calls::Operations;
+pub use client::{OperationsConfig, OperationsError};
+pub use evidence::{Evidence, Proof, Verdict};
+pub use fault::{Class, ContractError, Fault, Sent};
+pub use interfaces::{ALL_DATA, Interface, Kind, covers, interface, interfaces};
+pub use operation::{Operation, Repeat, Sensitivity};
+pub use redact::{MASK, redact, redact_event, redact_order};
+pub use table::{find, read_order, table};

@@ -1,0 +1,197 @@
+//! What pages may show without an audited call: of every operation, the members that are known to be harmless.
+//!
+//! Everything else is masked, members that the platform adds tomorrow included.
+
+use serde_json::Value;
+
+use crate::operation::Operation;
+
+/// What stands where something was masked.
+pub const MASK: &str = "[masked]";
+
+/// A request or answer of an operation as pages may show it.
+pub fn redact(op: &Operation, value: &Value) -> Value {
+    shown_only(op.shown, "", value)
+}
+
+/// A decrypted event as pages may show it.
+pub fn redact_event(message: &Value) -> Value {
+    const SHOWN: &[&str] = &[
+        "ToUserName",
+        "CreateTime",
+        "MsgType",
+        "Event",
+        "order_id",
+        "cancel_type",
+        "pay_time",
+        "finish_delivery",
+        "confirm_type",
+        "settle_time",
+        "type",
+    ];
+    shown_only(SHOWN, "", message)
+}
+
+/// An `order` object as pages may show it.
+pub fn redact_order(order: &Value) -> Value {
+    redact(crate::table::read_order(), order)
+}
+
+fn shown_only(shown: &[&str], name: &str, value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            members.iter().map(|(name, member)| (name.clone(), shown_only(shown, name, member))).collect()
+        }
+        Value::Array(items) => items.iter().map(|item| shown_only(shown, name, item)).collect(),
+        Value::Null => Value::Null,
+        Value::String(text) if text.is_empty() => value.clone(),
+        Value::String(text) if shown.contains(&name) => Value::String(without_phones(text)),
+        Value::Bool(_) if shown.contains(&name) => value.clone(),
+        Value::Number(number) if shown.contains(&name) && !is_phone(&number.to_string()) => value.clone(),
+        _ => Value::String(MASK.to_owned()),
+    }
+}
+
+/// The texts of a request that pages may not show: they may not stand in messages either.
+pub(crate) fn secrets(op: &Operation, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    collect(op.shown, "", value, &mut found);
+    // The longest first, so that no part of one is left.
+    found.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    found
+}
+
+fn collect(shown: &[&str], name: &str, value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => members.iter().for_each(|(name, member)| collect(shown, name, member, found)),
+        Value::Array(items) => items.iter().for_each(|item| collect(shown, name, item, found)),
+        Value::String(text) if text.chars().count() > 1 && !shown.contains(&name) => found.push(text.clone()),
+        _ => {}
+    }
+}
+
+/// A text of the platform, made fit for plugins, logs and pages: short, on one line, without secrets and phones.
+pub(crate) fn scrub(text: &str, secrets: &[String]) -> String {
+    const LONGEST: usize = 300;
+    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    for secret in secrets {
+        if !secret.is_empty() {
+            text = text.replace(secret.as_str(), MASK);
+        }
+    }
+    let text = without_phones(&without_opaque(&text));
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Masks what may be a token that nobody here knows: 40 and more letters and digits in a row.
+fn without_opaque(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let mut rest = text;
+    while !rest.is_empty() {
+        let run = rest.find(|c| !plain(c)).unwrap_or(rest.len());
+        out.push_str(if run >= 40 { MASK } else { &rest[..run] });
+        let gap = rest[run..].find(plain).unwrap_or(rest.len() - run);
+        out.push_str(&rest[run..run + gap]);
+        rest = &rest[run + gap..];
+    }
+    out
+}
+
+/// Masks what looks like a mobile number of the mainland: exactly 11 digits in a row.
+fn without_phones(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let length = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
+        let (before, digits) = (&rest[..start], &rest[start..start + length]);
+        out.push_str(before);
+        out.push_str(if is_phone(digits) { MASK } else { digits });
+        rest = &rest[start + length..];
+    }
+    out.push_str(rest);
+    out
+}
+
+fn is_phone(digits: &str) -> bool {
+    digits.len() == 11
+        && matches!(digits.as_bytes(), [b'1', b'3'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::find;
+    use serde_json::json;
+
+    #[test]
+    fn a_real_order_shows_its_state_and_nobody() {
+        let order = json!({"order_id": "3732676853715311104", "status": 30, "openid": "oWRGA7eC8hTdngzEnBSbFKBTVFcQ",
+            "order_detail": {"product_infos": [{"sku_id": "3616331648", "title": "手柄", "sale_price": 39800}],
+                "delivery_info": {"address_info": {"user_name": "杨**", "postal_code": "", "tel_number": "139****0775",
+                    "tel_number_ext_info": {"virtual_tel_number": "18400984191-0775", "has_delay_times": 0}}},
+                "tomorrow": [{"secret": 1, "yes": true}]}});
+        assert_eq!(
+            redact_order(&order),
+            json!({"order_id": "3732676853715311104", "status": 30, "openid": MASK,
+                "order_detail": {"product_infos": [{"sku_id": "3616331648", "title": MASK, "sale_price": MASK}],
+                    "delivery_info": {"address_info": {"user_name": MASK, "postal_code": "", "tel_number": MASK,
+                        "tel_number_ext_info": {"virtual_tel_number": MASK, "has_delay_times": 0}}},
+                    "tomorrow": [{"secret": MASK, "yes": MASK}]}})
+        );
+    }
+
+    #[test]
+    fn requests_and_answers_keep_ids_and_lose_people_and_money() {
+        let op = find("decode", "sensitive-info").unwrap();
+        assert_eq!(redact(op, &json!({"order_id": "37"})), json!({"order_id": "37"}));
+        let answer = json!({"address_info": {"user_name": "张三"}, "virtual_number_info": {"expiration": 1767241651}});
+        assert_eq!(
+            redact(op, &answer),
+            json!({"address_info": {"user_name": MASK}, "virtual_number_info": {"expiration": 1767241651}})
+        );
+        let price = find("price", "change").unwrap();
+        let request = json!({"order_id": "1", "change_order_infos": [{"sku_id": "2", "change_price": 38000}]});
+        assert_eq!(redact(price, &request)["change_order_infos"], json!([{"sku_id": "2", "change_price": MASK}]));
+        let waiting = find("sku-decision", "waiting").unwrap();
+        assert_eq!(redact(waiting, &json!(["37"])), json!(["37"]));
+        let real = find("real-number", "apply").unwrap();
+        assert_eq!(redact(real, &json!("77")), json!("77"));
+        assert_eq!(redact(real, &json!({"pic_media_ids": ["m1"]})), json!({"pic_media_ids": [MASK]}));
+    }
+
+    #[test]
+    fn an_event_hides_the_buyer() {
+        let event = json!({"ToUserName": "gh_1", "FromUserName": "oBuyer", "Event": "channels_ec_order_pay",
+            "order_info": {"order_id": "37", "pay_time": 1764642403, "new": "x"}});
+        assert_eq!(
+            redact_event(&event),
+            json!({"ToUserName": "gh_1", "FromUserName": MASK, "Event": "channels_ec_order_pay",
+                "order_info": {"order_id": "37", "pay_time": 1764642403, "new": MASK}})
+        );
+    }
+
+    #[test]
+    fn a_phone_in_a_harmless_member_is_masked_all_the_same() {
+        let op = find("notes", "set-merchant-notes").unwrap();
+        assert_eq!(redact(op, &json!({"order_id": "13800138000"})), json!({"order_id": MASK}));
+        assert_eq!(
+            without_phones("a13800138000b 3732676853715311104 12345678901"),
+            "a[masked]b 3732676853715311104 12345678901"
+        );
+    }
+
+    #[test]
+    fn messages_lose_secrets_phones_and_length() {
+        let op = find("address", "change").unwrap();
+        let request = json!({"order_id": "37", "user_address": {"user_name": "欧阳锋", "detail_info": "桃花岛1号"}});
+        let text = scrub("bad detail_info 桃花岛1号 of 欧阳锋,\n call 13800138000", &secrets(op, &request));
+        assert_eq!(text, "bad detail_info [masked] of [masked],  call [masked]");
+        let token = "57_Qz".repeat(20);
+        assert_eq!(scrub(&format!("token {token}, hint: [x-1]"), &[]), "token [masked], hint: [x-1]");
+        assert_eq!(scrub(&"大".repeat(1000), &[]).chars().count(), 301);
+    }
+}

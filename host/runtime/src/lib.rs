@@ -1,0 +1,46 @@
+//! The runtime: merchants' WebAssembly components, checked, compiled, limited and run.
+//!
+//! A plugin's life here has four steps. [`Runtime::inspect`] reads an upload and says what it subscribes to and asks
+//! for, or lists everything that keeps it out. [`Runtime::load`] turns it into machine code, from a bounded memory
+//! cache, from an authenticated disk cache, or by compiling. [`Runtime::run`] gives one event to a fresh sandbox and
+//! reports a typed [`Outcome`]: whatever a guest does, it is the guest's own fault and never the process's. Through the
+//! [`RunHost`] the room `lanes` journals every call and speaks to the platform.
+//!
+//! The contract in `wit/` is data here: operations and order data are linked from the WIT's types, with one converter
+//! between JSON and component values, so a new operation needs no code in this room. Only the calls that do not leave
+//! the host (events, settings, log, clock, random, kv) are written by hand, because they must be cheap.
+//!
+//! Everything a guest can see is a function of [`RunInput`] and of the answers of the [`RunHost`]: time is the run's
+//! start, random comes from the run's seed, NaNs are canonical, there are no threads. Nothing but this crate knows
+//! wasmtime, and this crate knows neither SQL nor a platform nor a token.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+
+mod call;
+mod code_dir;
+mod config;
+mod contract;
+mod convert;
+mod engine;
+mod input;
+mod inspect;
+mod limiter;
+mod limits;
+mod link;
+mod manifest;
+mod order_data;
+mod plugin;
+mod random;
+mod report;
+mod run;
+mod runtime;
+mod state;
+
+pub use call::{Abort, CallError, RunHost};
+pub use config::{PoolSizes, RuntimeConfig};
+pub use contract::{ContractFunction, contract_functions, contract_hooks};
+pub use input::{Envelope, RunInput, Snapshot};
+pub use limits::Limits;
+pub use manifest::{GrantAsked, Manifest, Problem, Refusal};
+pub use plugin::{Plugin, RuntimeError, digest_of};
+pub use report::{Outcome, RunReport};
+pub use runtime::Runtime;

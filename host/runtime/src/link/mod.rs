@@ -1,0 +1,62 @@
+//! The contract's imports, made once for all plugins: the linker resolves in it what a component imports.
+
+mod error;
+mod events;
+mod operations;
+mod order_data;
+mod orders;
+mod services;
+
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use crate::call::CallError;
+use crate::contract::{Contract, Kind};
+use crate::state::{RunState, Stop};
+
+pub(crate) use events::Event;
+pub(crate) use orders::Order;
+
+/// Links every import of the contract.
+pub(crate) fn linker(engine: &Engine, contract: &'static Contract) -> wasmtime::Result<Linker<RunState>> {
+    let mut linker = Linker::new(engine);
+    for (full, interface) in &contract.imports {
+        let mut instance = linker.instance(full)?;
+        match interface.kind {
+            Kind::Operations => operations::link(&mut instance, interface)?,
+            Kind::OrderData => order_data::link(&mut instance, interface)?,
+            Kind::NotOffered => operations::link_not_offered(&mut instance, interface)?,
+            Kind::Orders => orders::link(&mut instance)?,
+            Kind::Kv => services::link_kv(&mut instance)?,
+            Kind::Free => match interface.name.as_str() {
+                "events" => events::link(&mut instance)?,
+                "log" => services::link_log(&mut instance)?,
+                "settings" => services::link_settings(&mut instance)?,
+                "clock" => services::link_clock(&mut instance)?,
+                "random" => services::link_random(&mut instance)?,
+                _ if interface.functions.is_empty() => {}
+                other => wasmtime::bail!("the contract's interface `{other}` has no implementation"),
+            },
+        }
+    }
+    Ok(linker)
+}
+
+/// Waits for a call of the [`RunHost`](crate::RunHost): a panic in it and an abort become a [`Stop`], so that neither
+/// reaches the guest.
+async fn guarded<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<Result<T, CallError>, Stop> {
+    match AssertUnwindSafe(call).catch_unwind().await {
+        Ok(Err(CallError::Abort(abort))) => Err(Stop::Abort(abort)),
+        Ok(answer) => Ok(answer),
+        Err(panic) => Err(Stop::Fault(format!("a host call panicked: {}", panic_text(&*panic)))),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
+}

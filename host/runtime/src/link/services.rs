@@ -1,0 +1,142 @@
+//! The services of `fangshi:host` that need no platform: log, settings, kv, clock, random.
+
+use serde_json::Value;
+use std::panic::AssertUnwindSafe;
+use wasmtime::StoreContextMut;
+use wasmtime::component::LinkerInstance;
+
+use super::error::GuestError;
+use super::{guarded, panic_text};
+use crate::state::{RunState, Stop};
+
+/// Most bytes of one `random.bytes` call, as the contract says.
+const RANDOM_BYTES: u32 = 65_536;
+/// Longest key of `kv`, as the contract says.
+const KEY_BYTES: usize = 512;
+
+pub(super) fn link_log(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
+    instance.func_wrap("write", |mut store: StoreContextMut<'_, RunState>, (level, text): (u32, String)| {
+        write(store.data_mut(), level, &text)?;
+        Ok(())
+    })
+}
+
+/// Passes a line on, cut at the limit: once that was met, a mark has been left and the rest is only counted.
+fn write(state: &mut RunState, level: u32, text: &str) -> Result<(), Stop> {
+    state.cross(text.len() as u64)?;
+    let allowed = state.input.limits.log_bytes;
+    let left = if state.used.log_bytes_cut > 0 { 0 } else { allowed.saturating_sub(state.used.log_bytes) };
+    let mut kept = usize::try_from(left).unwrap_or(usize::MAX).min(text.len());
+    while !text.is_char_boundary(kept) {
+        kept -= 1;
+    }
+    let first_cut = kept < text.len() && state.used.log_bytes_cut == 0;
+    state.used.log_bytes += kept as u64;
+    state.used.log_bytes_cut += (text.len() - kept) as u64;
+    let line = match (&text[..kept], first_cut) {
+        ("", false) if !text.is_empty() => return Ok(()),
+        (line, false) => std::borrow::Cow::Borrowed(line),
+        (line, true) => std::borrow::Cow::Owned(format!("{line}… [log cut: {allowed} bytes are kept]")),
+    };
+    let level = u8::try_from(level).ok().filter(|level| *level <= 3).unwrap_or(1);
+    let logged = std::panic::catch_unwind(AssertUnwindSafe(|| state.host.log(level, &line)));
+    logged.map_err(|panic| Stop::Fault(format!("the log panicked: {}", panic_text(&*panic))))
+}
+
+pub(super) fn link_settings(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
+    instance.func_wrap("get", |mut store: StoreContextMut<'_, RunState>, (name,): (String,)| {
+        let state = store.data_mut();
+        let value = match state.input.settings.get(&name) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(other) => Some(other.to_string()),
+        };
+        state.cross(value.as_ref().map_or(0, String::len) as u64)?;
+        Ok((value,))
+    })?;
+    instance.func_wrap("all", |mut store: StoreContextMut<'_, RunState>, (): ()| {
+        let state = store.data_mut();
+        let all = match &*state.input.settings {
+            Value::Object(members) if !members.is_empty() => state.input.settings.to_string(),
+            _ => "{}".into(),
+        };
+        state.cross(all.len() as u64)?;
+        Ok((all,))
+    })
+}
+
+pub(super) fn link_clock(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
+    instance.func_wrap("now", |mut store: StoreContextMut<'_, RunState>, (): ()| {
+        let state = store.data_mut();
+        state.cross(0)?;
+        Ok((state.input.clock_ms.div_euclid(1000),))
+    })?;
+    instance.func_wrap("millisecond", |mut store: StoreContextMut<'_, RunState>, (): ()| {
+        let state = store.data_mut();
+        state.cross(0)?;
+        Ok((state.input.clock_ms.rem_euclid(1000) as u32,))
+    })
+}
+
+pub(super) fn link_random(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
+    instance.func_wrap("bytes", |mut store: StoreContextMut<'_, RunState>, (length,): (u32,)| {
+        let state = store.data_mut();
+        let length = length.min(RANDOM_BYTES);
+        state.cross(length.into())?;
+        let mut bytes = vec![0; length as usize];
+        state.random.fill(&mut bytes);
+        Ok((bytes,))
+    })?;
+    instance.func_wrap("next", |mut store: StoreContextMut<'_, RunState>, (): ()| {
+        let state = store.data_mut();
+        state.cross(0)?;
+        Ok((state.random.next_u32(),))
+    })
+}
+
+pub(super) fn link_kv(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
+    instance.func_wrap_async("get", |mut store: StoreContextMut<'_, RunState>, (key,): (String,)| {
+        Box::new(async move { Ok((kv_get(store.data_mut(), &key).await?,)) })
+    })?;
+    instance.func_wrap_async("set", |mut store: StoreContextMut<'_, RunState>, (key, value): (String, Vec<u8>)| {
+        Box::new(async move { Ok((kv_set(store.data_mut(), &key, Some(value)).await?,)) })
+    })?;
+    instance.func_wrap_async("delete", |mut store: StoreContextMut<'_, RunState>, (key,): (String,)| {
+        Box::new(async move { Ok((kv_set(store.data_mut(), &key, None).await?,)) })
+    })
+}
+
+async fn kv_get(state: &mut RunState, key: &str) -> Result<Result<Option<Vec<u8>>, GuestError>, Stop> {
+    state.pass_on(key.len() as u64)?;
+    if let Some(error) = kv_refusal(state, key) {
+        return Ok(Err(error));
+    }
+    match guarded(state.host.kv_get(key)).await? {
+        Ok(value) => {
+            state.cross(value.as_ref().map_or(0, Vec::len) as u64)?;
+            Ok(Ok(value))
+        }
+        Err(error) => GuestError::from_call(error).map(Err),
+    }
+}
+
+async fn kv_set(state: &mut RunState, key: &str, value: Option<Vec<u8>>) -> Result<Result<(), GuestError>, Stop> {
+    state.pass_on((key.len() + value.as_ref().map_or(0, Vec::len)) as u64)?;
+    if let Some(error) = kv_refusal(state, key) {
+        return Ok(Err(error));
+    }
+    match guarded(state.host.kv_set(key, value)).await? {
+        Ok(()) => Ok(Ok(())),
+        Err(error) => GuestError::from_call(error).map(Err),
+    }
+}
+
+fn kv_refusal(state: &RunState, key: &str) -> Option<GuestError> {
+    if !state.granted("kv") {
+        Some(GuestError::Denied("the grant `kv` is needed".into()))
+    } else if key.is_empty() || key.len() > KEY_BYTES {
+        Some(GuestError::Invalid(format!("key: 1 to {KEY_BYTES} bytes")))
+    } else {
+        None
+    }
+}

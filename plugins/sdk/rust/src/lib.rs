@@ -1,0 +1,56 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
+// The hooks' macros name this crate by its own name, here and in plugins.
+extern crate self as fangshi_plugin;
+
+#[cfg_attr(not(all(target_arch = "wasm32", feature = "arena")), allow(dead_code))]
+mod arena;
+mod bindings;
+pub mod codes;
+mod failure;
+pub mod hooks;
+pub mod note;
+mod order;
+pub mod setting;
+
+pub use bindings::fangshi::{
+    host::{
+        clock,
+        errors::{Error, PlatformError},
+        events::Event,
+        http, kv, log,
+        outcomes::{Failure, Retry},
+        random, settings,
+    },
+    store::{
+        address, address_decision, decode, delivery, notes, order_address, order_delivery, order_items, order_payment,
+        order_phone, order_present, order_price, order_raw, order_summary,
+        orders::{self, Order},
+        presents, price, real_number, search, shop_phone, sku_decision, virtual_number,
+    },
+};
+pub use failure::{Outcome, reject, retry_later};
+pub use hooks::{Cancel, Confirm, Deliver, ExtInfo, Pay, Settle};
+#[doc(hidden)]
+pub use wit_bindgen::rt;
+
+/// Writes a line to the run's log: `log!(Info, "total {total} 分")`. Levels: `Debug`, `Info`, `Warning`, `Error`.
+#[macro_export]
+macro_rules! log {
+    ($level:ident, $($text:tt)+) => {
+        $crate::log::write($crate::Level::$level as u32, &::std::format!($($text)+))
+    };
+}
+
+/// How much a line of the log matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For whoever writes the plugin.
+    Debug = 0,
+    /// What was done.
+    Info = 1,
+    /// Odd, but gone on.
+    Warning = 2,
+    /// Failed.
+    Error = 3,
+}

@@ -1,0 +1,64 @@
+//! Where new tokens come from. `operations` implements it: custody itself speaks to no platform.
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+/// The platform's calls that issue tokens (platform page 1.6). One call each, no retries: custody decides about those,
+/// and gives up on a call after 10 s.
+#[async_trait]
+pub trait Issuer: Send + Sync {
+    /// `api_component_token`.
+    async fn component_token(
+        &self,
+        appid: &str,
+        secret: &SecretString,
+        ticket: &SecretString,
+    ) -> Result<Issued, IssueError>;
+
+    /// `api_authorizer_token`.
+    async fn authorizer_token(
+        &self,
+        component_token: &SecretString,
+        component_appid: &str,
+        authorizer_appid: &str,
+        refresh: &SecretString,
+    ) -> Result<Issued, IssueError>;
+
+    /// `stable_token` of a self-built shop. Without `force` the platform gives the same token while it is good.
+    async fn stable_token(&self, appid: &str, secret: &SecretString, force: bool) -> Result<Issued, IssueError>;
+}
+
+/// A token as the platform issued it.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The access token.
+    pub access: SecretString,
+    /// The refresh token for the next time, if the answer carried one.
+    pub refresh: Option<SecretString>,
+    /// Seconds that the access token lives.
+    pub expires_in: i64,
+}
+
+/// The platform issued no token. Messages must carry no token.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum IssueError {
+    /// The refresh token is not accepted (61023, 42007, …): only a new authorization helps.
+    #[error("refused for good ({code}): {message}")]
+    Invalid {
+        /// The platform's code.
+        code: i64,
+        /// The platform's words.
+        message: String,
+    },
+    /// No answer, or one that is no answer: try later.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// Any other code: a wrong secret, a quota, a component token that is no longer good.
+    #[error("refused ({code}): {message}")]
+    Refused {
+        /// The platform's code.
+        code: i64,
+        /// The platform's words.
+        message: String,
+    },
+}

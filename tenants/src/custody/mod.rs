@@ -1,0 +1,247 @@
+//! Custody: the platform's tokens, sealed at rest and fresh when asked for.
+//!
+//! A token is refreshed once, however many tasks and processes want it (DESIGN section 7): tasks queue at a slot in
+//! memory, processes at a lease on the row's version, taken by compare-and-set. Whoever holds the lease looks at the
+//! row again, asks the platform, and writes access and refresh token together in place of that version. A refresh
+//! runs in a task of its own, so that a caller that gives up cannot lose the answer on the way.
+//!
+//! - `decide`: what to do about a row, pure
+//! - `rows`: the row, sealed and opened
+//! - `refresh`: the step that asks the platform
+//! - `slot`: a token in memory, and the queue before it
+
+pub(crate) mod decide;
+mod issuer;
+mod refresh;
+pub(crate) mod rows;
+mod slot;
+mod token;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fangshi_database::TenantId;
+use secrecy::SecretString;
+
+pub use self::issuer::{IssueError, Issued, Issuer};
+pub use self::token::AccessToken;
+
+use self::refresh::Refresher;
+use self::slot::Slot;
+use self::token::Held;
+use crate::directory::Directory;
+use crate::tenant::{StateChange, TenantKind, TenantPatch, TenantState};
+use crate::to_the_end::to_the_end;
+use crate::{Tenant, TokenError};
+
+/// Seconds that WeChat's tokens live (platform page 2).
+pub(crate) const TOKEN_LIFE_S: i64 = 7200;
+/// Milliseconds that a component_verify_ticket is good for: 12 h (platform page 2).
+const TICKET_LIFE_MS: i64 = 12 * 3600 * 1000;
+/// How the reason begins when the host itself suspended a tenant; a new refresh token takes that back.
+pub(crate) const REAUTHORIZE: &str = "reauthorize";
+
+/// The operator's third-party platform, from the config.
+#[derive(Debug, Clone)]
+pub struct ComponentCredentials {
+    /// `component_appid`.
+    pub appid: String,
+    /// `component_appsecret`.
+    pub appsecret: SecretString,
+}
+
+/// The platform's tokens. Clones are the same custody.
+#[derive(Clone)]
+pub struct Custody {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    directory: Arc<Directory>,
+    component: Option<ComponentCredentials>,
+    /// This process, as it signs its leases.
+    owner: String,
+    slots: Mutex<HashMap<Key, Arc<Slot>>>,
+}
+
+/// The kind of a row of `tokens`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum TokenKind {
+    Access,
+    Component,
+    Ticket,
+}
+
+impl TokenKind {
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            TokenKind::Access => "access",
+            TokenKind::Component => "component",
+            TokenKind::Ticket => "ticket",
+        }
+    }
+}
+
+/// Names a row of `tokens`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) tenant: TenantId,
+    pub(crate) kind: TokenKind,
+}
+
+impl Key {
+    pub(crate) const COMPONENT: Key = Key { tenant: TenantId::HOST, kind: TokenKind::Component };
+    pub(crate) const TICKET: Key = Key { tenant: TenantId::HOST, kind: TokenKind::Ticket };
+
+    fn access(tenant: TenantId) -> Key {
+        Key { tenant, kind: TokenKind::Access }
+    }
+}
+
+/// Tokens that came from outside; the access token with the time it expires, unix ms.
+#[derive(Default)]
+pub(crate) struct Planted {
+    pub(crate) access: Option<(SecretString, i64)>,
+    pub(crate) refresh: Option<SecretString>,
+}
+
+impl Custody {
+    pub(crate) fn new(directory: Arc<Directory>, component: Option<ComponentCredentials>) -> Custody {
+        // Random, since process numbers repeat from machine to machine and start to start.
+        let mut random = [0; 8];
+        if getrandom::fill(&mut random).is_err() {
+            random = directory.clock.now().to_be_bytes();
+        }
+        let owner = format!("{}-{}", std::process::id(), hex::encode(random));
+        Custody { inner: Arc::new(Inner { directory, component, owner, slots: Mutex::default() }) }
+    }
+
+    /// A working access token of the tenant: from memory, else from the store, else a new one from `issuer`. Near the
+    /// end of a token's life one caller refreshes it, and the others go on with it meanwhile. If the platform was just
+    /// unable to issue one, it is left alone for a moment.
+    ///
+    /// # Errors
+    /// See [`TokenError`]; only [`TokenError::Unavailable`] is worth a retry soon.
+    pub async fn access_token(&self, tenant: TenantId, issuer: &Arc<dyn Issuer>) -> Result<AccessToken, TokenError> {
+        let found = self.inner.directory.get(tenant).ok_or(TokenError::Unknown(tenant))?;
+        match &found.state {
+            TenantState::Suspended { reason, .. } if !reason.starts_with(REAUTHORIZE) => {
+                return Err(TokenError::Suspended { tenant, reason: reason.clone() });
+            }
+            // A tenant to be authorized again hears so from its row, with the platform's code.
+            _ => {}
+        }
+        if found.kind == TenantKind::CardShop {
+            return Err(TokenError::NoTokens(tenant));
+        }
+        self.refresher(issuer).token(Key::access(tenant), Some(found)).await.map(AccessToken::from)
+    }
+
+    /// Takes back the token that the platform refused (40001, 42001, 40014): only this version, so that a newer one
+    /// that somebody else fetched meanwhile stays. The next caller gets another.
+    pub async fn invalidate(&self, tenant: TenantId, version: i64) {
+        self.inner.invalidate(Key::access(tenant), version).await;
+    }
+
+    /// Keeps the component's ticket, which the platform pushes every 10 minutes. `created_at` in unix seconds; an older
+    /// ticket than the one kept is ignored.
+    ///
+    /// # Errors
+    /// The store refused: the push must not be answered `success`.
+    pub async fn keep_ticket(&self, ticket: SecretString, created_at: i64) -> Result<(), TokenError> {
+        let directory = Arc::clone(&self.inner.directory);
+        let created_at = created_at.saturating_mul(1000);
+        let expires_at = created_at.saturating_add(TICKET_LIFE_MS);
+        self.inner
+            .directory
+            .db
+            .writer()
+            .submit(move |c| {
+                Box::pin(
+                    async move { Ok(rows::keep_ticket(c, &directory.vault, ticket, created_at, expires_at).await?) },
+                )
+            })
+            .await
+    }
+
+    /// Puts tokens that came from outside (an authorization, the admin API) into custody. `expires_at` in unix ms, for
+    /// the access token. A refresh token lifts a suspension that a refused one caused.
+    ///
+    /// # Errors
+    /// No such tenant, or the store refused.
+    pub async fn plant(
+        &self,
+        tenant: TenantId,
+        access: Option<SecretString>,
+        expires_at: i64,
+        refresh: Option<SecretString>,
+    ) -> Result<(), TokenError> {
+        let found = self.inner.directory.get(tenant).ok_or(TokenError::Unknown(tenant))?;
+        let lift = refresh.is_some() && is_to_reauthorize(&found);
+        let planted = Planted { access: access.map(|access| (access, expires_at)), refresh };
+        let custody = self.clone();
+        to_the_end(async move {
+            let directory = Arc::clone(&custody.inner.directory);
+            let written = custody.inner.directory.db.writer().submit(move |c| {
+                Box::pin(async move {
+                    let now = directory.clock.now();
+                    Ok::<_, TokenError>(rows::plant(c, &directory.vault, tenant, planted, now).await?)
+                })
+            });
+            custody.planted(tenant, written.await?);
+            if lift {
+                let patch = TenantPatch { state: Some(StateChange::Active), ..TenantPatch::default() };
+                custody.inner.directory.update(tenant, patch).await.map_err(refresh::as_token_error)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Memory follows a planted token: what it holds is older, and what went wrong before no longer counts.
+    pub(crate) fn planted(&self, tenant: TenantId, version: Option<i64>) {
+        let slot = self.inner.slot(Key::access(tenant));
+        if let Some(version) = version {
+            slot.invalidate(version - 1);
+        }
+        slot.stop_resting();
+    }
+
+    fn refresher(&self, issuer: &Arc<dyn Issuer>) -> Refresher {
+        Refresher { custody: Arc::clone(&self.inner), issuer: Arc::clone(issuer) }
+    }
+}
+
+impl Inner {
+    fn slot(&self, key: Key) -> Arc<Slot> {
+        Arc::clone(self.slots().entry(key).or_default())
+    }
+
+    fn slots(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn invalidate(&self, key: Key, version: i64) {
+        // In memory first: whatever the store says, this process does not use it again.
+        self.slot(key).invalidate(version);
+        let outcome: Result<(), TokenError> = self
+            .directory
+            .db
+            .writer()
+            .submit(move |c| Box::pin(async move { Ok(rows::invalidate(c, key, version).await?) }))
+            .await;
+        if let Err(error) = outcome {
+            tracing::warn!(tenant = %key.tenant, version, %error, "a refused token is marked in memory only");
+        }
+    }
+}
+
+pub(crate) fn is_to_reauthorize(tenant: &Tenant) -> bool {
+    matches!(&tenant.state, TenantState::Suspended { reason, .. } if reason.starts_with(REAUTHORIZE))
+}
+
+impl std::fmt::Debug for Custody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Custody").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,448 @@
+//! The step that asks the platform for a token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fangshi_database::{BoxFuture, WriteError};
+use secrecy::ExposeSecret;
+use sqlx::SqliteConnection;
+use tokio::sync::{OwnedMutexGuard, oneshot};
+
+use super::decide::{self, Step};
+use super::rows::{self, Fresh, Secrets, TokenRow};
+use super::slot::{Flight, Slot};
+use super::{Held, Inner, IssueError, Issued, Issuer, Key, REAUTHORIZE};
+use crate::error::StoreError;
+use crate::tenant::{StateChange, TenantKind, TenantPatch};
+use crate::{Tenant, TenantsError, TokenError};
+
+/// Longer than any call of the issuer may take: while a lease lasts, nobody else calls.
+const LEASE_MS: i64 = 30_000;
+/// A call of the issuer that takes longer is given up.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often to look whether another process has refreshed, and for how long.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const LOOKS: u32 = 400;
+/// Between attempts to write a token that the platform gave and the store refused.
+const SAVE_AGAIN: Duration = Duration::from_millis(500);
+
+/// Custody with somebody to ask.
+#[derive(Clone)]
+pub(super) struct Refresher {
+    pub(super) custody: Arc<Inner>,
+    pub(super) issuer: Arc<dyn Issuer>,
+}
+
+type Answer = oneshot::Sender<Result<Arc<Held>, TokenError>>;
+
+impl Refresher {
+    /// A working token. `tenant` is `None` for the component's.
+    pub(super) fn token(&self, key: Key, tenant: Option<Arc<Tenant>>) -> BoxFuture<'_, Result<Arc<Held>, TokenError>> {
+        // Boxed because a tenant's token may need the component's.
+        Box::pin(async move {
+            let slot = self.custody.slot(key);
+            let now = self.custody.directory.clock.now();
+            let working = slot.token().filter(|held| held.works(now));
+            let flight = match &working {
+                Some(held) if !held.is_due(now) => return Ok(Arc::clone(held)),
+                // It still works: one task refreshes ahead, the others go on with it.
+                Some(held) => match Arc::clone(&slot.flight).try_lock_owned() {
+                    Ok(flight) if flight.rest(now).is_none() => flight,
+                    _ => return Ok(Arc::clone(held)),
+                },
+                None => Arc::clone(&slot.flight).lock_owned().await,
+            };
+            // Whoever was before us in the queue may have fetched one.
+            let now = self.custody.directory.clock.now();
+            if let Some(held) = slot.token().filter(|held| held.works(now) && !held.is_due(now)) {
+                return Ok(held);
+            }
+            // From here on in a task of its own: what the platform gives must be kept even if nobody waits any more.
+            let (answer, answered) = oneshot::channel();
+            tokio::spawn(Flying { refresher: self.clone(), slot: Arc::clone(&slot), key, tenant }.fly(flight, answer));
+            let outcome = answered.await.unwrap_or(Err(TokenError::Unavailable("the host is closing".into())));
+            // A failure ahead of time harms nobody yet.
+            let now = self.custody.directory.clock.now();
+            outcome.or_else(|error| slot.token().filter(|held| held.works(now)).ok_or(error))
+        })
+    }
+}
+
+/// One refresh under way.
+struct Flying {
+    refresher: Refresher,
+    slot: Arc<Slot>,
+    key: Key,
+    tenant: Option<Arc<Tenant>>,
+}
+
+impl Flying {
+    async fn fly(self, mut flight: OwnedMutexGuard<Flight>, answer: Answer) {
+        match self.obtain(&mut flight).await {
+            Ok(Obtained::Stored(held)) => {
+                self.slot.hold(&held);
+                let _ = answer.send(Ok(held));
+            }
+            Ok(Obtained::Unsaved { held, version, fresh }) => {
+                // The token works already; its row must follow, or the refresh token is lost with the process.
+                self.slot.hold(&held);
+                let _ = answer.send(Ok(held));
+                self.save(version, fresh).await;
+            }
+            // `obtain` looks again by itself.
+            Ok(Obtained::RowMoved) => {}
+            Err(error) => {
+                let _ = answer.send(Err(error));
+            }
+        }
+    }
+
+    async fn obtain(&self, flight: &mut Flight) -> Result<Obtained, TokenError> {
+        let owner = &self.custody().owner;
+        for _ in 0..LOOKS {
+            let Some(row) = self.read().await? else {
+                self.write(move |c, key| Box::pin(async move { rows::ensure(c, key).await })).await?;
+                continue;
+            };
+            let now = self.now();
+            match decide::next(row.standing(), now, owner) {
+                Step::Use => return as_held(&row, self.key).map(Obtained::Stored),
+                Step::Refused => return Err(self.reauthorize(row.refused.unwrap_or_default())),
+                Step::Wait => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    continue;
+                }
+                Step::Lease => {}
+            }
+            if let Some(rest) = flight.rest(now) {
+                let text = format!("the last attempt failed; the next is made in {rest} ms");
+                return Err(TokenError::Unavailable(text));
+            }
+            let Some(row) = self.lease(row.version).await? else { continue };
+            // The lease is on the version we looked at, but its times may have changed in between.
+            if decide::next(row.standing(), now, owner) != Step::Lease {
+                self.release(row.version).await;
+                continue;
+            }
+            match self.issue(&row, flight).await? {
+                Obtained::RowMoved => {}
+                obtained => return Ok(obtained),
+            }
+        }
+        Err(TokenError::Unavailable("another process has been refreshing it for too long".into()))
+    }
+
+    /// Asks the platform, under the lease on `row`, and writes what it gave.
+    async fn issue(&self, row: &TokenRow, flight: &mut Flight) -> Result<Obtained, TokenError> {
+        let asked_at = self.now();
+        let issued = match self.ask(row).await {
+            Ok(issued) => issued,
+            Err(Failure::Invalid { code, message }) => {
+                self.refuse(row.version, code, &message).await;
+                return Err(self.reauthorize((code, message)));
+            }
+            Err(Failure::Other(error)) => {
+                self.release(row.version).await;
+                flight.failed(self.now());
+                return Err(error);
+            }
+        };
+        flight.succeeded();
+        let fresh = self.fresh(row, issued, asked_at);
+        let held = Arc::new(Held {
+            version: row.version + 1,
+            access: fresh.secrets.access.clone().unwrap_or_default(),
+            refresh_at: fresh.refresh_at,
+            expires_at: fresh.expires_at,
+        });
+        match self.settle(row.version, fresh.clone()).await {
+            Ok(true) => Ok(Obtained::Stored(held)),
+            // A new authorization, or a lease that ran out: what stands there now counts.
+            Ok(false) => Ok(Obtained::RowMoved),
+            Err(error) => {
+                tracing::error!(tenant = %self.key.tenant, %error, "a new token could not be stored; it is kept in memory");
+                Ok(Obtained::Unsaved { held, version: row.version, fresh })
+            }
+        }
+    }
+
+    async fn ask(&self, row: &TokenRow) -> Result<Issued, Failure> {
+        match &self.tenant {
+            None => self.ask_component().await,
+            Some(tenant) if tenant.kind == TenantKind::SelfBuilt => self.ask_stable(tenant, row).await,
+            Some(tenant) => self.ask_authorizer(tenant, row).await,
+        }
+    }
+
+    async fn ask_component(&self) -> Result<Issued, Failure> {
+        let no = |text: &str| Failure::Other(TokenError::Component(text.into()));
+        let component =
+            self.custody().component.as_ref().ok_or_else(|| no("[weixin] component_appid is not configured"))?;
+        let directory = &self.custody().directory;
+        let ticket = rows::read(directory.db.reader(), &directory.vault, Key::TICKET).await.map_err(Failure::store)?;
+        let ticket = ticket
+            .filter(|row| row.expires_at > self.now())
+            .and_then(|row| row.secrets.access)
+            .ok_or_else(|| no("the platform has not pushed a component_verify_ticket within 12 h"))?;
+        let call = self.issuer().component_token(&component.appid, &component.appsecret, &ticket);
+        in_time(call).await.map_err(|error| match error {
+            // No merchant's authorization is at stake here: secret or ticket are wrong.
+            IssueError::Invalid { code, message } | IssueError::Refused { code, message } => {
+                no(&format!("the platform refused it ({code}): {message}"))
+            }
+            IssueError::Unavailable(text) => Failure::Other(TokenError::Unavailable(text)),
+        })
+    }
+
+    async fn ask_stable(&self, tenant: &Tenant, row: &TokenRow) -> Result<Issued, Failure> {
+        let secret = tenant.appsecret.as_ref().ok_or(Failure::Other(TokenError::NoTokens(tenant.id)))?;
+        let issued = in_time(self.issuer().stable_token(&tenant.appid, secret, false)).await?;
+        let refused = row.expires_at == 0 || self.slot.is_dead(row.version);
+        let old = row.secrets.access.as_ref().map(ExposeSecret::expose_secret);
+        if refused && old == Some(issued.access.expose_secret()) {
+            // The platform gives the very token that it refused: insist on another.
+            return Ok(in_time(self.issuer().stable_token(&tenant.appid, secret, true)).await?);
+        }
+        Ok(issued)
+    }
+
+    async fn ask_authorizer(&self, tenant: &Tenant, row: &TokenRow) -> Result<Issued, Failure> {
+        let none = || Failure::Invalid { code: 0, message: "there is no refresh token".into() };
+        let refresh = row.secrets.refresh.as_ref().ok_or_else(none)?;
+        let refused = match self.ask_with(tenant, refresh).await {
+            Err(refused @ Failure::Invalid { .. }) => refused,
+            outcome => return outcome,
+        };
+        // The one before it, once: a process that was cut off after the platform's answer may have left it as the good one.
+        match &row.secrets.previous_refresh {
+            Some(previous) if previous.expose_secret() != refresh.expose_secret() => {
+                let issued = self.ask_with(tenant, previous).await?;
+                Ok(Issued { refresh: issued.refresh.or_else(|| Some(previous.clone())), ..issued })
+            }
+            _ => Err(refused),
+        }
+    }
+
+    async fn ask_with(&self, tenant: &Tenant, refresh: &secrecy::SecretString) -> Result<Issued, Failure> {
+        let no = || Failure::Other(TokenError::Component("[weixin] component_appid is not configured".into()));
+        let component = self.custody().component.as_ref().ok_or_else(no)?;
+        let mut retried = false;
+        loop {
+            let token = self.refresher.token(Key::COMPONENT, None).await.map_err(Failure::Other)?;
+            let call = self.issuer().authorizer_token(&token.access, &component.appid, &tenant.appid, refresh);
+            match in_time(call).await {
+                Err(IssueError::Refused { code, .. }) if decide::is_stale_token(code) && !retried => {
+                    self.custody().invalidate(Key::COMPONENT, token.version).await;
+                    retried = true;
+                }
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+
+    /// What the row becomes.
+    fn fresh(&self, row: &TokenRow, issued: Issued, asked_at: i64) -> Fresh {
+        let life_ms = issued.expires_in.max(0).saturating_mul(1000);
+        let expires_at = asked_at.saturating_add(life_ms);
+        let old = &row.secrets;
+        let same = |a: Option<&secrecy::SecretString>, b: &secrecy::SecretString| {
+            a.is_some_and(|a| a.expose_secret() == b.expose_secret())
+        };
+        let refresh_at = if same(old.access.as_ref(), &issued.access) {
+            // Asked too early for a new one: not again before its end.
+            expires_at
+        } else {
+            let kind = self.tenant.as_ref().map(|tenant| tenant.kind);
+            decide::refresh_at(self.key.kind, kind, asked_at, life_ms, luck())
+        };
+        let (refresh, previous_refresh) = match issued.refresh {
+            None => (old.refresh.clone(), old.previous_refresh.clone()),
+            Some(new) if same(old.refresh.as_ref(), &new) => (Some(new), old.previous_refresh.clone()),
+            Some(new) => (Some(new), old.refresh.clone()),
+        };
+        let secrets = Secrets { access: Some(issued.access), refresh, previous_refresh };
+        Fresh { secrets, issued_at: asked_at, refresh_at, expires_at }
+    }
+
+    /// Writes until the store takes it. The lease on the row is ours meanwhile, and so is the queue of this process.
+    async fn save(&self, version: i64, fresh: Fresh) {
+        loop {
+            tokio::time::sleep(SAVE_AGAIN).await;
+            match self.settle(version, fresh.clone()).await {
+                Ok(_) => return,
+                Err(StoreError::Write(WriteError::Closed)) => {
+                    let tenant = self.key.tenant;
+                    tracing::error!(%tenant, "the store closed before a new token could be stored");
+                    return;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn settle(&self, version: i64, fresh: Fresh) -> Result<bool, StoreError> {
+        let custody = Arc::clone(self.custody());
+        self.write(move |c, key| {
+            Box::pin(
+                async move { rows::settle(c, &custody.directory.vault, key, version, &custody.owner, &fresh).await },
+            )
+        })
+        .await
+    }
+
+    async fn lease(&self, version: i64) -> Result<Option<TokenRow>, StoreError> {
+        let custody = Arc::clone(self.custody());
+        let row = self
+            .write(move |c, key| {
+                Box::pin(async move {
+                    let now = custody.directory.clock.now();
+                    let until = now.saturating_add(LEASE_MS);
+                    rows::lease(c, &custody.directory.vault, key, version, &custody.owner, now, until).await
+                })
+            })
+            .await?;
+        Ok(row.map(|row| self.seen(row)))
+    }
+
+    async fn release(&self, version: i64) {
+        let owner = self.custody().owner.clone();
+        let outcome =
+            self.write(move |c, key| Box::pin(async move { rows::release(c, key, version, &owner).await })).await;
+        if let Err(error) = outcome {
+            // It runs out by itself.
+            tracing::warn!(tenant = %self.key.tenant, %error, "a lease could not be given back");
+        }
+    }
+
+    /// The merchant must authorize again: noted in the row, and the tenant is suspended.
+    async fn refuse(&self, version: i64, code: i64, message: &str) {
+        let (custody, tenant) = (Arc::clone(self.custody()), self.key.tenant);
+        let text = message.to_owned();
+        let noted = self
+            .write(move |c, key| {
+                Box::pin(async move {
+                    let now = custody.directory.clock.now();
+                    rows::refuse(c, key, version, &custody.owner, (code, &text), now).await
+                })
+            })
+            .await;
+        tracing::error!(%tenant, code, "the platform no longer refreshes the token; the merchant must authorize again");
+        match noted {
+            // A new authorization came in between.
+            Ok(false) => return,
+            Ok(true) => {}
+            Err(error) => tracing::error!(%tenant, %error, "the refusal could not be stored"),
+        }
+        let reason = format!("{REAUTHORIZE}: the platform refuses the refresh token ({code})");
+        let patch = TenantPatch { state: Some(StateChange::Suspended { reason }), ..TenantPatch::default() };
+        if let Err(error) = self.custody().directory.update(tenant, patch).await {
+            tracing::error!(%tenant, %error, "the tenant could not be suspended");
+        }
+    }
+
+    async fn read(&self) -> Result<Option<TokenRow>, StoreError> {
+        let directory = &self.custody().directory;
+        let row = rows::read(directory.db.reader(), &directory.vault, self.key).await?;
+        Ok(row.map(|row| self.seen(row)))
+    }
+
+    /// The row as this process sees it: a version that the platform refused is no token, even if the store does not know.
+    fn seen(&self, row: TokenRow) -> TokenRow {
+        if self.slot.is_dead(row.version) { TokenRow { refresh_at: 0, expires_at: 0, ..row } } else { row }
+    }
+
+    async fn write<R, F>(&self, step: F) -> Result<R, StoreError>
+    where
+        R: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection, Key) -> BoxFuture<'c, Result<R, StoreError>> + Send + 'static,
+    {
+        let key = self.key;
+        self.custody().directory.db.writer().submit(move |c| step(c, key)).await
+    }
+
+    fn reauthorize(&self, (code, message): (i64, String)) -> TokenError {
+        TokenError::Reauthorize { tenant: self.key.tenant, code, message }
+    }
+
+    fn now(&self) -> i64 {
+        self.custody().directory.clock.now()
+    }
+
+    fn custody(&self) -> &Arc<Inner> {
+        &self.refresher.custody
+    }
+
+    fn issuer(&self) -> &dyn Issuer {
+        self.refresher.issuer.as_ref()
+    }
+}
+
+enum Obtained {
+    /// Somebody else wrote the row during the call.
+    RowMoved,
+    Stored(Arc<Held>),
+    /// The platform gave it and the store refused it.
+    Unsaved {
+        held: Arc<Held>,
+        version: i64,
+        fresh: Fresh,
+    },
+}
+
+/// Why there is no new token.
+enum Failure {
+    /// The refresh token is no longer accepted.
+    Invalid {
+        code: i64,
+        message: String,
+    },
+    Other(TokenError),
+}
+
+impl Failure {
+    fn store(error: StoreError) -> Failure {
+        Failure::Other(error.into())
+    }
+}
+
+impl From<IssueError> for Failure {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::Invalid { code, message } => Failure::Invalid { code, message },
+            IssueError::Unavailable(text) => Failure::Other(TokenError::Unavailable(text)),
+            IssueError::Refused { code, message } => Failure::Other(TokenError::Refused { code, message }),
+        }
+    }
+}
+
+async fn in_time(call: impl Future<Output = Result<Issued, IssueError>>) -> Result<Issued, IssueError> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(IssueError::Unavailable(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
+    }
+}
+
+fn as_held(row: &TokenRow, key: Key) -> Result<Arc<Held>, TokenError> {
+    let access = row.secrets.access.clone();
+    let access = access.ok_or_else(|| TokenError::Unavailable(format!("the row of {} holds no token", key.tenant)))?;
+    let (refresh_at, expires_at) = (row.refresh_at, row.expires_at);
+    Ok(Arc::new(Held { version: row.version, access, refresh_at, expires_at }))
+}
+
+/// For the jitter; a fixed one if the system gives no random bytes.
+fn luck() -> u32 {
+    let mut random = [0; 4];
+    let _ = getrandom::fill(&mut random);
+    u32::from_le_bytes(random)
+}
+
+/// For the rare step that changes a tenant on the way to a token.
+pub(super) fn as_token_error(error: TenantsError) -> TokenError {
+    match error {
+        TenantsError::Unknown(id) => TokenError::Unknown(id),
+        TenantsError::Custody(error) => TokenError::Custody(error),
+        TenantsError::Write(error) => TokenError::Write(error),
+        TenantsError::Sql(error) => TokenError::Sql(error),
+        other => TokenError::Unavailable(other.to_string()),
+    }
+}

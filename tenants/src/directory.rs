@@ -1,0 +1,228 @@
+//! The directory: every tenant in memory, and the steps that change one.
+//!
+//! A change is written first and shown after its commit. Changes go one at a time; lookups never wait for them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use fangshi_database::{Clock, Database, TenantId};
+use sqlx::SqliteConnection;
+use tokio::sync::Mutex;
+
+use crate::custody::rows as token_rows;
+use crate::custody::{Planted, TOKEN_LIFE_S};
+use crate::tenant::{Credentials, NewTenant, Platform, StateChange, Tenant, TenantPatch, TenantState};
+use crate::to_the_end::to_the_end;
+use crate::{CallbackKeys, Kek, TenantsError, Vault, custody, tenant_rows};
+
+pub(crate) struct Directory {
+    pub(crate) db: Database,
+    pub(crate) vault: Vault,
+    pub(crate) clock: Clock,
+    kek: Kek,
+    listed: ArcSwap<Listed>,
+    changing: Mutex<()>,
+}
+
+#[derive(Default, Clone)]
+struct Listed {
+    by_id: BTreeMap<TenantId, Arc<Tenant>>,
+    /// WeChat Store's appids: the routes of its callbacks.
+    by_appid: HashMap<String, Arc<Tenant>>,
+}
+
+impl Listed {
+    fn put(&mut self, tenant: Arc<Tenant>) {
+        match tenant.platform {
+            Platform::Weixin => self.by_appid.insert(tenant.appid.clone(), Arc::clone(&tenant)),
+        };
+        self.by_id.insert(tenant.id, tenant);
+    }
+}
+
+impl Directory {
+    pub(crate) async fn load(db: Database, kek: Kek, vault: Vault, clock: Clock) -> Result<Directory, TenantsError> {
+        let mut listed = Listed::default();
+        for tenant in tenant_rows::all(db.reader(), &vault).await? {
+            listed.put(Arc::new(tenant));
+        }
+        Ok(Directory { db, vault, clock, kek, listed: ArcSwap::from_pointee(listed), changing: Mutex::new(()) })
+    }
+
+    pub(crate) fn by_appid(&self, appid: &str) -> Option<Arc<Tenant>> {
+        self.listed.load().by_appid.get(appid).cloned()
+    }
+
+    pub(crate) fn get(&self, id: TenantId) -> Option<Arc<Tenant>> {
+        self.listed.load().by_id.get(&id).cloned()
+    }
+
+    pub(crate) fn list(&self, after: Option<TenantId>, limit: usize) -> Vec<Arc<Tenant>> {
+        let from = TenantId(after.map_or(0, |id| id.0).saturating_add(1));
+        self.listed.load().by_id.range(from..).take(limit).map(|(_, tenant)| Arc::clone(tenant)).collect()
+    }
+
+    /// Makes a tenant with its data key and its tokens, all at once.
+    pub(crate) async fn create(self: &Arc<Self>, new: NewTenant) -> Result<Arc<Tenant>, TenantsError> {
+        check(&new)?;
+        let directory = Arc::clone(self);
+        to_the_end(async move {
+            let _changing = directory.changing.lock().await;
+            let writing = Arc::clone(&directory);
+            let written = directory.db.writer().submit(move |c| Box::pin(async move { writing.insert(c, new).await }));
+            let tenant = written.await?;
+            Ok(directory.show(tenant))
+        })
+        .await
+    }
+
+    async fn insert(&self, c: &mut SqliteConnection, new: NewTenant) -> Result<Tenant, TenantsError> {
+        let now = self.clock.now();
+        let id = tenant_rows::claim(c, &new, now).await?;
+        let key = self.vault.new_key(&self.kek, id)?;
+        self.vault.keep_key(c, key, now).await?;
+        let kind = new.credentials.kind();
+        let (appsecret, callback_keys, planted) = unfold(new.credentials, now);
+        let tenant = Tenant {
+            id,
+            platform: new.platform,
+            kind,
+            appid: new.appid,
+            user_name: new.user_name,
+            name: new.name,
+            state: TenantState::Active,
+            created_at: now,
+            callback_keys,
+            appsecret,
+        };
+        tenant_rows::write(c, &self.vault, &tenant, now).await?;
+        token_rows::plant(c, &self.vault, id, planted, now).await?;
+        Ok(tenant)
+    }
+
+    /// Changes a tenant, its tokens included, all at once; gives the version of a new token too.
+    pub(crate) async fn update(
+        self: &Arc<Self>,
+        id: TenantId,
+        patch: TenantPatch,
+    ) -> Result<(Arc<Tenant>, Option<i64>), TenantsError> {
+        let directory = Arc::clone(self);
+        to_the_end(async move {
+            let _changing = directory.changing.lock().await;
+            let current = directory.get(id).ok_or(TenantsError::Unknown(id))?;
+            let now = directory.clock.now();
+            let reset = patch.state == Some(StateChange::Active);
+            let (tenant, planted) = patched(&current, patch, now)?;
+            let vault = directory.vault.clone();
+            let written = directory.db.writer().submit(move |c| {
+                Box::pin(async move {
+                    tenant_rows::write(c, &vault, &tenant, now).await?;
+                    if reset {
+                        token_rows::forget_refusal(c, id).await?;
+                    }
+                    let version = token_rows::plant(c, &vault, id, planted, now).await?;
+                    Ok::<_, TenantsError>((tenant, version))
+                })
+            });
+            let (tenant, version) = written.await?;
+            Ok((directory.show(tenant), version))
+        })
+        .await
+    }
+
+    fn show(&self, tenant: Tenant) -> Arc<Tenant> {
+        let tenant = Arc::new(tenant);
+        self.listed.rcu(|listed| {
+            let mut listed = Listed::clone(listed);
+            listed.put(Arc::clone(&tenant));
+            listed
+        });
+        tenant
+    }
+}
+
+type Secrets = Option<secrecy::SecretString>;
+
+fn unfold(credentials: Credentials, now: i64) -> (Secrets, Option<CallbackKeys>, Planted) {
+    match credentials {
+        Credentials::Authorized { access_token, expires_in, refresh_token } => {
+            (None, None, planted(access_token, expires_in, refresh_token, now))
+        }
+        Credentials::SelfBuilt { appsecret, callback } => (Some(appsecret), Some(callback), Planted::default()),
+        Credentials::CardShop => (None, None, Planted::default()),
+    }
+}
+
+fn planted(access: Secrets, expires_in: Option<i64>, refresh: Secrets, now: i64) -> Planted {
+    let life = expires_in.unwrap_or(TOKEN_LIFE_S).max(0).saturating_mul(1000);
+    Planted { access: access.map(|token| (token, now.saturating_add(life))), refresh }
+}
+
+fn check(new: &NewTenant) -> Result<(), TenantsError> {
+    let usable = |text: &str| !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic());
+    if !usable(&new.appid) {
+        return Err(invalid("appid", "is no appid: expected letters and digits, as the platform shows it"));
+    }
+    if new.user_name.as_deref().is_some_and(|name| !usable(name)) {
+        return Err(invalid("user_name", "is no original id: expected gh_ and letters or digits"));
+    }
+    check_name(&new.name)
+}
+
+fn check_name(name: &str) -> Result<(), TenantsError> {
+    let length = name.chars().count();
+    if length == 0 || length > 200 { Err(invalid("name", "must have 1 to 200 characters")) } else { Ok(()) }
+}
+
+fn invalid(member: &'static str, problem: &str) -> TenantsError {
+    TenantsError::Invalid { member, problem: problem.to_owned() }
+}
+
+/// The tenant after a patch. Secrets of another kind of tenant are refused, not ignored.
+fn patched(current: &Tenant, patch: TenantPatch, now: i64) -> Result<(Tenant, Planted), TenantsError> {
+    let mut tenant = current.clone();
+    if let Some(name) = patch.name {
+        check_name(&name)?;
+        tenant.name = name;
+    }
+    if let Some(user_name) = patch.user_name {
+        tenant.user_name = Some(user_name);
+    }
+    match patch.state {
+        // What a refused refresh token caused, a new one cures.
+        None if patch.refresh_token.is_some() && custody::is_to_reauthorize(&tenant) => {
+            tenant.state = TenantState::Active
+        }
+        None => {}
+        Some(StateChange::Active) => tenant.state = TenantState::Active,
+        Some(StateChange::Suspended { reason }) => tenant.state = TenantState::Suspended { reason, since: now },
+    }
+
+    let authorized = tenant.kind == crate::TenantKind::Authorized;
+    if !authorized && (patch.access_token.is_some() || patch.refresh_token.is_some()) {
+        return Err(invalid("refresh_token", "belongs to authorized tenants only"));
+    }
+    let (access, expires_in) = patch.access_token.map_or((None, None), |(token, life)| (Some(token), life));
+    let planted = planted(access, expires_in, patch.refresh_token, now);
+
+    if let Some(appsecret) = patch.appsecret {
+        if tenant.appsecret.is_none() {
+            return Err(invalid("appsecret", "belongs to self-built tenants only"));
+        }
+        tenant.appsecret = Some(appsecret);
+    }
+    if patch.token.is_some() || patch.encoding_aes_key.is_some() {
+        let keys = tenant
+            .callback_keys
+            .as_mut()
+            .ok_or_else(|| invalid("encoding_aes_key", "and `token` belong to self-built tenants only"))?;
+        if let Some(token) = patch.token {
+            keys.token = token;
+        }
+        if let Some(key) = patch.encoding_aes_key {
+            keys.previous_encoding_aes_key = Some(std::mem::replace(&mut keys.encoding_aes_key, key));
+        }
+    }
+    Ok((tenant, planted))
+}

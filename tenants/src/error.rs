@@ -1,0 +1,254 @@
+//! What can go wrong here. Messages are for the caller; none of them carries a secret.
+
+use std::path::PathBuf;
+
+use fangshi_database::{Digest, InstallationId, TenantId, WriteError};
+
+/// The key-encryption key cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum KekError {
+    /// The key file cannot be read or made.
+    #[error("cannot use the key file {}: {cause}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The text is no key.
+    #[error("{place} holds no key: expected 64 hex digits, as in the file that Fangshi made at its first start")]
+    Malformed {
+        /// The file, or where else the text came from.
+        place: String,
+    },
+    /// The store is sealed and its key is not there.
+    #[error(
+        "the store is sealed under the key {wanted}, and there is no key file {}: point [custody] key_file to the file \
+         that holds {wanted} (a backup of the data folder never contains it)",
+        .path.display()
+    )]
+    Missing {
+        /// The file that was looked for.
+        path: PathBuf,
+        /// The id of the key wanted.
+        wanted: String,
+    },
+    /// The store could not be asked whether it is sealed already.
+    #[error("the store cannot be read")]
+    Sql(#[from] sqlx::Error),
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(String),
+}
+
+/// A value cannot be sealed or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum CustodyError {
+    /// The tenant has no data key: unknown, or deleted.
+    #[error("{tenant} has no data key")]
+    NoKey {
+        /// Whose.
+        tenant: TenantId,
+    },
+    /// The sealed value was damaged, or belongs elsewhere: another row, column, tenant or key.
+    #[error("the sealed value of {table}.{column} of {tenant} does not open: it was damaged or moved")]
+    Unsealable {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// Whose.
+        tenant: TenantId,
+    },
+    /// The system gives no random bytes, or the value is beyond what the cipher takes.
+    #[error("cannot seal: {0}")]
+    Seal(String),
+}
+
+/// What can go wrong between a step and its rows; each room has its own error that contains it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+}
+
+macro_rules! contains_store_error {
+    ($($error:ident),*) => {$(
+        impl From<StoreError> for $error {
+            fn from(error: StoreError) -> Self {
+                match error {
+                    StoreError::Custody(error) => $error::Custody(error),
+                    StoreError::Write(error) => $error::Write(error),
+                    StoreError::Sql(error) => $error::Sql(error),
+                }
+            }
+        }
+    )*};
+}
+
+contains_store_error!(TenantsError, TokenError, RegistryError);
+
+/// Tenants cannot be opened, made or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum TenantsError {
+    /// The key given is not the one the store is sealed under.
+    #[error(
+        "the store is sealed under the key {wanted}, and the key given is {given}: point [custody] key_file to the file \
+         that holds {wanted} (a backup of the data folder never contains it)"
+    )]
+    WrongKey {
+        /// The id of the key wanted.
+        wanted: String,
+        /// The id of the key given.
+        given: String,
+    },
+    /// Key rows of the store do not open under the right key.
+    #[error("key rows of the store are damaged ({what}): restore a backup of the data folder")]
+    DamagedKeys {
+        /// Which.
+        what: String,
+    },
+    /// The appid is taken.
+    #[error("appid {appid} already belongs to {tenant}: change that tenant instead of making another")]
+    DuplicateAppid {
+        /// The appid.
+        appid: String,
+        /// Who has it.
+        tenant: TenantId,
+    },
+    /// No such tenant.
+    #[error("there is no tenant {0}")]
+    Unknown(TenantId),
+    /// A member of the request cannot be used.
+    #[error("`{member}` {problem}")]
+    Invalid {
+        /// The member's name.
+        member: &'static str,
+        /// What is wrong and what is expected.
+        problem: String,
+    },
+    /// A value cannot be sealed or opened.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+    /// The store refused the change.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
+    Sql(#[from] sqlx::Error),
+}
+
+/// There is no usable access token.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// No such tenant.
+    #[error("there is no tenant {0}")]
+    Unknown(TenantId),
+    /// The platform refuses to refresh: the merchant must authorize again (platform page 6, codes 61023, 42007, …).
+    #[error("the authorization of {tenant} has ended ({code}): the merchant must authorize again")]
+    Reauthorize {
+        /// Whose.
+        tenant: TenantId,
+        /// The platform's code; 0 if there is no refresh token at all.
+        code: i64,
+        /// The platform's words.
+        message: String,
+    },
+    /// The tenant is suspended: no calls are made for it.
+    #[error("{tenant} is suspended: {reason}")]
+    Suspended {
+        /// Which.
+        tenant: TenantId,
+        /// Why.
+        reason: String,
+    },
+    /// The component (third-party platform) is not configured or has no ticket yet.
+    #[error("no component token: {0}")]
+    Component(String),
+    /// The platform refused, for a reason that a new authorization does not cure.
+    #[error("the platform refused a token ({code}): {message}")]
+    Refused {
+        /// The platform's code.
+        code: i64,
+        /// The platform's words.
+        message: String,
+    },
+    /// The platform cannot be reached, or did not answer in time.
+    #[error("no token can be had now: {0}")]
+    Unavailable(String),
+    /// This kind of tenant has no such tokens.
+    #[error("{0} is of a kind that has no access token")]
+    NoTokens(TenantId),
+    /// A value cannot be sealed or opened.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+    /// The store refused the change.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
+    Sql(#[from] sqlx::Error),
+}
+
+/// Plugins and installations cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// No such tenant.
+    #[error("there is no tenant {0}")]
+    UnknownTenant(TenantId),
+    /// The tenant has no such plugin.
+    #[error("there is no plugin {0}")]
+    UnknownPlugin(String),
+    /// The tenant's plugin has no such version.
+    #[error("there is no version {0} of this plugin")]
+    UnknownVersion(Digest),
+    /// The tenant has no such installation.
+    #[error("there is no installation {0}")]
+    UnknownInstallation(InstallationId),
+    /// The installation was removed; a removed one stays as it is.
+    #[error("installation {0} is removed: install the version anew")]
+    Removed(InstallationId),
+    /// The grants given are not the grants asked for.
+    #[error("{}", grants_text(.missing, .unknown))]
+    Grants {
+        /// Asked for by the version and not granted.
+        missing: Vec<String>,
+        /// Granted and not asked for by the version.
+        unknown: Vec<String>,
+    },
+    /// A member of the request cannot be used.
+    #[error("`{member}` {problem}")]
+    Invalid {
+        /// The member's name.
+        member: &'static str,
+        /// What is wrong and what is expected.
+        problem: String,
+    },
+    /// A stored value cannot be read back.
+    #[error("a stored value of {0} is damaged")]
+    Damaged(&'static str),
+    /// A value cannot be sealed or opened.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+    /// The store refused the change.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
+    Sql(#[from] sqlx::Error),
+}
+
+fn grants_text(missing: &[String], unknown: &[String]) -> String {
+    let mut parts = Vec::new();
+    if !missing.is_empty() {
+        parts.push(format!("the version asks for grants that are missing: {}", missing.join(", ")));
+    }
+    if !unknown.is_empty() {
+        parts.push(format!("grants that the version does not ask for: {}", unknown.join(", ")));
+    }
+    parts.join("; ")
+}

@@ -1,0 +1,83 @@
+//! The installations of each tenant in memory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fangshi_database::TenantId;
+
+use super::records::{Installation, InstallationState};
+
+/// The installations of a tenant that are not removed, by id.
+pub(super) type Listed = Arc<Vec<Arc<Installation>>>;
+
+#[derive(Default)]
+pub(super) struct Cache {
+    tenants: Mutex<HashMap<TenantId, Entry>>,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// Raised by every change: what was read before it may not be kept after it.
+    generation: u64,
+    kept: Option<Kept>,
+}
+
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub(super) installed: Listed,
+    pub(super) active: Listed,
+}
+
+impl Kept {
+    pub(super) fn new(installed: Vec<Arc<Installation>>) -> Kept {
+        let active = installed.iter().filter(|i| i.state == InstallationState::Active).cloned().collect();
+        Kept { installed: Arc::new(installed), active: Arc::new(active) }
+    }
+}
+
+impl Cache {
+    /// What is kept, or the generation that a reader must bring back with what it read.
+    pub(super) fn get(&self, tenant: TenantId) -> Result<Kept, u64> {
+        let mut tenants = self.lock();
+        let entry = tenants.entry(tenant).or_default();
+        entry.kept.clone().ok_or(entry.generation)
+    }
+
+    /// Keeps what was read, unless something changed since.
+    pub(super) fn keep(&self, tenant: TenantId, generation: u64, kept: Kept) {
+        let mut tenants = self.lock();
+        let entry = tenants.entry(tenant).or_default();
+        if entry.generation == generation {
+            entry.kept = Some(kept);
+        }
+    }
+
+    /// Something of the tenant changed.
+    pub(super) fn changed(&self, tenant: TenantId) {
+        let mut tenants = self.lock();
+        let entry = tenants.entry(tenant).or_default();
+        entry.generation += 1;
+        entry.kept = None;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, Entry>> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_before_a_change_is_not_kept() {
+        let cache = Cache::default();
+        let tenant = TenantId(1);
+        let Err(before) = cache.get(tenant) else { panic!("empty") };
+        cache.changed(tenant);
+        cache.keep(tenant, before, Kept::new(vec![]));
+        let Err(after) = cache.get(tenant) else { panic!("a stale list was kept") };
+        cache.keep(tenant, after, Kept::new(vec![]));
+        assert!(cache.get(tenant).is_ok());
+    }
+}

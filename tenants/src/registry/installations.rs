@@ -1,0 +1,334 @@
+//! Installations: made, changed, removed, and read by every event.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fangshi_database::{BoxFuture, Digest, InstallationId, PluginId, TenantId};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::cache::{Kept, Listed};
+use super::records::{Installation, InstallationPatch, InstallationState, NewInstallation, VersionRecord};
+use super::versions::json;
+use super::{Registry, consent};
+use crate::to_the_end::to_the_end;
+use crate::{Place, RegistryError, Vault};
+
+const SETTINGS: Place = Place { table: "installations", column: "settings" };
+
+macro_rules! select_installations {
+    ($rest:literal) => {
+        concat!(
+            "SELECT i.id, i.tenant_id, i.plugin_id, p.name AS plugin_name, i.digest, v.hooks, i.state, i.settings, \
+             i.limits, i.created_at, i.updated_at, i.removed_at, \
+             (SELECT json_group_array(name) FROM grants g WHERE g.installation_id = i.id) AS grants \
+             FROM installations i JOIN plugins p ON p.id = i.plugin_id \
+             JOIN versions v ON v.plugin_id = i.plugin_id AND v.digest = i.digest ",
+            $rest
+        )
+    };
+}
+
+impl Registry {
+    /// Installs a version for a tenant; it is active at once.
+    ///
+    /// # Errors
+    /// [`RegistryError::Grants`] names the grants that are missing and those nobody asked for; no such plugin or
+    /// version; settings or limits that are no JSON object; or the store refused.
+    pub async fn install(&self, tenant: TenantId, new: NewInstallation) -> Result<Installation, RegistryError> {
+        self.known(tenant)?;
+        let version = self.version_to_install(tenant, new.plugin, new.version).await?;
+        consent::check(&version.manifest, &new.grants)?;
+        check_object("settings", &new.settings)?;
+        check_object("limits", &new.limits)?;
+        let now = self.directory.clock.now();
+        let draft = Installation {
+            id: InstallationId(0),
+            tenant,
+            plugin: new.plugin,
+            plugin_name: version.plugin_name,
+            version: new.version,
+            hooks: version.manifest.hooks,
+            grants: new.grants,
+            settings: Arc::new(new.settings),
+            limits: new.limits,
+            state: InstallationState::Active,
+            created_at: now,
+            updated_at: now,
+            removed_at: None,
+        };
+        let directory = Arc::clone(&self.directory);
+        self.commit(tenant, move |c| Box::pin(async move { insert(c, &directory.vault, draft).await })).await
+    }
+
+    /// Pauses, resumes, replaces the version, changes grants, settings or limits; all at once or not at all.
+    ///
+    /// # Errors
+    /// As [`Registry::install`]; besides, no such installation, or one that is removed.
+    pub async fn patch_installation(
+        &self,
+        tenant: TenantId,
+        id: InstallationId,
+        patch: InstallationPatch,
+    ) -> Result<Installation, RegistryError> {
+        if patch.state == Some(InstallationState::Removed) {
+            let problem = "must be `active` or `paused`; DELETE removes an installation".to_owned();
+            return Err(RegistryError::Invalid { member: "state", problem });
+        }
+        if let Some(settings) = &patch.settings {
+            check_object("settings", settings)?;
+        }
+        if let Some(limits) = &patch.limits {
+            check_object("limits", limits)?;
+        }
+        let current = self.get(tenant, id).await?.ok_or(RegistryError::UnknownInstallation(id))?;
+        // A version never changes, so it may be read before the change.
+        let version = self.version_to_install(tenant, current.plugin, patch.version.unwrap_or(current.version)).await?;
+        self.change(tenant, id, move |installation| {
+            if installation.version != version.digest && patch.version.is_none() {
+                // Replaced by somebody else in between: the consent must be checked against what is there now.
+                return Err(RegistryError::UnknownVersion(version.digest));
+            }
+            installation.version = version.digest;
+            installation.hooks = version.manifest.hooks.clone();
+            if let Some(grants) = patch.grants {
+                installation.grants = grants;
+            }
+            if let Some(settings) = patch.settings {
+                installation.settings = Arc::new(settings);
+            }
+            if let Some(limits) = patch.limits {
+                installation.limits = limits;
+            }
+            if let Some(state) = patch.state {
+                installation.state = state;
+            }
+            consent::check(&version.manifest, &installation.grants)
+        })
+        .await
+    }
+
+    /// Removes an installation: no new events reach it. It stays listed, because its runs name it.
+    ///
+    /// # Errors
+    /// No such installation, one that is removed already, or the store refused.
+    pub async fn remove(&self, tenant: TenantId, id: InstallationId) -> Result<Installation, RegistryError> {
+        self.change(tenant, id, |installation| {
+            installation.state = InstallationState::Removed;
+            installation.removed_at = Some(0);
+            Ok(())
+        })
+        .await
+    }
+
+    /// An installation, removed ones included.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn get(&self, tenant: TenantId, id: InstallationId) -> Result<Option<Installation>, RegistryError> {
+        let row = sqlx::query(select_installations!("WHERE i.tenant_id = $1 AND i.id = $2"))
+            .bind(tenant.0)
+            .bind(id.0)
+            .fetch_optional(self.directory.db.reader())
+            .await?;
+        row.map(|row| read(&row, &self.directory.vault)).transpose()
+    }
+
+    /// Up to `limit` installations of the tenant after one, by id, removed ones included.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn list(
+        &self,
+        tenant: TenantId,
+        after: Option<InstallationId>,
+        limit: u32,
+    ) -> Result<Vec<Installation>, RegistryError> {
+        let rows = sqlx::query(select_installations!("WHERE i.tenant_id = $1 AND i.id > $2 ORDER BY i.id LIMIT $3"))
+            .bind(tenant.0)
+            .bind(after.map_or(0, |id| id.0))
+            .bind(limit)
+            .fetch_all(self.directory.db.reader())
+            .await?;
+        rows.iter().map(|row| read(row, &self.directory.vault)).collect()
+    }
+
+    /// The active installations of a tenant, by id; from memory.
+    ///
+    /// # Errors
+    /// The store cannot be read. (Never an empty list instead: that would drop events in silence.)
+    pub async fn active(&self, tenant: TenantId) -> Result<Arc<Vec<Arc<Installation>>>, RegistryError> {
+        Ok(self.kept(tenant).await?.active)
+    }
+
+    /// The installations of a tenant that are not removed, by id; from memory.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn installed(&self, tenant: TenantId) -> Result<Arc<Vec<Arc<Installation>>>, RegistryError> {
+        Ok::<Listed, _>(self.kept(tenant).await?.installed)
+    }
+
+    async fn kept(&self, tenant: TenantId) -> Result<Kept, RegistryError> {
+        let generation = match self.cache.get(tenant) {
+            Ok(kept) => return Ok(kept),
+            Err(generation) => generation,
+        };
+        let rows = sqlx::query(select_installations!("WHERE i.tenant_id = $1 AND i.state <> 'removed' ORDER BY i.id"))
+            .bind(tenant.0)
+            .fetch_all(self.directory.db.reader())
+            .await?;
+        let installed: Result<Vec<_>, _> =
+            rows.iter().map(|row| read(row, &self.directory.vault).map(Arc::new)).collect();
+        let kept = Kept::new(installed?);
+        self.cache.keep(tenant, generation, kept.clone());
+        Ok(kept)
+    }
+
+    /// Reads, changes and writes an installation inside one write, so that two changes cannot undo each other.
+    async fn change(
+        &self,
+        tenant: TenantId,
+        id: InstallationId,
+        change: impl FnOnce(&mut Installation) -> Result<(), RegistryError> + Send + 'static,
+    ) -> Result<Installation, RegistryError> {
+        let directory = Arc::clone(&self.directory);
+        self.commit(tenant, move |c| {
+            Box::pin(async move {
+                let row = sqlx::query(select_installations!("WHERE i.tenant_id = $1 AND i.id = $2"))
+                    .bind(tenant.0)
+                    .bind(id.0)
+                    .fetch_optional(&mut *c)
+                    .await?;
+                let row = row.ok_or(RegistryError::UnknownInstallation(id))?;
+                let mut installation = read(&row, &directory.vault)?;
+                if installation.state == InstallationState::Removed {
+                    return Err(RegistryError::Removed(id));
+                }
+                change(&mut installation)?;
+                let now = directory.clock.now();
+                installation.updated_at = now;
+                installation.removed_at = installation.removed_at.map(|_| now);
+                write(c, &directory.vault, &installation).await?;
+                Ok(installation)
+            })
+        })
+        .await
+    }
+
+    /// Commits a change of a tenant's installations; memory follows it.
+    async fn commit<F>(&self, tenant: TenantId, step: F) -> Result<Installation, RegistryError>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Installation, RegistryError>>
+            + Send
+            + 'static,
+    {
+        let registry = self.clone();
+        to_the_end(async move {
+            let outcome = registry.directory.db.writer().submit(step).await;
+            registry.cache.changed(tenant);
+            outcome
+        })
+        .await
+    }
+
+    async fn version_to_install(
+        &self,
+        tenant: TenantId,
+        plugin: PluginId,
+        digest: Digest,
+    ) -> Result<VersionRecord, RegistryError> {
+        if let Some(version) = self.version_of(tenant, plugin, digest).await? {
+            return Ok(version);
+        }
+        let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM plugins WHERE tenant_id = $1 AND id = $2")
+            .bind(tenant.0)
+            .bind(plugin.0)
+            .fetch_optional(self.directory.db.reader())
+            .await?;
+        Err(match known {
+            Some(_) => RegistryError::UnknownVersion(digest),
+            None => RegistryError::UnknownPlugin(plugin.to_string()),
+        })
+    }
+}
+
+/// Writes a new installation, which thereby gets its number.
+async fn insert(c: &mut SqliteConnection, vault: &Vault, draft: Installation) -> Result<Installation, RegistryError> {
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO installations (tenant_id, plugin_id, digest, state, settings, limits, created_at, updated_at) \
+         VALUES ($1, $2, $3, 'active', x'', '{}', $4, $4) RETURNING id",
+    )
+    .bind(draft.tenant.0)
+    .bind(draft.plugin.0)
+    .bind(draft.version.as_bytes().as_slice())
+    .bind(draft.created_at)
+    .fetch_one(&mut *c)
+    .await?;
+    // Settings are sealed for the row's number, which is known only now.
+    let installation = Installation { id: InstallationId(id), ..draft };
+    write(c, vault, &installation).await?;
+    Ok(installation)
+}
+
+/// Writes everything of an installation that can change.
+async fn write(c: &mut SqliteConnection, vault: &Vault, i: &Installation) -> Result<(), RegistryError> {
+    let settings = vault.seal(i.tenant, SETTINGS, &row_name(i.id), json(i.settings.as_ref())?.as_bytes())?;
+    sqlx::query(
+        "UPDATE installations SET digest = $2, state = $3, settings = $4, limits = $5, updated_at = $6, \
+         removed_at = $7 WHERE id = $1",
+    )
+    .bind(i.id.0)
+    .bind(i.version.as_bytes().as_slice())
+    .bind(i.state.code())
+    .bind(settings)
+    .bind(json(&i.limits)?)
+    .bind(i.updated_at)
+    .bind(i.removed_at)
+    .execute(&mut *c)
+    .await?;
+    sqlx::query("DELETE FROM grants WHERE installation_id = $1").bind(i.id.0).execute(&mut *c).await?;
+    for name in &i.grants {
+        sqlx::query("INSERT INTO grants (installation_id, name) VALUES ($1, $2)")
+            .bind(i.id.0)
+            .bind(name)
+            .execute(&mut *c)
+            .await?;
+    }
+    Ok(())
+}
+
+fn read(row: &SqliteRow, vault: &Vault) -> Result<Installation, RegistryError> {
+    let id = InstallationId(row.try_get("id")?);
+    let tenant = TenantId(row.try_get("tenant_id")?);
+    let settings = vault.unseal(tenant, SETTINGS, &row_name(id), row.try_get("settings")?)?;
+    let damaged = || RegistryError::Damaged("installations");
+    let state: &str = row.try_get("state")?;
+    let grants: BTreeSet<String> = serde_json::from_str(row.try_get("grants")?).map_err(|_| damaged())?;
+    Ok(Installation {
+        id,
+        tenant,
+        plugin: PluginId(row.try_get("plugin_id")?),
+        plugin_name: row.try_get("plugin_name")?,
+        version: Digest::from_slice(row.try_get("digest")?).map_err(|_| damaged())?,
+        hooks: serde_json::from_str(row.try_get("hooks")?).map_err(|_| damaged())?,
+        grants,
+        settings: Arc::new(serde_json::from_slice(&settings).map_err(|_| damaged())?),
+        limits: serde_json::from_str(row.try_get("limits")?).map_err(|_| damaged())?,
+        state: InstallationState::from_code(state).ok_or_else(damaged)?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+        removed_at: row.try_get("removed_at")?,
+    })
+}
+
+fn check_object(member: &'static str, value: &serde_json::Value) -> Result<(), RegistryError> {
+    if value.is_object() {
+        return Ok(());
+    }
+    Err(RegistryError::Invalid { member, problem: "must be a JSON object".to_owned() })
+}
+
+fn row_name(id: InstallationId) -> [u8; 8] {
+    id.0.to_be_bytes()
+}

@@ -1,0 +1,42 @@
+//! The registry: plugins, their versions, and which of them work for a tenant with which grants.
+//!
+//! - `records`: what is known about each
+//! - `versions`: uploading and reading versions
+//! - `installations`: installing, changing, removing
+//! - `consent`: grants given against grants asked for, pure
+//! - `cache`: the installations of each tenant in memory, since every event asks for them
+
+mod cache;
+mod consent;
+mod installations;
+mod records;
+mod versions;
+
+use std::sync::Arc;
+
+pub use self::records::{
+    GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation, PluginRecord,
+    VersionRecord,
+};
+
+use self::cache::Cache;
+use crate::directory::Directory;
+
+/// Plugins, versions, installations, grants. Clones are the same registry.
+#[derive(Clone)]
+pub struct Registry {
+    directory: Arc<Directory>,
+    cache: Arc<Cache>,
+}
+
+impl Registry {
+    pub(crate) fn new(directory: Arc<Directory>) -> Registry {
+        Registry { directory, cache: Arc::default() }
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,248 @@
+//! Versions: uploaded, listed, read back.
+
+use fangshi_database::{Digest, PluginId, TenantId};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use super::Registry;
+use super::records::{ManifestRecord, PluginRecord, VersionRecord};
+use crate::{Place, RegistryError};
+
+const WASM: Place = Place { table: "components", column: "wasm" };
+
+macro_rules! select_versions {
+    ($rest:literal) => {
+        concat!(
+            "SELECT v.id AS number, v.digest, v.tenant_id, v.plugin_id, p.name AS plugin_name, v.size, v.hooks, \
+             v.grants, v.uploaded_at FROM versions v JOIN plugins p ON p.id = v.plugin_id ",
+            $rest
+        )
+    };
+}
+
+impl Registry {
+    /// Keeps an upload as a version of the named plugin, which is made with its first version. `digest` is the sha256 of
+    /// `wasm`, `manifest` what its type says. The same bytes again give the version that is there, and false.
+    ///
+    /// # Errors
+    /// No such tenant, a name that is not 1 to 64 of `a-z 0-9 - _ .`, a digest of other bytes, or the store refused.
+    pub async fn add_version(
+        &self,
+        tenant: TenantId,
+        plugin: &str,
+        digest: Digest,
+        manifest: ManifestRecord,
+        wasm: &[u8],
+    ) -> Result<(PluginId, VersionRecord, bool), RegistryError> {
+        self.known(tenant)?;
+        check_name(plugin)?;
+        let hooks = json(&manifest.hooks)?;
+        let grants = json(&manifest.grants)?;
+        let size = i64::try_from(wasm.len()).unwrap_or(i64::MAX);
+        // Hashing and sealing megabytes takes milliseconds: not on a worker of the runtime.
+        let vault = self.directory.vault.clone();
+        let wasm = wasm.to_vec();
+        let sealed = blocking(move || {
+            if Digest::of(&wasm) != digest {
+                let problem = "is not the sha256 of these bytes".to_owned();
+                return Err(RegistryError::Invalid { member: "version", problem });
+            }
+            Ok(vault.seal(tenant, WASM, digest.as_bytes(), &wasm)?)
+        })
+        .await?;
+        let now = self.directory.clock.now();
+        let name = plugin.to_owned();
+        let (plugin, fresh): (PluginId, bool) = self
+            .directory
+            .db
+            .writer()
+            .submit(move |c| {
+                Box::pin(async move {
+                    // Also updates nothing, so that RETURNING tells the id of a plugin that was there.
+                    let plugin: i64 = sqlx::query_scalar(
+                        "INSERT INTO plugins (tenant_id, name, created_at) VALUES ($1, $2, $3) \
+                         ON CONFLICT (tenant_id, name) DO UPDATE SET name = excluded.name RETURNING id",
+                    )
+                    .bind(tenant.0)
+                    .bind(name)
+                    .bind(now)
+                    .fetch_one(&mut *c)
+                    .await?;
+                    sqlx::query(
+                        "INSERT INTO components (tenant_id, digest, wasm) VALUES ($1, $2, $3) \
+                         ON CONFLICT (tenant_id, digest) DO NOTHING",
+                    )
+                    .bind(tenant.0)
+                    .bind(digest.as_bytes().as_slice())
+                    .bind(sealed)
+                    .execute(&mut *c)
+                    .await?;
+                    let inserted = sqlx::query(
+                        "INSERT INTO versions (tenant_id, plugin_id, digest, size, hooks, grants, uploaded_at) \
+                         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (plugin_id, digest) DO NOTHING",
+                    )
+                    .bind(tenant.0)
+                    .bind(plugin)
+                    .bind(digest.as_bytes().as_slice())
+                    .bind(size)
+                    .bind(hooks)
+                    .bind(grants)
+                    .bind(now)
+                    .execute(c)
+                    .await?;
+                    Ok::<_, RegistryError>((PluginId(plugin), inserted.rows_affected() == 1))
+                })
+            })
+            .await?;
+        let version = self.version_of(tenant, plugin, digest).await?;
+        Ok((plugin, version.ok_or(RegistryError::UnknownVersion(digest))?, fresh))
+    }
+
+    /// A version by its digest; if several plugins of the tenant have these bytes, the one uploaded first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn version(&self, tenant: TenantId, digest: Digest) -> Result<Option<VersionRecord>, RegistryError> {
+        let row = sqlx::query(select_versions!("WHERE v.tenant_id = $1 AND v.digest = $2 ORDER BY v.id LIMIT 1"))
+            .bind(tenant.0)
+            .bind(digest.as_bytes().as_slice())
+            .fetch_optional(self.directory.db.reader())
+            .await?;
+        row.map(|row| read(&row)).transpose()
+    }
+
+    /// A version of one plugin.
+    pub(super) async fn version_of(
+        &self,
+        tenant: TenantId,
+        plugin: PluginId,
+        digest: Digest,
+    ) -> Result<Option<VersionRecord>, RegistryError> {
+        let row = sqlx::query(select_versions!("WHERE v.tenant_id = $1 AND v.plugin_id = $2 AND v.digest = $3"))
+            .bind(tenant.0)
+            .bind(plugin.0)
+            .bind(digest.as_bytes().as_slice())
+            .fetch_optional(self.directory.db.reader())
+            .await?;
+        row.map(|row| read(&row)).transpose()
+    }
+
+    /// The bytes of a version.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownVersion`], bytes that were damaged, or a store that cannot be read.
+    pub async fn wasm(&self, tenant: TenantId, digest: Digest) -> Result<Vec<u8>, RegistryError> {
+        let sealed: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT wasm FROM components WHERE tenant_id = $1 AND digest = $2")
+                .bind(tenant.0)
+                .bind(digest.as_bytes().as_slice())
+                .fetch_optional(self.directory.db.reader())
+                .await?;
+        let sealed = sealed.ok_or(RegistryError::UnknownVersion(digest))?;
+        let vault = self.directory.vault.clone();
+        blocking(move || {
+            let mut wasm = vault.unseal(tenant, WASM, digest.as_bytes(), &sealed)?;
+            Ok(std::mem::take(&mut *wasm))
+        })
+        .await
+    }
+
+    /// Up to `limit` plugins of the tenant after one, by id.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn plugins(
+        &self,
+        tenant: TenantId,
+        after: Option<PluginId>,
+        limit: u32,
+    ) -> Result<Vec<PluginRecord>, RegistryError> {
+        let rows: Vec<(i64, String, i64)> = sqlx::query_as(
+            "SELECT id, name, created_at FROM plugins WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        )
+        .bind(tenant.0)
+        .bind(after.map_or(0, |id| id.0))
+        .bind(limit)
+        .fetch_all(self.directory.db.reader())
+        .await?;
+        let record = |(id, name, created_at)| PluginRecord { id: PluginId(id), tenant, name, created_at };
+        Ok(rows.into_iter().map(record).collect())
+    }
+
+    /// A plugin by its name.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn plugin_named(&self, tenant: TenantId, name: &str) -> Result<Option<PluginRecord>, RegistryError> {
+        let row: Option<(i64, String, i64)> =
+            sqlx::query_as("SELECT id, name, created_at FROM plugins WHERE tenant_id = $1 AND name = $2")
+                .bind(tenant.0)
+                .bind(name)
+                .fetch_optional(self.directory.db.reader())
+                .await?;
+        Ok(row.map(|(id, name, created_at)| PluginRecord { id: PluginId(id), tenant, name, created_at }))
+    }
+
+    /// Up to `limit` versions of the tenant (of one plugin, if named) after a [`VersionRecord::number`].
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn versions(
+        &self,
+        tenant: TenantId,
+        plugin: Option<PluginId>,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<VersionRecord>, RegistryError> {
+        let rows = sqlx::query(select_versions!(
+            "WHERE v.tenant_id = $1 AND v.id > $2 AND ($3 IS NULL OR v.plugin_id = $3) ORDER BY v.id LIMIT $4"
+        ))
+        .bind(tenant.0)
+        .bind(after.unwrap_or(0))
+        .bind(plugin.map(|id| id.0))
+        .bind(limit)
+        .fetch_all(self.directory.db.reader())
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    pub(super) fn known(&self, tenant: TenantId) -> Result<(), RegistryError> {
+        self.directory.get(tenant).map(|_| ()).ok_or(RegistryError::UnknownTenant(tenant))
+    }
+}
+
+fn read(row: &SqliteRow) -> Result<VersionRecord, RegistryError> {
+    let digest: &[u8] = row.try_get("digest")?;
+    let damaged = RegistryError::Damaged("versions");
+    let hooks = serde_json::from_str(row.try_get("hooks")?);
+    let grants = serde_json::from_str(row.try_get("grants")?);
+    let (Ok(digest), Ok(hooks), Ok(grants)) = (Digest::from_slice(digest), hooks, grants) else { return Err(damaged) };
+    Ok(VersionRecord {
+        number: row.try_get("number")?,
+        digest,
+        tenant: TenantId(row.try_get("tenant_id")?),
+        plugin: PluginId(row.try_get("plugin_id")?),
+        plugin_name: row.try_get("plugin_name")?,
+        size: row.try_get::<i64, _>("size")?.unsigned_abs(),
+        manifest: ManifestRecord { hooks, grants },
+        uploaded_at: row.try_get("uploaded_at")?,
+    })
+}
+
+fn check_name(name: &str) -> Result<(), RegistryError> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
+    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(RegistryError::Invalid { member: "name", problem: "must be 1 to 64 of a-z, 0-9, `-`, `_` and `.`".into() })
+}
+
+pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, RegistryError> {
+    serde_json::to_string(value).map_err(|_| RegistryError::Damaged("a JSON value"))
+}
+
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> Result<R, RegistryError> + Send + 'static,
+) -> Result<R, RegistryError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| RegistryError::Damaged("a component"))?
+}

@@ -1,0 +1,208 @@
+//! A tenant: one merchant's shop on one platform.
+
+use std::fmt;
+
+use fangshi_database::TenantId;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+/// Where the shop is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Platform {
+    /// WeChat Store (微信小店).
+    Weixin,
+}
+
+/// How the host reaches the shop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TenantKind {
+    /// Through the operator's component, with an `authorizer_access_token`.
+    Authorized,
+    /// 自研: the shop's own appid, secret, token and AES key.
+    SelfBuilt,
+    /// A card-shop site.
+    CardShop,
+}
+
+/// Whether plugins work for the tenant. Its callbacks are recorded in either state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum TenantState {
+    /// As usual.
+    Active,
+    /// No runs, no calls.
+    Suspended {
+        /// Why, in a code or a few words.
+        reason: String,
+        /// Since when, unix ms.
+        since: i64,
+    },
+}
+
+/// What protects the callbacks of one address: the component's (from the config) or a self-built tenant's.
+#[derive(Debug, Clone)]
+pub struct CallbackKeys {
+    /// Signs the callbacks.
+    pub token: SecretString,
+    /// EncodingAESKey, 43 characters, as the platform's console shows it.
+    pub encoding_aes_key: SecretString,
+    /// The EncodingAESKey before the last change: callbacks under way still use it.
+    pub previous_encoding_aes_key: Option<SecretString>,
+}
+
+/// One merchant's shop on one platform. A snapshot: ask the directory again for the current one.
+#[derive(Debug, Clone)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Where the shop is.
+    pub platform: Platform,
+    /// How the host reaches it.
+    pub kind: TenantKind,
+    /// The shop's appid.
+    pub appid: String,
+    /// The shop's original id (`gh_…`), to which pushes are addressed.
+    pub user_name: Option<String>,
+    /// The name people know it by.
+    pub name: String,
+    /// Active or suspended.
+    pub state: TenantState,
+    /// When it was made, unix ms.
+    pub created_at: i64,
+    pub(crate) callback_keys: Option<CallbackKeys>,
+    pub(crate) appsecret: Option<SecretString>,
+}
+
+impl Tenant {
+    /// The callback secrets of a self-built tenant; `None` for the others.
+    pub fn callback_keys(&self) -> Option<&CallbackKeys> {
+        self.callback_keys.as_ref()
+    }
+
+    /// True unless suspended.
+    pub fn is_active(&self) -> bool {
+        self.state == TenantState::Active
+    }
+}
+
+/// A tenant to make.
+#[derive(Debug)]
+pub struct NewTenant {
+    /// Where the shop is.
+    pub platform: Platform,
+    /// The shop's appid; unique on its platform.
+    pub appid: String,
+    /// The shop's original id (`gh_…`), if known.
+    pub user_name: Option<String>,
+    /// The name people know it by.
+    pub name: String,
+    /// Its kind, with the secrets of that kind.
+    pub credentials: Credentials,
+}
+
+/// The secrets that a tenant of each kind needs.
+#[derive(Debug)]
+pub enum Credentials {
+    /// Tokens, if they are known already; else they come with the authorization.
+    Authorized {
+        /// `authorizer_access_token`.
+        access_token: Option<SecretString>,
+        /// Seconds that the access token still lives; the platform's 7200 if unknown.
+        expires_in: Option<i64>,
+        /// `authorizer_refresh_token`.
+        refresh_token: Option<SecretString>,
+    },
+    /// The shop's own application.
+    SelfBuilt {
+        /// The application's secret.
+        appsecret: SecretString,
+        /// What protects its callbacks.
+        callback: CallbackKeys,
+    },
+    /// A card-shop site; its secrets are a later issue.
+    CardShop,
+}
+
+impl Credentials {
+    /// The kind of tenant these make.
+    pub fn kind(&self) -> TenantKind {
+        match self {
+            Credentials::Authorized { .. } => TenantKind::Authorized,
+            Credentials::SelfBuilt { .. } => TenantKind::SelfBuilt,
+            Credentials::CardShop => TenantKind::CardShop,
+        }
+    }
+}
+
+/// Changes of a tenant; what is `None` stays.
+#[derive(Debug, Default)]
+pub struct TenantPatch {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new original id.
+    pub user_name: Option<String>,
+    /// Activate or suspend. Activating also forgets that the platform refused its refresh token.
+    pub state: Option<StateChange>,
+    /// Authorized: a new access token, with the seconds it lives (7200 if `None`).
+    pub access_token: Option<(SecretString, Option<i64>)>,
+    /// Authorized: a new refresh token.
+    pub refresh_token: Option<SecretString>,
+    /// Self-built: a new secret.
+    pub appsecret: Option<SecretString>,
+    /// Self-built: a new callback token.
+    pub token: Option<SecretString>,
+    /// Self-built: a new EncodingAESKey; the one before becomes the previous.
+    pub encoding_aes_key: Option<SecretString>,
+}
+
+/// A change of a tenant's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateChange {
+    /// Back to work.
+    Active,
+    /// Stop, for a reason.
+    Suspended {
+        /// Why, in a code or a few words.
+        reason: String,
+    },
+}
+
+impl Platform {
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Platform::Weixin => "weixin",
+        }
+    }
+
+    pub(crate) fn from_code(code: &str) -> Option<Platform> {
+        (code == "weixin").then_some(Platform::Weixin)
+    }
+}
+
+impl TenantKind {
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            TenantKind::Authorized => "authorized",
+            TenantKind::SelfBuilt => "self-built",
+            TenantKind::CardShop => "card-shop",
+        }
+    }
+
+    pub(crate) fn from_code(code: &str) -> Option<TenantKind> {
+        [TenantKind::Authorized, TenantKind::SelfBuilt, TenantKind::CardShop].into_iter().find(|k| k.code() == code)
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl fmt::Display for TenantKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}

@@ -1,0 +1,127 @@
+//! `ack_per_hello`: durable acknowledgements per second over a bare handler's requests per second.
+//!
+//! The same generator, 256 connections, three repetitions of each in turn, median of the ratios. Every callback is distinct,
+//! valid and encrypted beforehand, over 200 tenants; afterwards the rows are counted.
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, ensure};
+use fangshi_harness::{
+    Figures, HostConfig, HostProcess,
+    callbacks::{self, Shop},
+    load, median,
+};
+use fangshi_platform::CallbackSecrets;
+use serde_json::json;
+
+const CONNECTIONS: usize = 256;
+const TENANTS: usize = 200;
+const CALLBACKS: usize = 100_000;
+const REPETITIONS: usize = 3;
+
+pub fn measure(figures: &mut Figures) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let secrets = CallbackSecrets {
+        token: "token-of-the-component".to_owned(),
+        encoding_aes_key: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG".to_owned(),
+        appid: "wxcomponent0000001".to_owned(),
+    };
+    let config = HostConfig {
+        api_base: "http://127.0.0.1:9".to_owned(),
+        component_appid: secrets.appid.clone(),
+        component_appsecret: "unused".to_owned(),
+        token: secrets.token.clone(),
+        encoding_aes_key: secrets.encoding_aes_key.clone(),
+        extra: String::new(),
+    };
+    let host = HostProcess::start(folder.path(), &config)?;
+    let shops = callbacks::shops(TENANTS);
+    create(&host, &shops)?;
+    let hello = Hello::start()?;
+
+    let now = std::time::UNIX_EPOCH.elapsed()?.as_secs() as i64;
+    let (mut ratios, mut rates, mut p99) = (Vec::new(), Vec::new(), Vec::new());
+    let plain = Arc::new(vec![load::render("GET", "/", "text/plain", b""); CALLBACKS]);
+    for repetition in 0..REPETITIONS {
+        let first_order = 3_700_000_000_000_000_000 + (repetition * CALLBACKS) as u64;
+        let requests: Vec<_> = callbacks::payments(&secrets, &shops, CALLBACKS, first_order, now)?
+            .into_iter()
+            .map(|callback| callback.request)
+            .collect();
+        let bare = load::send_all(hello.address, plain.clone(), CONNECTIONS, false)?;
+        ensure!(bare.accepted() == CALLBACKS, "the bare handler refused");
+        let acks = load::send_all(address(&host)?, Arc::new(requests), CONNECTIONS, false)?;
+        ensure!(acks.accepted() == CALLBACKS, "only {} of {CALLBACKS} callbacks were acknowledged", acks.accepted());
+        println!(
+            "repetition {}: {:.0} acknowledgements/s, {:.0} bare requests/s, p99 {:?}",
+            repetition + 1,
+            acks.rate(),
+            bare.rate(),
+            acks.percentile(0.99)
+        );
+        ratios.push(acks.rate() / bare.rate());
+        rates.push(acks.rate());
+        p99.push(acks.percentile(0.99).as_secs_f64() * 1e3);
+    }
+    drop(hello);
+    host.terminate()?;
+    let rows = count_events(&folder.path().join("data/fangshi.db"))?;
+    ensure!(rows == (REPETITIONS * CALLBACKS) as i64, "{rows} rows for {} acknowledgements", REPETITIONS * CALLBACKS);
+
+    figures.add("ack_per_hello", format!("{:.3}", median(ratios)), "ratio");
+    figures.add("ack_per_second", format!("{:.0}", median(rates)), "1/s");
+    figures.add("ack_p99", format!("{:.2}", median(p99)), "ms");
+    figures.add("ack_rows", rows, "rows");
+    Ok(())
+}
+
+fn create(host: &HostProcess, shops: &[Shop]) -> Result<()> {
+    let admin = host.admin();
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        for shop in shops {
+            let body = json!({"platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name, "name": shop.appid});
+            admin.post("/api/v1/tenants", &body).await?;
+        }
+        Ok(())
+    })
+}
+
+fn address(host: &HostProcess) -> Result<SocketAddr> {
+    Ok(host.address.trim_start_matches("http://").trim_end_matches('/').parse()?)
+}
+
+/// Rows in the table of events, read after the host has ended.
+fn count_events(database: &std::path::Path) -> Result<i64> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database).read_only(true);
+        let pool = sqlx::SqlitePool::connect_with(options).await?;
+        Ok(sqlx::query_scalar("SELECT count(*) FROM events").fetch_one(&pool).await?)
+    })
+}
+
+/// The peer's process; killed when dropped.
+struct Hello {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Hello {
+    fn start() -> Result<Hello> {
+        let mut child = Command::new(std::env::current_exe()?).arg("hello").stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
+        let address = line.split("http://").nth(1).context("no address")?.trim().parse()?;
+        Ok(Hello { child, address })
+    }
+}
+
+impl Drop for Hello {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,97 @@
+//! Whether the platform's ledger and the host's journal agree on everything: each order event pushed is one event, each run has
+//! ended well, and each change that the platform applied is exactly one effect of one run.
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+use crate::{
+    scene::Scene,
+    story::{Story, settle},
+};
+
+/// What one side says, counted.
+type Count = BTreeMap<String, usize>;
+
+pub async fn check(scene: &Scene, story: &mut Story) -> Result<()> {
+    story.title("Do the platform's ledger and the host's journal agree?");
+    settle(scene).await?;
+    let ledger = scene.platform.ledger();
+    for member in &scene.members {
+        let tenant = &member.tenant;
+        let appid = Some(member.shop.appid.as_str());
+
+        let mut pushed = Count::new();
+        for push in ledger.pushes.iter().filter(|push| push.appid.as_deref() == appid) {
+            ensure!(
+                push.attempts.last().is_some_and(|attempt| attempt.answer == "success" && attempt.status == Some(200)),
+                "push {} of {:?} was not answered with success: {:?}",
+                push.name,
+                push.order_id(),
+                push.attempts
+            );
+            let order = push.order_id().map_or_else(|| "a raw push".to_owned(), str::to_owned);
+            if push.order_id().is_some() {
+                count(&mut pushed, format!("{} {order} {:?}", push.name, push.ext_type()));
+            }
+        }
+        let mut recorded = Count::new();
+        let mut raw = 0;
+        for event in scene.admin.all(&format!("/api/v1/tenants/{tenant}/events")).await? {
+            ensure!(event["state"] == "finished", "event {} is {}", event["id"], event["state"]);
+            let key = format!("{} {} {:?}", text(&event["event"]), text(&event["order_id"]), event["ext_type"].as_i64());
+            if pushed.contains_key(&key) {
+                count(&mut recorded, key);
+            } else {
+                raw += 1;
+            }
+        }
+        let raw_pushed =
+            ledger.pushes.iter().filter(|push| push.appid.as_deref() == appid && push.order_id().is_none()).count();
+        ensure!(pushed == recorded, "{tenant}: pushed {pushed:#?}, recorded {recorded:#?}");
+        ensure!(raw == raw_pushed, "{tenant}: {raw_pushed} raw pushes, {raw} events that no push explains");
+
+        let mut applied = Count::new();
+        for call in ledger.calls.iter().filter(|call| call.applied && call.appid.as_deref() == appid && call.order_id.is_some()) {
+            count(&mut applied, format!("{} {}", call.operation.unwrap_or("-"), call.order_id.as_deref().unwrap_or("-")));
+        }
+        let (mut effects, mut runs) = (Count::new(), 0);
+        for run in scene.admin.all(&format!("/api/v1/tenants/{tenant}/runs")).await? {
+            runs += 1;
+            ensure!(run["state"] == "done", "run {} is {}: {}", run["id"], run["state"], run["reason"]);
+            let detail = scene.admin.get(&format!("/api/v1/tenants/{tenant}/runs/{}", text(&run["id"]))).await?;
+            for effect in detail["effects"].as_array().into_iter().flatten() {
+                ensure!(effect["state"] == "applied", "effect {effect} did not succeed");
+                count(&mut effects, format!("{} {}", platform_name(text(&effect["operation"])), text(&effect["order_id"])));
+            }
+        }
+        ensure!(applied == effects, "{tenant}: the platform applied {applied:#?}, the journal has {effects:#?}");
+        ensure!(runs > 0, "{tenant} had no run");
+        story.say(&format!(
+            "{tenant}: {} pushes = {} events; {runs} runs, all done; {} effects applied once each",
+            pushed.values().sum::<usize>() + raw_pushed,
+            recorded.values().sum::<usize>() + raw,
+            effects.values().sum::<usize>()
+        ));
+    }
+    story.say("they agree");
+    Ok(())
+}
+
+fn count(counts: &mut Count, key: String) {
+    *counts.entry(key).or_default() += 1;
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("-")
+}
+
+/// The platform's name of an operation of the examples.
+fn platform_name(operation: &str) -> &str {
+    match operation {
+        "notes/set-merchant-notes" => "changemerchantnotes",
+        "address-decision/accept" => "acceptorderaddressmodifyapply",
+        "address-decision/reject" => "rejectorderaddressmodifyapply",
+        other => other,
+    }
+}

@@ -1,0 +1,126 @@
+//! The scene: a platform, a host, three shops with their plugins.
+use anyhow::Result;
+use fangshi_harness::{Admin, HostConfig, HostProcess, guest};
+use fangshi_platform::{FormChoice, NewShop, Platform, Settings, Shop};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::story::Story;
+
+/// The shop of the real order: through the component, pushes as XML with bare numbers.
+pub const CONTROLLERS: &str = "wxcontrollers00001";
+/// A shop whose buyers change their minds: through the component, pushes in every spelling.
+pub const GIFTS: &str = "wxgifts00000000002";
+/// A shop with its own credentials, pushes as JSON; its plugin is written in JavaScript.
+pub const TEA: &str = "wxteahouse00000003";
+
+/// A shop on the platform and its tenant in the host.
+pub struct Member {
+    pub shop: Shop,
+    pub tenant: String,
+}
+
+pub struct Scene {
+    pub platform: Platform,
+    pub host: HostProcess,
+    pub admin: Admin,
+    pub members: Vec<Member>,
+    pub folder: TempDir,
+}
+
+impl Scene {
+    /// Starts everything on free loopback ports, over a temporary folder.
+    pub async fn set(story: &mut Story) -> Result<Scene> {
+        story.title("The scene");
+        let platform = Platform::start(Settings {
+            form: FormChoice::BySeed,
+            // A buyer's wish for another address is asked about at once, not only after six hours.
+            free_change_s: 0,
+            ..Settings::default()
+        })
+        .await?;
+        let component = platform.component();
+        let folder = tempfile::tempdir()?;
+        let host = HostProcess::start(
+            folder.path(),
+            &HostConfig {
+                api_base: platform.base_url(),
+                component_appid: component.appid.clone(),
+                component_appsecret: component.appsecret().to_owned(),
+                token: component.token().to_owned(),
+                encoding_aes_key: component.encoding_aes_key().to_owned(),
+                extra: String::new(),
+            },
+        )?;
+        story.say(&format!("a fake WeChat Store listens on {}", platform.base_url()));
+        story.say(&format!("the host listens on {}, its data in {}", host.address, folder.path().display()));
+        let admin = host.admin();
+
+        let mut members = Vec::new();
+        for (new, name) in [
+            (NewShop::authorized().appid(CONTROLLERS), "手柄专营店 (controllers)"),
+            (NewShop::authorized().appid(GIFTS), "礼物铺 (gifts)"),
+            (NewShop::self_built().appid(TEA), "茶馆 (tea house)"),
+        ] {
+            let shop = platform.add_shop(NewShop { name: Some(name.to_owned()), ..new })?;
+            let tenant = create_tenant(&admin, &platform, &shop).await?;
+            story.say(&format!("tenant {tenant}: {name}, {:?}, appid {}", shop.kind, shop.appid));
+            members.push(Member { shop, tenant });
+        }
+        platform.point_at(&host.address);
+        platform.drained().await;
+        story.say("the platform pushed its component_verify_ticket; the host keeps it sealed");
+
+        let scene = Scene { platform, host, admin, members, folder };
+        story.title("Plugins: what each exports is its subscription, what it imports it must be granted");
+        scene
+            .install(story, CONTROLLERS, "large-order-note", &["order-price", "order-summary", "notes"], json!({"threshold": 30_000}))
+            .await?;
+        scene.install(story, CONTROLLERS, "virtual-number-mark", &["order-summary", "order-phone", "notes"], json!({})).await?;
+        scene
+            .install(story, GIFTS, "address-decision", &["order-summary", "order-delivery", "address-decision"], json!({}))
+            .await?;
+        scene
+            .install(story, TEA, "large-order-note-js", &["order-price", "order-summary", "notes"], json!({"threshold": 50_000}))
+            .await?;
+        Ok(scene)
+    }
+
+    /// The tenant of a shop.
+    pub fn tenant(&self, appid: &str) -> &str {
+        self.members.iter().find(|member| member.shop.appid == appid).map_or("", |member| member.tenant.as_str())
+    }
+
+    /// Uploads a plugin and installs it with the grants that it asks for; those named are what the merchant expects.
+    async fn install(&self, story: &mut Story, appid: &str, name: &str, expected: &[&str], settings: Value) -> Result<()> {
+        let tenant = self.tenant(appid);
+        let uploaded = self.admin.upload(tenant, name, guest(name)?).await?;
+        let asked: Vec<&str> = uploaded["grants"].as_array().into_iter().flatten().filter_map(|grant| grant["name"].as_str()).collect();
+        story.say(&format!(
+            "{name} for {tenant}: {} bytes, hooks {}, asks for {}",
+            uploaded["size"],
+            uploaded["hooks"],
+            asked.join(", ")
+        ));
+        let unexpected: Vec<_> = asked.iter().filter(|grant| !expected.contains(grant)).collect();
+        anyhow::ensure!(unexpected.is_empty(), "{name} asks for {unexpected:?}, which the merchant did not expect");
+        self.admin.install(tenant, &uploaded, &asked, settings).await?;
+        Ok(())
+    }
+}
+
+async fn create_tenant(admin: &Admin, platform: &Platform, shop: &Shop) -> Result<String> {
+    let body = if shop.kind == fangshi_platform::ShopKind::SelfBuilt {
+        json!({
+            "platform": "weixin", "kind": "self-built", "appid": shop.appid, "user_name": shop.user_name, "name": shop.name,
+            "appsecret": shop.appsecret(), "token": shop.token(), "encoding_aes_key": shop.encoding_aes_key(),
+        })
+    } else {
+        let tokens = platform.issue_tokens(&shop.appid)?;
+        json!({
+            "platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name, "name": shop.name,
+            "access_token": tokens.access(), "refresh_token": tokens.refresh(),
+        })
+    };
+    Ok(admin.post("/api/v1/tenants", &body).await?["id"].as_str().unwrap_or_default().to_owned())
+}

@@ -1,0 +1,42 @@
+//! Faults, with the invariants of the design page checked afterwards. `cargo xtask faults [crash] [--full]`.
+#![allow(missing_docs, clippy::print_stdout)]
+
+mod crash;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use fangshi_harness::Figures;
+
+#[derive(Parser)]
+#[command(about = "Fangshi's fault tests")]
+struct Arguments {
+    #[command(subcommand)]
+    fault: Option<Fault>,
+    /// The long form.
+    #[arg(long, global = true)]
+    full: bool,
+    /// Seed of everything random; printed, so that a failure can be repeated.
+    #[arg(long, global = true)]
+    seed: Option<u64>,
+}
+
+#[derive(Subcommand)]
+enum Fault {
+    /// Kills (-9) under load: no acknowledged event may be lost or doubled.
+    Crash,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let seed = arguments.seed.unwrap_or_else(rand::random);
+    println!("seed {seed}");
+    let mut figures = Figures::default();
+    match arguments.fault {
+        None | Some(Fault::Crash) => {
+            let kills = if arguments.full { 100 } else { 10 };
+            crash::run(kills, seed, &mut figures)?;
+        }
+    }
+    figures.print();
+    Ok(())
+}

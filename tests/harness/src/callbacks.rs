@@ -1,0 +1,66 @@
+//! Callbacks by the thousand: distinct, valid, encrypted beforehand, ready to be sent.
+use anyhow::Result;
+use fangshi_platform::{
+    Body, CallbackSecrets, Envelope, EventMessage, OrderEvent, Outer, PushForm, Spelling,
+    crypto::AesKey, encrypt_push_with,
+};
+
+use crate::load;
+
+/// A shop that callbacks are for.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    pub appid: String,
+    pub user_name: String,
+}
+
+/// `count` shops with made-up names.
+pub fn shops(count: usize) -> Vec<Shop> {
+    (0..count).map(|n| Shop { appid: format!("wxshop{n:012}"), user_name: format!("gh_shop{n:08}") }).collect()
+}
+
+/// One callback and what it is about.
+pub struct Callback {
+    pub shop: usize,
+    pub order_id: String,
+    /// The HTTP request, rendered.
+    pub request: Vec<u8>,
+}
+
+/// `count` payments, one an order, spread over the shops; ids go up from `first_order`. Forms alternate between XML and JSON,
+/// ids between numbers and texts.
+pub fn payments(secrets: &CallbackSecrets, shops: &[Shop], count: usize, first_order: u64, now_s: i64) -> Result<Vec<Callback>> {
+    let key = AesKey::parse(&secrets.encoding_aes_key)?;
+    Ok((0..count)
+        .map(|n| {
+            let shop = n % shops.len();
+            let order_id = (first_order + n as u64).to_string();
+            let message = EventMessage {
+                to_user_name: shops[shop].user_name.clone(),
+                from_user_name: "oWRGA7eC8hTdngzEnBSbFKBTVFcQ".to_owned(),
+                create_time: now_s,
+                order_id: order_id.clone(),
+                event: OrderEvent::Pay { pay_time: now_s },
+            };
+            let form = PushForm {
+                body: if n % 2 == 0 { Body::Xml } else { Body::Json },
+                ids: if n % 3 == 0 { Spelling::Text } else { Spelling::Number },
+                codes: Spelling::Number,
+            };
+            let mut random16 = [0; 16];
+            random16[..8].copy_from_slice(&(n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+            let envelope =
+                Envelope { timestamp: now_s, nonce: (1_000_000_000 + n as u64).to_string(), random16, openid: None };
+            let push = encrypt_push_with(
+                &key,
+                secrets,
+                &message.spell(form),
+                form.body,
+                Outer::ToUserName(&shops[shop].user_name),
+                &envelope,
+            );
+            let target = format!("/callback/weixin/{}?{}", shops[shop].appid, push.query);
+            Callback { shop, order_id, request: load::render("POST", &target, push.content_type, push.body.as_bytes()) }
+        })
+        .collect())
+}

@@ -1,0 +1,42 @@
+//! The configuration file of a host under test.
+use std::{fs, path::Path};
+
+use anyhow::Result;
+
+/// What a host under test is started with; the rest has its default.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    pub api_base: String,
+    pub component_appid: String,
+    pub component_appsecret: String,
+    pub token: String,
+    pub encoding_aes_key: String,
+    /// Lines added as they are, for example `[limits]` and its members.
+    pub extra: String,
+}
+
+/// The bearer token of the operator in every test host.
+pub const OPERATOR_TOKEN: &str = "operator-token-of-a-test-host-0123456789";
+
+impl HostConfig {
+    /// Writes `fangshi.toml` into `folder`; data and key lie beside it, in folders of their own.
+    pub fn write(&self, folder: &Path) -> Result<std::path::PathBuf> {
+        let file = folder.join("fangshi.toml");
+        fs::create_dir_all(folder.join("keys"))?;
+        fs::write(
+            &file,
+            format!(
+                "listen = \"127.0.0.1:0\"\ndata_dir = \"data\"\n\n[operator]\ntoken = \"{OPERATOR_TOKEN}\"\n\n[custody]\nkey_file = \
+                 \"keys/custody.key\"\n\n[weixin]\napi_base = \"{}\"\ncomponent_appid = \"{}\"\ncomponent_appsecret = \"{}\"\ntoken = \
+                 \"{}\"\nencoding_aes_key = \"{}\"\n\n{}\n",
+                self.api_base,
+                self.component_appid,
+                self.component_appsecret,
+                self.token,
+                self.encoding_aes_key,
+                self.extra
+            ),
+        )?;
+        Ok(file)
+    }
+}

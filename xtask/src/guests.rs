@@ -1,0 +1,81 @@
+//! `cargo xtask guests`: every plugin of `plugins/examples` and every guest of `tests/guests` as a component,
+//! `target/guests/NAME.wasm`. What has not changed since the last time is left alone.
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::steps::root;
+
+mod component;
+mod javascript;
+mod rust;
+mod toolchain;
+
+/// Builds what is missing or has changed, and removes what has no source any more.
+pub fn build() -> Result<()> {
+    let begun = Instant::now();
+    println!("── guests");
+    let folder = root().join("target/guests");
+    fs::create_dir_all(&folder)?;
+    let mut made = rust::build(&folder)?;
+    made.append(&mut javascript::build(&folder)?);
+    made.sort_by(|one, other| one.name.cmp(&other.name));
+    for guest in &made {
+        guest.tell();
+    }
+    let names: BTreeSet<&str> = made.iter().map(|guest| guest.name.as_str()).collect();
+    for entry in fs::read_dir(&folder)? {
+        let path = entry?.path();
+        if path.file_stem().and_then(|stem| stem.to_str()).is_none_or(|stem| !names.contains(stem)) {
+            fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    println!("── guests: ok, {} in {}, {} s", made.len(), folder.display(), begun.elapsed().as_secs());
+    Ok(())
+}
+
+/// One guest as it lies in `target/guests`.
+struct Guest {
+    name: String,
+    path: PathBuf,
+    /// Whether it was made this time.
+    fresh: bool,
+}
+
+impl Guest {
+    /// The guest `name`, made anew by `make` if `source` (a digest of all that goes in) has changed.
+    fn current(folder: &Path, name: &str, source: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Guest> {
+        let path = folder.join(format!("{name}.wasm"));
+        let stamp = folder.join(format!("{name}.stamp"));
+        let fresh = !path.exists() || fs::read_to_string(&stamp).ok().as_deref() != Some(source);
+        if fresh {
+            make(&path).with_context(|| format!("making {name}.wasm"))?;
+            fs::write(&stamp, source)?;
+        }
+        Ok(Guest { name: name.to_owned(), path, fresh })
+    }
+
+    /// One line: name, size, hooks, grants.
+    fn tell(&self) {
+        let size = fs::metadata(&self.path).map(|file| file.len()).unwrap_or_default();
+        let state = if self.fresh { "made" } else { "unchanged" };
+        let kind = component::read(&self.path).unwrap_or_else(|error| format!("{error:#}"));
+        println!("   {:<22} {:>8.1} KiB  {state:<9}  {kind}", self.name, size as f64 / 1024.0);
+    }
+}
+
+/// A digest over `parts`, as text.
+fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hex::encode(hash.finalize())
+}

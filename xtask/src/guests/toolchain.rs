@@ -1,0 +1,72 @@
+//! The Rust target that plugins are built for, installed if it is missing.
+use std::{path::Path, process::Command};
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::{cargo, run};
+
+/// What plugins are built for.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+/// Plugins need little stack; the default MiB would be memory to reset in every run.
+const FLAGS: &str = "-C link-arg=-zstack-size=65536";
+
+/// Which compiler builds the guests.
+pub enum Toolchain {
+    /// The workspace's own, with the target's library.
+    Own,
+    /// Debian's, which brings the library as source.
+    Debian,
+}
+
+impl Toolchain {
+    /// Finds one or installs it.
+    pub fn find() -> Result<Toolchain> {
+        if has_library() {
+            return Ok(Toolchain::Own);
+        }
+        let added = run(&format!("install {TARGET}"), Command::new("rustup").args(["target", "add", TARGET]));
+        if added.is_ok() && has_library() {
+            return Ok(Toolchain::Own);
+        }
+        if !Path::new("/usr/bin/rustc").exists() || !Path::new("/usr/lib/rustlib/src").exists() {
+            run(
+                "install Debian's compiler, since rustup can't give the target",
+                Command::new("apt-get").args(["install", "-y", "--no-install-recommends"]).args([
+                    "rustc-web",
+                    "rust-web-src",
+                    "rust-web-llvm",
+                ]),
+            )
+            .with_context(|| format!("neither `rustup target add {TARGET}` nor Debian's rustc-web works here"))?;
+        }
+        if !Path::new("/usr/bin/rustc").exists() {
+            bail!("{TARGET} is missing: run `rustup target add {TARGET}`");
+        }
+        Ok(Toolchain::Debian)
+    }
+
+    /// `cargo build` of guests, up to the packages.
+    pub fn build(&self) -> Command {
+        let mut command = cargo(&["build", "--profile", "guest", "--target", TARGET]);
+        // These would replace the flags of the target.
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS);
+        if let Toolchain::Debian = self {
+            command.args(["-Zbuild-std=std,panic_abort", "--ignore-rust-version"]);
+            command.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
+        }
+        command
+    }
+}
+
+fn has_library() -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let Ok(output) = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output() else {
+        return false;
+    };
+    let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    output.status.success()
+        && std::fs::read_dir(folder).is_ok_and(|mut files| {
+            files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libcore-")))
+        })
+}

@@ -1,0 +1,45 @@
+//! The workspace's chores: `cargo xtask NAME`. Each installs what it misses and says what it does.
+#![allow(clippy::print_stdout, reason = "a chore talks to the person who started it")]
+use anyhow::Result;
+use clap::Parser;
+
+mod guests;
+mod run;
+mod steps;
+mod test;
+
+/// A chore.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Chore {
+    /// Builds every plugin and test guest as a component into target/guests.
+    Guests,
+    /// Everything that must hold: format, supply chain, lints, all tests, the demo's own check.
+    Test,
+    /// Whole order lives on a fake platform, told step by step; --check ends by itself.
+    #[command(disable_help_flag = true)]
+    Demo(Rest),
+    /// Figures, from optimised code: [NAME].
+    #[command(disable_help_flag = true)]
+    Bench(Rest),
+    /// Kills and refusals, with the invariants checked afterwards: [NAME] [--full].
+    #[command(disable_help_flag = true)]
+    Faults(Rest),
+}
+
+/// Arguments that the chore's own program reads.
+#[derive(clap::Args)]
+struct Rest {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+fn main() -> Result<()> {
+    match Chore::parse() {
+        Chore::Guests => guests::build(),
+        Chore::Test => test::test(),
+        Chore::Demo(rest) => run::demo(&rest.arguments),
+        Chore::Bench(rest) => run::bench(&rest.arguments),
+        Chore::Faults(rest) => run::faults(&rest.arguments),
+    }
+}

@@ -1,0 +1,37 @@
+//! The commands that show the main job and its figures: demo, bench, faults.
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{
+    guests,
+    steps::{cargo, root, run},
+};
+
+/// `cargo xtask demo [--check]`: whole order lives on a fake platform, told step by step.
+pub fn demo(arguments: &[String]) -> Result<()> {
+    guests::build()?;
+    run("build", &mut cargo(&["build", "-p", "fangshi", "-p", "fangshi-demo"]))?;
+    program("demo", "debug", "fangshi-demo", arguments)
+}
+
+/// `cargo xtask bench [NAME]`: figures, from optimised code.
+pub fn bench(arguments: &[String]) -> Result<()> {
+    guests::build()?;
+    run("build", &mut cargo(&["build", "--release", "-p", "fangshi", "-p", "fangshi-bench"]))?;
+    program("bench", "release", "fangshi-bench", arguments)
+}
+
+/// `cargo xtask faults [NAME] [--full]`: kills and refusals, with the invariants checked afterwards.
+pub fn faults(arguments: &[String]) -> Result<()> {
+    guests::build()?;
+    run("build", &mut cargo(&["build", "-p", "fangshi", "-p", "fangshi-faults"]))?;
+    program("faults", "debug", "fangshi-faults", arguments)
+}
+
+fn program(title: &str, profile: &str, name: &str, arguments: &[String]) -> Result<()> {
+    let path = root().join("target").join(profile).join(name);
+    let status = Command::new(path).args(arguments).current_dir(root()).status()?;
+    anyhow::ensure!(status.success(), "{title} ended with {status}");
+    Ok(())
+}
