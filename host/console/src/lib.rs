@@ -66,8 +66,11 @@ pub fn router(console: Console) -> Router {
         .layer(axum::Extension(document))
         .method_not_allowed_fallback(unmatched::method)
         .fallback(unmatched::address)
-        .layer(operator);
-    open.method_not_allowed_fallback(unmatched::method)
+        .layer(operator.clone());
+    // Nesting takes every address below ADMIN but this one.
+    let bare = axum::routing::any(unmatched::address).layer(operator);
+    open.route("/api/v1/", bare)
+        .method_not_allowed_fallback(unmatched::method)
         .nest(ADMIN, admin)
         .fallback(unmatched::address)
         .with_state(console)

@@ -36,7 +36,8 @@ pub(crate) fn engine(config: &RuntimeConfig) -> wasmtime::Result<Engine> {
         .table_elements(20_000)
         // A slot keeps the image of the plugin that last used it, as long as there are other free slots.
         .max_unused_warm_slots(sizes.memories)
-        .linear_memory_keep_resident(8 << 20)
+        // More than a JavaScript run touches (1.5 MiB); what a slot keeps, it keeps resident while idle.
+        .linear_memory_keep_resident(4 << 20)
         .table_keep_resident(128 << 10)
         .async_stack_keep_resident(64 << 10)
         .pagemap_scan(Enabled::Auto);
@@ -60,11 +61,11 @@ pub(crate) fn engine(config: &RuntimeConfig) -> wasmtime::Result<Engine> {
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .wasm_component_model(true);
+    // Multi-memory stays on: the engine's own adapters between the parts of a composed component (JavaScript) need it.
     for feature in [
         WasmFeatures::THREADS,
         WasmFeatures::SHARED_EVERYTHING_THREADS,
         WasmFeatures::MEMORY64,
-        WasmFeatures::MULTI_MEMORY,
         WasmFeatures::RELAXED_SIMD,
         WasmFeatures::GC,
         WasmFeatures::FUNCTION_REFERENCES,

@@ -185,7 +185,8 @@ impl Reader<'_> {
 /// exported and is never called.
 fn is_init(function: &Function) -> bool {
     let names: Vec<&str> = function.params.iter().map(|param| param.name.as_str()).collect();
-    matches!(function.kind, FunctionKind::Freestanding) && matches!(names.as_slice(), [] | ["shim", "script", "entry-path", "disable-gc"])
+    matches!(function.kind, FunctionKind::Freestanding)
+        && matches!(names.as_slice(), [] | ["shim", "script", "entry-path", "disable-gc"])
 }
 
 /// Compares all types with the contract: a world of its imports and exactly these hooks must be fulfilled.

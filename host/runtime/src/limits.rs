@@ -7,8 +7,9 @@ use crate::report::Outcome;
 /// Limits of one run. The JSON form is the `limits` of an installation: absent members take the default, unknown ones
 /// are refused.
 ///
-/// The defaults are generous: at least fifty times what the largest example plugin uses. They are there to protect
-/// neighbours from a broken plugin, not to ration a working one.
+/// The defaults are generous: more than fifty times what the largest example uses (the one in JavaScript: 272,000 fuel,
+/// 1.5 MiB of memory, one host call, 290 border bytes). They protect neighbours from a broken plugin; they don't ration a
+/// working one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -35,11 +36,12 @@ pub struct Limits {
     /// traps and the run ends as [`Outcome::Limit`] `call_bytes`.
     pub call_bytes: u64,
 
-    /// Total bytes crossing the border in calls passed to the host and in order data handed out, both ways, over the
-    /// whole run. Default 32 MiB. Beyond: [`Outcome::Limit`] `border_bytes`.
+    /// Total bytes crossing the border in host functions of any kind, both ways, over the whole run; each call counts 16
+    /// more, and log text that is dropped counts a sixteenth. This bounds the work that a guest can make the host do
+    /// without spending fuel. Default 32 MiB. Beyond: [`Outcome::Limit`] `border_bytes`.
     pub border_bytes: u64,
 
-    /// Bytes of log text that are kept. Default 64 KiB. Beyond: the line is cut, a mark says so once, later lines are
+    /// Bytes of log text that are kept, one counted for each line's end. Default 64 KiB. Beyond: the line is cut, a mark says so once, later lines are
     /// dropped and counted; the run goes on.
     pub log_bytes: u64,
 

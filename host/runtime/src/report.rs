@@ -15,11 +15,11 @@ pub struct RunReport {
     pub peak_memory: u64,
     /// Calls that were passed to the [`RunHost`](crate::RunHost): operations, reads, kv.
     pub host_calls: u32,
-    /// Bytes of log text that were kept.
+    /// Bytes of log text that were kept, and one a line.
     pub log_bytes: u64,
     /// Bytes of log text that were cut off at the limit.
     pub log_bytes_cut: u64,
-    /// Bytes that crossed the border in calls passed to the host, both ways.
+    /// Bytes that crossed the border, as [`Limits::border_bytes`](crate::Limits::border_bytes) counts them.
     pub border_bytes: u64,
     /// Wall-clock time, milliseconds. For people: it is no part of the deterministic result.
     pub wall_ms: u64,

@@ -31,13 +31,21 @@ impl Runtime {
         let started = Instant::now();
         let deadline = input.deadline.min(Duration::from_millis(input.limits.deadline_ms));
         let fuel = input.limits.fuel;
+        // The place is given back after the store, whose memory it stands for: dropped in reverse order.
+        let place = tokio::time::timeout(deadline, self.inner.places.acquire()).await;
         let mut store = Store::new(&self.inner.engine, RunState::new(input, host));
-        // The deadline and the net for panics lie outside the store, which is only read afterwards, and dropped.
-        let call = AssertUnwindSafe(self.call(&mut store, plugin)).catch_unwind();
-        let outcome = match tokio::time::timeout(deadline, call).await {
+        let outcome = match &place {
             Err(_) => Outcome::Deadline,
-            Ok(Err(panic)) => Outcome::HostFault(format!("the host panicked: {}", panic_text(&*panic))),
-            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Outcome::HostFault("the runtime is shut down".into()),
+            Ok(Ok(_)) => {
+                // The deadline and the net for panics lie outside the store, which is only read afterwards, and dropped.
+                let call = AssertUnwindSafe(self.call(&mut store, plugin)).catch_unwind();
+                match tokio::time::timeout(deadline.saturating_sub(started.elapsed()), call).await {
+                    Err(_) => Outcome::Deadline,
+                    Ok(Err(panic)) => Outcome::HostFault(format!("the host panicked: {}", panic_text(&*panic))),
+                    Ok(Ok(outcome)) => outcome,
+                }
+            }
         };
         let fuel_left = store.get_fuel().unwrap_or_default();
         let state = store.data();
@@ -59,9 +67,6 @@ impl Runtime {
         }
         let Some((hook, index)) = plugin.hook(&store.data().input.hook) else {
             return Outcome::HostFault(format!("the plugin has no hook `{}`", store.data().input.hook));
-        };
-        let Ok(_place) = self.inner.places.acquire().await else {
-            return Outcome::HostFault("the runtime is shut down".into());
         };
         match handle(store, plugin, hook, index).await {
             Ok(result) => returned(result),

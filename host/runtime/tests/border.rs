@@ -1,4 +1,5 @@
 //! What crosses the border: arguments, answers, errors, grants, order data, handles.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 

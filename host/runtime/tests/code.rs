@@ -1,4 +1,5 @@
 //! From bytes to a plugin: the caches, tampering, wrong bytes, components the engine refuses.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The same inputs and answers give the same run, to the last bit and unit of fuel.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! What an upload is read as, and the words it is refused with.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
@@ -168,7 +169,7 @@ fn forged(store: &str) -> Vec<u8> {
 fn types_are_compared_and_not_names_alone() {
     let hook = "interface orders { resource order { id: func() -> string; } }
         interface on-pay { use fangshi:host/events@0.1.0.{event}; use fangshi:host/outcomes@0.1.0.{failure}; use orders.{order};
-          record pay { pay-time: s64 } handle: func(event: borrow<event>, order: borrow<order>, pay: pay) -> result<_, failure>; }";
+          record pay { pay-time: s64 } handle: func(event: event, order: order, pay: pay) -> result<_, failure>; }";
     let notes = |function: &str| format!("interface notes {{ use fangshi:host/errors@0.1.0.{{error}}; {function} }}");
     let right = notes("set-merchant-notes: func(order-id: string, merchant-notes: string) -> result<_, error>;");
     runtime().inspect(&forged(&format!("{hook} {right}"))).unwrap();

@@ -1,4 +1,5 @@
 //! Every way a run can end, each by one small guest: the guest's own word, its faults, its limits, the host's faults.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
 
@@ -221,6 +222,21 @@ async fn a_place_in_the_pool_is_waited_for() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_runs_on_several_threads_never_find_the_pool_empty() {
+    let runtime = runtime();
+    let plugin =
+        load(&runtime, Guest { handle: "(drop (memory.grow (i32.const 1))) (call $done)", ..Guest::default() }.build())
+            .await;
+    let runs = (0..400).map(|_| {
+        let (runtime, plugin) = (runtime.clone(), plugin.clone());
+        tokio::spawn(async move { runtime.run(&plugin, input(), Box::new(Script::default())).await.outcome })
+    });
+    for run in runs.collect::<Vec<_>>() {
+        assert_eq!(run.await.unwrap(), Outcome::Done);
+    }
+}
+
 #[tokio::test]
 async fn aborts_of_the_host_end_the_run_unseen() {
     let call = "notes#set-merchant-notes";
@@ -251,7 +267,8 @@ async fn a_hook_the_plugin_does_not_have_and_an_event_that_does_not_fit() {
     let report = run(Guest::default(), RunInput { hook: "on-new".into(), ..input() }, &Script::default()).await;
     assert_eq!(report.outcome, Outcome::HostFault("the plugin has no hook `on-new`".into()));
 
-    let report = run(Guest::default(), RunInput { detail: json!({"pay_time": "noon"}), ..input() }, &Script::default()).await;
+    let report =
+        run(Guest::default(), RunInput { detail: json!({"pay_time": "noon"}), ..input() }, &Script::default()).await;
     let Outcome::HostFault(text) = report.outcome else { panic!() };
     assert_eq!(
         text,
@@ -273,11 +290,28 @@ async fn the_log_is_cut_at_its_limit_and_the_run_goes_on() {
         ..Guest::default()
     };
     let host = Script::default();
-    let report = run(log, limited(|limits| limits.log_bytes = 18), &host).await;
+    let report = run(log, limited(|limits| limits.log_bytes = 20), &host).await;
     assert_eq!(report.outcome, Outcome::Done);
-    let lines = [(3, "1234567漢".into()), (1, "1234567… [log cut: 18 bytes are kept]".into())];
+    let lines = [(3, "1234567漢".into()), (1, "1234567… [log cut: 20 bytes are kept]".into())];
     assert_eq!(host.log(), lines, "an unknown level is info; no character is cut in two; later lines are dropped");
-    assert_eq!((report.log_bytes, report.log_bytes_cut), (17, 13));
+    assert_eq!((report.log_bytes, report.log_bytes_cut), (19, 13));
+}
+
+#[tokio::test]
+async fn empty_lines_fill_the_log_too() {
+    let log = Guest {
+        imports: &["fangshi:host/log"],
+        core_imports: r#"(import "fangshi:host/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#,
+        handle: r#"(local $n i32) (loop
+            (call $log (i32.const 1) (i32.const 2048) (i32.const 0))
+            (local.set $n (i32.add (local.get $n) (i32.const 1)))
+            (br_if 0 (i32.lt_u (local.get $n) (i32.const 1000)))) (call $done)"#,
+        ..Guest::default()
+    };
+    let host = Script::default();
+    let report = run(log, limited(|limits| limits.log_bytes = 10), &host).await;
+    assert_eq!((report.outcome, report.log_bytes, host.log().len()), (Outcome::Done, 10, 11));
+    assert_eq!(host.log()[10].1, "… [log cut: 10 bytes are kept]");
 }
 
 #[test]

@@ -7,9 +7,11 @@
 //!
 //! - `decide`: what to do about a row, pure
 //! - `rows`: the row, sealed and opened
-//! - `refresh`: the step that asks the platform
+//! - `refresh`: the step from an old token to a new one, under the lease
+//! - `ask`: the platform's calls in it, by the kind of tenant
 //! - `slot`: a token in memory, and the queue before it
 
+mod ask;
 pub(crate) mod decide;
 mod issuer;
 mod refresh;

@@ -8,18 +8,19 @@ use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
+use super::ask::Failure;
 use super::decide::{self, Step};
 use super::rows::{self, Fresh, Secrets, TokenRow};
 use super::slot::{Flight, Slot};
-use super::{Held, Inner, IssueError, Issued, Issuer, Key, REAUTHORIZE};
+use super::{Held, Inner, Issued, Issuer, Key, REAUTHORIZE};
 use crate::error::StoreError;
-use crate::tenant::{StateChange, TenantKind, TenantPatch};
+use crate::tenant::{StateChange, TenantPatch};
 use crate::{Tenant, TenantsError, TokenError};
 
 /// Longer than any call of the issuer may take: while a lease lasts, nobody else calls.
 const LEASE_MS: i64 = 30_000;
-/// A call of the issuer that takes longer is given up.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// A task that waits longer for another's refresh gives up.
+const TURN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often to look whether another process has refreshed, and for how long.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const LOOKS: u32 = 400;
@@ -50,7 +51,7 @@ impl Refresher {
                     Ok(flight) if flight.rest(now).is_none() => flight,
                     _ => return Ok(Arc::clone(held)),
                 },
-                None => Arc::clone(&slot.flight).lock_owned().await,
+                None => in_turn(&slot).await?,
             };
             // Whoever was before us in the queue may have fetched one.
             let now = self.custody.directory.clock.now();
@@ -69,11 +70,11 @@ impl Refresher {
 }
 
 /// One refresh under way.
-struct Flying {
-    refresher: Refresher,
-    slot: Arc<Slot>,
+pub(super) struct Flying {
+    pub(super) refresher: Refresher,
+    pub(super) slot: Arc<Slot>,
     key: Key,
-    tenant: Option<Arc<Tenant>>,
+    pub(super) tenant: Option<Arc<Tenant>>,
 }
 
 impl Flying {
@@ -162,80 +163,6 @@ impl Flying {
             Err(error) => {
                 tracing::error!(tenant = %self.key.tenant, %error, "a new token could not be stored; it is kept in memory");
                 Ok(Obtained::Unsaved { held, version: row.version, fresh })
-            }
-        }
-    }
-
-    async fn ask(&self, row: &TokenRow) -> Result<Issued, Failure> {
-        match &self.tenant {
-            None => self.ask_component().await,
-            Some(tenant) if tenant.kind == TenantKind::SelfBuilt => self.ask_stable(tenant, row).await,
-            Some(tenant) => self.ask_authorizer(tenant, row).await,
-        }
-    }
-
-    async fn ask_component(&self) -> Result<Issued, Failure> {
-        let no = |text: &str| Failure::Other(TokenError::Component(text.into()));
-        let component =
-            self.custody().component.as_ref().ok_or_else(|| no("[weixin] component_appid is not configured"))?;
-        let directory = &self.custody().directory;
-        let ticket = rows::read(directory.db.reader(), &directory.vault, Key::TICKET).await.map_err(Failure::store)?;
-        let ticket = ticket
-            .filter(|row| row.expires_at > self.now())
-            .and_then(|row| row.secrets.access)
-            .ok_or_else(|| no("the platform has not pushed a component_verify_ticket within 12 h"))?;
-        let call = self.issuer().component_token(&component.appid, &component.appsecret, &ticket);
-        in_time(call).await.map_err(|error| match error {
-            // No merchant's authorization is at stake here: secret or ticket are wrong.
-            IssueError::Invalid { code, message } | IssueError::Refused { code, message } => {
-                no(&format!("the platform refused it ({code}): {message}"))
-            }
-            IssueError::Unavailable(text) => Failure::Other(TokenError::Unavailable(text)),
-        })
-    }
-
-    async fn ask_stable(&self, tenant: &Tenant, row: &TokenRow) -> Result<Issued, Failure> {
-        let secret = tenant.appsecret.as_ref().ok_or(Failure::Other(TokenError::NoTokens(tenant.id)))?;
-        let issued = in_time(self.issuer().stable_token(&tenant.appid, secret, false)).await?;
-        let refused = row.expires_at == 0 || self.slot.is_dead(row.version);
-        let old = row.secrets.access.as_ref().map(ExposeSecret::expose_secret);
-        if refused && old == Some(issued.access.expose_secret()) {
-            // The platform gives the very token that it refused: insist on another.
-            return Ok(in_time(self.issuer().stable_token(&tenant.appid, secret, true)).await?);
-        }
-        Ok(issued)
-    }
-
-    async fn ask_authorizer(&self, tenant: &Tenant, row: &TokenRow) -> Result<Issued, Failure> {
-        let none = || Failure::Invalid { code: 0, message: "there is no refresh token".into() };
-        let refresh = row.secrets.refresh.as_ref().ok_or_else(none)?;
-        let refused = match self.ask_with(tenant, refresh).await {
-            Err(refused @ Failure::Invalid { .. }) => refused,
-            outcome => return outcome,
-        };
-        // The one before it, once: a process that was cut off after the platform's answer may have left it as the good one.
-        match &row.secrets.previous_refresh {
-            Some(previous) if previous.expose_secret() != refresh.expose_secret() => {
-                let issued = self.ask_with(tenant, previous).await?;
-                Ok(Issued { refresh: issued.refresh.or_else(|| Some(previous.clone())), ..issued })
-            }
-            _ => Err(refused),
-        }
-    }
-
-    async fn ask_with(&self, tenant: &Tenant, refresh: &secrecy::SecretString) -> Result<Issued, Failure> {
-        let no = || Failure::Other(TokenError::Component("[weixin] component_appid is not configured".into()));
-        let component = self.custody().component.as_ref().ok_or_else(no)?;
-        let mut retried = false;
-        loop {
-            let token = self.refresher.token(Key::COMPONENT, None).await.map_err(Failure::Other)?;
-            let call = self.issuer().authorizer_token(&token.access, &component.appid, &tenant.appid, refresh);
-            match in_time(call).await {
-                Err(IssueError::Refused { code, .. }) if decide::is_stale_token(code) && !retried => {
-                    self.custody().invalidate(Key::COMPONENT, token.version).await;
-                    retried = true;
-                }
-                outcome => return Ok(outcome?),
             }
         }
     }
@@ -364,15 +291,15 @@ impl Flying {
         TokenError::Reauthorize { tenant: self.key.tenant, code, message }
     }
 
-    fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         self.custody().directory.clock.now()
     }
 
-    fn custody(&self) -> &Arc<Inner> {
+    pub(super) fn custody(&self) -> &Arc<Inner> {
         &self.refresher.custody
     }
 
-    fn issuer(&self) -> &dyn Issuer {
+    pub(super) fn issuer(&self) -> &dyn Issuer {
         self.refresher.issuer.as_ref()
     }
 }
@@ -389,37 +316,11 @@ enum Obtained {
     },
 }
 
-/// Why there is no new token.
-enum Failure {
-    /// The refresh token is no longer accepted.
-    Invalid {
-        code: i64,
-        message: String,
-    },
-    Other(TokenError),
-}
-
-impl Failure {
-    fn store(error: StoreError) -> Failure {
-        Failure::Other(error.into())
-    }
-}
-
-impl From<IssueError> for Failure {
-    fn from(error: IssueError) -> Self {
-        match error {
-            IssueError::Invalid { code, message } => Failure::Invalid { code, message },
-            IssueError::Unavailable(text) => Failure::Other(TokenError::Unavailable(text)),
-            IssueError::Refused { code, message } => Failure::Other(TokenError::Refused { code, message }),
-        }
-    }
-}
-
-async fn in_time(call: impl Future<Output = Result<Issued, IssueError>>) -> Result<Issued, IssueError> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(IssueError::Unavailable(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
-    }
+/// Waits for whoever refreshes now. Not forever: while the store refuses a new token, its row must not change.
+async fn in_turn(slot: &Slot) -> Result<OwnedMutexGuard<Flight>, TokenError> {
+    tokio::time::timeout(TURN_TIMEOUT, Arc::clone(&slot.flight).lock_owned())
+        .await
+        .map_err(|_| TokenError::Unavailable("another task has been refreshing it for too long".into()))
 }
 
 fn as_held(row: &TokenRow, key: Key) -> Result<Arc<Held>, TokenError> {

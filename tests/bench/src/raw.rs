@@ -65,7 +65,7 @@ impl Raw {
         let instance = self.pre.instantiate(&mut store)?;
         let handle = instance
             .get_typed_func::<(Resource<Event>, Resource<Order>, Pay), (Result<(), Failure>,)>(&mut store, self.handle)?;
-        let given = (Resource::new_borrow(1), Resource::new_borrow(2), Pay { pay_time: 1_764_642_403 });
+        let given = (Resource::new_own(1), Resource::new_own(2), Pay { pay_time: 1_764_642_403 });
         handle.call(&mut store, given)?.0.map_err(|_| anyhow::anyhow!("the guest failed"))
     }
 }

@@ -19,7 +19,7 @@ pub fn measure(figures: &mut Figures) -> Result<()> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let runtime = Runtime::new(RuntimeConfig::default())?;
     let wasm = guest(GUEST)?;
-    let plugin = tokio.block_on(runtime.load([7; 32], || async { Ok::<_, std::io::Error>(wasm) }))?;
+    let plugin = tokio.block_on(runtime.load_bytes(wasm))?;
     let settings = Arc::new(json!({"threshold": "100000"}));
 
     let mut ratios = Vec::new();

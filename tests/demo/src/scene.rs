@@ -35,7 +35,7 @@ impl Scene {
         let platform = Platform::start(Settings {
             form: FormChoice::BySeed,
             // A buyer's wish for another address is asked about at once, not only after six hours.
-            free_change_s: 0,
+            free_change_s: -1,
             ..Settings::default()
         })
         .await?;

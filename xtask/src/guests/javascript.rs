@@ -72,7 +72,13 @@ fn sources() -> Result<Vec<(String, PathBuf)>> {
     Ok(found)
 }
 
-/// Paths and contents of all files below `place`, in order; installed packages are named by the lock file.
+/// Whether a component depends on this file.
+fn is_input(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    !name.ends_with(".md") && !name.ends_with(".test.js")
+}
+
+/// Paths and contents of the inputs below `place`, in order; installed packages are named by the lock file.
 fn read_tree(place: &Path, into: &mut Vec<Vec<u8>>) -> Result<()> {
     let mut entries: Vec<PathBuf> = fs::read_dir(place)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     entries.sort();
@@ -81,7 +87,7 @@ fn read_tree(place: &Path, into: &mut Vec<Vec<u8>>) -> Result<()> {
             if !path.ends_with("node_modules") {
                 read_tree(&path, into)?;
             }
-        } else {
+        } else if is_input(&path) {
             into.push(path.strip_prefix(root())?.to_string_lossy().into_owned().into_bytes());
             into.push(fs::read(&path)?);
         }

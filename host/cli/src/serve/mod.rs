@@ -62,7 +62,13 @@ async fn listen(
     });
     let server = tokio::spawn(async move { server.await });
     announce(address)?;
-    tracing::info!(%address, engine = rooms.runtime.engine_version(), data_dir = %config.data_dir.display(), "listening");
+    tracing::info!(
+        %address,
+        engine = rooms.runtime.engine_version(),
+        config = %config.file.display(),
+        data_dir = %config.data_dir.display(),
+        "listening"
+    );
 
     let signal = signals.next().await;
     tracing::info!(signal, grace_s = config.shutdown.as_secs(), "stopping: no new callbacks, runs may end");

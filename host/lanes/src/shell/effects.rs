@@ -29,7 +29,7 @@ impl Host {
         let earlier = self.known.effects.get(&key).cloned();
         let order_id = op.order_of(&call.request).unwrap_or_default().to_owned();
         let mut before = self.orders.get(&order_id).cloned();
-        let mut unsure = 0;
+        let mut unsure = earlier.as_ref().map_or(0, |earlier| earlier.unsure);
         match (way(earlier.as_ref()), earlier) {
             (Way::Recorded, Some(earlier)) => {
                 let answer = from_json(earlier.result.as_deref(), earlier.answer.as_ref())

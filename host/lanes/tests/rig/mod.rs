@@ -211,8 +211,11 @@ impl FakeShop {
         if let Some(note) = request.get("merchant_notes") {
             order["order_detail"]["ext_info"]["merchant_notes"] = note.clone();
         }
-        if let Some(parcels) = request.get("delivery_list") {
-            order["order_detail"]["delivery_info"]["delivery_product_info"] = parcels.clone();
+        if let Some(parcels) = request.get("delivery_list").and_then(Value::as_array) {
+            let shown = &mut order["order_detail"]["delivery_info"]["delivery_product_info"];
+            let mut all = shown.as_array().cloned().unwrap_or_default();
+            all.extend(parcels.iter().cloned());
+            *shown = Value::Array(all);
         }
         order["update_time"] = json!(self.clock.now_s());
         self.orders.lock().unwrap().insert(id, order);

@@ -53,7 +53,7 @@ fn hook(resolve: &Resolve, id: InterfaceId, name: String, full: String) -> Resul
     let handle = resolve.interfaces[id].functions.get("handle").ok_or_else(|| format!("{full} has no `handle`"))?;
     let mut params = Vec::new();
     for param in &handle.params {
-        params.push(match borrowed(resolve, param.ty).as_deref() {
+        params.push(match resource(resolve, param.ty).as_deref() {
             Some("event") => HookParam::Event,
             Some("order") => HookParam::Order,
             Some(other) => return Err(format!("{full}: a hook is given no `{other}`")),
@@ -93,15 +93,15 @@ fn import(resolve: &Resolve, id: InterfaceId, name: String, full: &str) -> Resul
 
 fn takes_order(resolve: &Resolve, id: InterfaceId) -> bool {
     let mut functions = resolve.interfaces[id].functions.values();
-    functions.any(|f| f.params.iter().any(|param| borrowed(resolve, param.ty).as_deref() == Some("order")))
+    functions.any(|f| f.params.iter().any(|param| resource(resolve, param.ty).as_deref() == Some("order")))
 }
 
-/// The name of the resource behind a `borrow<…>`.
-fn borrowed(resolve: &Resolve, ty: Type) -> Option<String> {
+/// The name of the resource behind a handle, lent or given.
+fn resource(resolve: &Resolve, ty: Type) -> Option<String> {
     let Type::Id(id) = ty else { return None };
     match &resolve.types[id].kind {
-        TypeDefKind::Handle(Handle::Borrow(resource)) => resolve.types[*resource].name.clone(),
-        TypeDefKind::Type(inner) => borrowed(resolve, *inner),
+        TypeDefKind::Handle(Handle::Borrow(named) | Handle::Own(named)) => resolve.types[*named].name.clone(),
+        TypeDefKind::Type(inner) => resource(resolve, *inner),
         _ => None,
     }
 }

@@ -95,7 +95,8 @@ mod tests {
     }
 
     fn shipped() -> Value {
-        serde_json::from_str(include_str!("../../tests/fixtures/order-shipped.json")).unwrap()
+        let answer = include_str!("../../../../tests/platform/fixtures/getorder-after.json");
+        serde_json::from_str::<Value>(answer).unwrap()["order"].take()
     }
 
     const LINE: &str = "3732676853715311104_001";

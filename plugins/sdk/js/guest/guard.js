@@ -12,7 +12,7 @@ const REJECT = {
   invalid: (text) => `invalid request: ${text}`,
   "not-found": () => "not found in this shop",
   "outcome-unknown": (text) => `outcome unknown, look at the order: ${text}`,
-  platform: ({ code, message }) => `refused by the platform (${code}): ${message}`,
+  platform: (refusal) => `refused by the platform (${refusal?.code}): ${refusal?.message}`,
 };
 
 const retryLater = (reason, afterSeconds) => ({ tag: "retry-later", val: { reason, afterSeconds } });

@@ -35,13 +35,13 @@ macro_rules! hook {
 
                     impl $crate::hooks::$module::Guest for Hook {
                         fn handle(
-                            event: &$crate::Event,
-                            order: &$crate::Order,
+                            event: $crate::Event,
+                            order: $crate::Order,
                             $($with: $crate::hooks::$module::$kind)?
                         ) -> ::core::result::Result<(), $crate::Failure> {
                             let function: fn(&$crate::Event, &$crate::Order $(, $crate::hooks::$module::$kind)?) -> $crate::Outcome =
                                 $dollar function;
-                            function(event, order $(, $with)?)
+                            function(&event, &order $(, $with)?)
                         }
                     }
 

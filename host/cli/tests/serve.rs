@@ -1,0 +1,187 @@
+//! The process: how it starts, how it refuses to, and how it ends.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+const TOKEN: &str = "CANARY-operator-token";
+
+fn fangshi() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fangshi"));
+    command.env_remove("RUST_LOG").env_remove("RUST_BACKTRACE").env_remove("FANGSHI_OPERATOR_TOKEN");
+    command
+}
+
+fn config(folder: &Path, text: &str) -> std::path::PathBuf {
+    let file = folder.join("fangshi.toml");
+    std::fs::write(&file, format!("{text}\ndata_dir = \"data\"\n[operator]\ntoken = \"{TOKEN}\"\n")).unwrap();
+    file
+}
+
+/// A started host; killed if a test fails before it ends it.
+struct Host {
+    child: Child,
+    address: String,
+}
+
+impl Host {
+    fn start(config: &Path) -> Host {
+        let mut child = fangshi()
+            .args(["serve", "--config"])
+            .arg(config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let Some(address) = line.trim().strip_prefix("fangshi listening on http://") else {
+            let _ = child.kill();
+            panic!("{line:?}\n{}", errors(&mut child));
+        };
+        Host { address: address.to_owned(), child }
+    }
+
+    fn get(&self, path: &str, token: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n",
+            self.address
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Ends it by a signal; gives the exit code and what it logged.
+    fn end(mut self, signal: &str) -> (Option<i32>, String) {
+        let told = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        let log = errors(&mut self.child);
+        (self.child.wait().unwrap().code(), log)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn errors(child: &mut Child) -> String {
+    let mut text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    text
+}
+
+fn refused(output: &Output) -> String {
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn it_listens_answers_and_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(folder.path(), "listen = \"127.0.0.1:0\"");
+    for signal in ["-TERM", "-INT"] {
+        let host = Host::start(&file);
+        assert!(host.get("/healthz", "").starts_with("HTTP/1.1 200"), "{}", host.get("/healthz", ""));
+        assert!(host.get("/readyz", "").contains("engine_version"));
+        assert!(host.get("/metrics", "").contains("fangshi_database_up 1"), "{}", host.get("/metrics", ""));
+        assert!(host.get("/api/v1/tenants", "wrong").starts_with("HTTP/1.1 401"));
+        assert!(host.get("/api/v1/tenants", TOKEN).starts_with("HTTP/1.1 200"));
+        assert!(host.get("/api/v1/openapi.json", TOKEN).contains("/api/v1/tenants/{tenant}/runs/{run}"));
+        assert!(host.get("/callback/weixin/wxnobody", "").starts_with("HTTP/1.1 4"));
+        let (code, log) = host.end(signal);
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("stopped"), "{log}");
+        assert!(!log.contains("CANARY"), "a secret in the log: {log}");
+    }
+    assert!(folder.path().join("fangshi.key").exists(), "the key lies beside the config file");
+    assert!(folder.path().join("data/fangshi.db").exists());
+}
+
+#[test]
+fn logs_can_be_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(folder.path(), "listen = \"127.0.0.1:0\"\nlog.format = \"json\"");
+    let (code, log) = Host::start(&file).end("-TERM");
+    assert_eq!(code, Some(0));
+    assert!(log.lines().count() > 1, "{log}");
+    for line in log.lines() {
+        assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
+    }
+}
+
+#[test]
+fn a_wrong_config_ends_with_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(folder.path(), "listen = 8080\nlisten_on = \"x\"");
+    for command in [&["serve", "--config"][..], &["config", "check", "--config"]] {
+        let output = fangshi().args(command).arg(&file).output().unwrap();
+        let text = refused(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("fangshi.toml:1: listen: expected an address and a port"), "{text}");
+        assert!(text.contains("fangshi.toml:2: listen_on: unknown key"), "{text}");
+        assert!(!text.contains("CANARY"), "{text}");
+    }
+    let output = fangshi().args(["serve", "--config", "no/such.toml"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(refused(&output).contains("no/such.toml"));
+}
+
+#[test]
+fn a_right_config_is_shown_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(folder.path(), "");
+    let output = fangshi().args(["config", "check", "--config"]).arg(&file).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("fangshi.toml: right") && text.contains("fangshi.key"), "{text}");
+    assert!(!text.contains("CANARY"), "{text}");
+    assert!(!folder.path().join("data").exists(), "nothing was started");
+    let keys = fangshi().args(["config", "keys"]).output().unwrap();
+    let keys = String::from_utf8(keys.stdout).unwrap();
+    assert!(keys.contains("weixin.encoding_aes_key") && keys.contains("FANGSHI_WEIXIN_TOKEN"), "{keys}");
+}
+
+#[test]
+fn a_locked_folder_a_taken_port_and_a_wrong_key_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(folder.path(), "listen = \"127.0.0.1:0\"");
+    let host = Host::start(&file);
+    let second = fangshi().args(["serve", "--config"]).arg(&file).output().unwrap();
+    let text = refused(&second);
+    assert_eq!(second.status.code(), Some(1), "{text}");
+    assert!(text.contains("is in use by") && text.contains("another data_dir"), "{text}");
+    assert!(text.contains("RUST_BACKTRACE=1"), "{text}");
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let taken = config(elsewhere.path(), &format!("listen = \"{}\"", host.address));
+    let third = fangshi().args(["serve", "--config"]).arg(&taken).output().unwrap();
+    assert_eq!(third.status.code(), Some(1));
+    assert!(refused(&third).contains("config key `listen`"), "{}", refused(&third));
+    assert_eq!(host.end("-TERM").0, Some(0));
+
+    let key = folder.path().join("fangshi.key");
+    let right = std::fs::read(&key).unwrap();
+    std::fs::remove_file(&key).unwrap();
+    let without = fangshi().args(["serve", "--config"]).arg(&file).output().unwrap();
+    let text = refused(&without);
+    assert_eq!(without.status.code(), Some(1), "{text}");
+    assert!(text.contains("the store is sealed under the key k-") && text.contains("key_file"), "{text}");
+    assert!(!key.exists(), "no new key for a sealed store");
+
+    std::fs::write(&key, "00".repeat(32)).unwrap();
+    let wrong = fangshi().args(["serve", "--config"]).arg(&file).output().unwrap();
+    let text = refused(&wrong);
+    assert_eq!(wrong.status.code(), Some(1), "{text}");
+    assert!(text.contains("the store is sealed under the key k-") && text.contains("the key given is k-"), "{text}");
+
+    std::fs::write(&key, right).unwrap();
+    assert_eq!(Host::start(&file).end("-TERM").0, Some(0), "the right key opens it again");
+}
