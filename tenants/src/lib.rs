@@ -19,6 +19,7 @@ mod tenant;
 mod tenant_rows;
 mod tenants;
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "tests compare tokens")]
 mod tests;
 mod to_the_end;
 mod vault;

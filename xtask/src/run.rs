@@ -1,4 +1,5 @@
-//! The commands that show the main job and its figures: demo, bench, faults.
+//! The commands that show the main job and its figures: demo, bench, faults. All build the whole workspace: a choice of packages
+//! would choose features too, and compile the engine once more.
 use std::process::Command;
 
 use anyhow::Result;
@@ -11,21 +12,21 @@ use crate::{
 /// `cargo xtask demo [--check]`: whole order lives on a fake platform, told step by step.
 pub fn demo(arguments: &[String]) -> Result<()> {
     guests::build()?;
-    run("build", &mut cargo(&["build", "-p", "fangshi", "-p", "fangshi-demo"]))?;
+    run("build", &mut cargo(&["build", "--workspace", "--bins"]))?;
     program("demo", "debug", "fangshi-demo", arguments)
 }
 
 /// `cargo xtask bench [NAME]`: figures, from optimised code.
 pub fn bench(arguments: &[String]) -> Result<()> {
     guests::build()?;
-    run("build", &mut cargo(&["build", "--release", "-p", "fangshi", "-p", "fangshi-bench"]))?;
+    run("build", &mut cargo(&["build", "--release", "--workspace", "--bins"]))?;
     program("bench", "release", "fangshi-bench", arguments)
 }
 
 /// `cargo xtask faults [NAME] [--full]`: kills and refusals, with the invariants checked afterwards.
 pub fn faults(arguments: &[String]) -> Result<()> {
     guests::build()?;
-    run("build", &mut cargo(&["build", "-p", "fangshi", "-p", "fangshi-faults"]))?;
+    run("build", &mut cargo(&["build", "--workspace", "--bins"]))?;
     program("faults", "debug", "fangshi-faults", arguments)
 }
 

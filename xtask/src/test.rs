@@ -17,7 +17,7 @@ pub fn test() -> Result<()> {
     supply_chain()?;
     guests::build()?;
     run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
-    run("build", &mut cargo(&["build", "--workspace", "--bins"]))?;
+    run("build", &mut cargo(&["build", "--workspace", "--all-targets"]))?;
     run("tests", &mut cargo(&["test", "--workspace", "--no-fail-fast"]))?;
     run("demo --check", Command::new(root().join("target/debug/fangshi-demo")).arg("--check").current_dir(root()))
 }

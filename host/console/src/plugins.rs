@@ -174,9 +174,22 @@ async fn inspect(console: &Console, wasm: Vec<u8>) -> Result<(Manifest, Digest, 
     let work = move || (runtime.inspect(&wasm), Digest::of(&wasm), wasm);
     let inspected = tokio::task::spawn_blocking(work).await;
     let (manifest, digest, wasm) = inspected.map_err(|error| Refusal::fault("reading the component", &error))?;
-    match manifest {
-        Ok(manifest) => Ok((manifest, digest, wasm)),
-        Err(refused) => Err(refuse(&refused)),
+    let manifest = manifest.map_err(|refused| refuse(&refused))?;
+    compile(console, &wasm).await?;
+    Ok((manifest, digest, wasm))
+}
+
+/// Compiles it now: what does not compile is the uploader's to know, and the first event need not wait for it.
+async fn compile(console: &Console, wasm: &[u8]) -> Result<(), Refusal> {
+    match console.runtime.load_bytes(wasm.to_vec()).await {
+        Ok(_) => Ok(()),
+        Err(fangshi_runtime::RuntimeError::Unloadable(why)) => Err(Refusal::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "component-unloadable",
+            why,
+            "build it with `cargo xtask guests` or the SDK's build, and try `fangshi plugin run FILE.wasm` at your desk",
+        )),
+        Err(error) => Err(Refusal::fault("compiling the component", &error)),
     }
 }
 

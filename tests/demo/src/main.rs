@@ -8,6 +8,8 @@ mod lives;
 mod scene;
 mod story;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Parser;
 
@@ -22,8 +24,17 @@ struct Arguments {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    match tell(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\n✗ {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn tell(arguments: &Arguments) -> Result<()> {
     let mut story = Story::new();
     let scene = Scene::set(&mut story).await?;
     lives::play(&scene, &mut story).await?;
