@@ -65,18 +65,10 @@ impl Commands {
     pub fn run(self) -> ExitCode {
         let result = match self.command {
             Command::Serve { config } => run_serve(&config),
-            Command::Plugin {
-                command: PluginCommand::Run(arguments),
-            } => plugin::run(&arguments),
-            Command::Plugin {
-                command: PluginCommand::Inspect { file },
-            } => plugin::inspect(&file),
-            Command::Config {
-                command: ConfigCommand::Check { config },
-            } => check_config(&config),
-            Command::Config {
-                command: ConfigCommand::Keys,
-            } => list_keys(),
+            Command::Plugin { command: PluginCommand::Run(arguments) } => plugin::run(&arguments),
+            Command::Plugin { command: PluginCommand::Inspect { file } } => plugin::inspect(&file),
+            Command::Config { command: ConfigCommand::Check { config } } => check_config(&config),
+            Command::Config { command: ConfigCommand::Keys } => list_keys(),
         };
         match result {
             Ok(code) => code,

@@ -17,9 +17,7 @@ pub fn start(format: LogFormat) {
             Err(error) => (EnvFilter::new(DEFAULT_FILTER), Some(error)),
         },
     };
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start (in tests) keeps the first: nothing to tell of.
     let _ = match format {
         LogFormat::Text => lines.with_ansi(false).try_init(),

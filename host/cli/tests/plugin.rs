@@ -70,7 +70,8 @@ fn a_run_prints_hooks_grants_calls_fuel_memory_and_log() {
     ] {
         assert!(out.contains(part), "lacks {part:?}:\n{out}");
     }
-    let without_time = |text: &str| text.lines().filter(|line| !line.starts_with("time ")).collect::<Vec<_>>().join("\n");
+    let without_time =
+        |text: &str| text.lines().filter(|line| !line.starts_with("time ")).collect::<Vec<_>>().join("\n");
     assert_eq!(without_time(&out), without_time(&desk.run(&[]).1), "the same files give the same output");
 }
 
@@ -79,7 +80,7 @@ fn the_grants_given_are_the_grants_used() {
     let desk = Desk::new();
     let (code, out, _) = desk.run(&["--grants", ""]);
     assert_eq!(code, 0, "{out}");
-    assert!(out.contains("grants   none") && out.contains("no grant `notes`"), "{out}");
+    assert!(out.contains("grants   none") && out.contains("refused denied: the grant `notes` is needed"), "{out}");
     assert!(!out.contains("would call"), "{out}");
     let (code, _, err) = desk.run(&["--grants", "note"]);
     assert_eq!(code, 1);

@@ -91,7 +91,8 @@ pub(crate) async fn list(
         before: page::cursor(query.after.as_deref())?,
         limit: page::limit(query.limit)?,
     };
-    let events = console.journal.events(tenant, &filter).await.map_err(|error| Refusal::fault("reading events", &error))?;
+    let events =
+        console.journal.events(tenant, &filter).await.map_err(|error| Refusal::fault("reading events", &error))?;
     Ok(Json(Page {
         items: events.items.into_iter().map(EventItem::from).collect(),
         next: events.next.map(|seq| seq.to_string()),

@@ -33,9 +33,7 @@ fn operation(name: &str) -> Option<&'static fangshi_operations::Operation> {
 fn masked(member: &str, value: &Value) -> Value {
     match value {
         Value::Null => Value::Null,
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), masked(name, value))).collect()
-        }
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), masked(name, value))).collect(),
         Value::Array(_) => Value::String(MASK.to_owned()),
         _ if matches!(member, "order_id" | "key") => value.clone(),
         _ => Value::String(MASK.to_owned()),

@@ -29,18 +29,8 @@ pub(crate) struct RefusalBody {
 
 impl Refusal {
     /// An error with its three parts. `code` is stable, the texts are not.
-    pub fn new(
-        status: StatusCode,
-        code: &'static str,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) -> Self {
-        Refusal {
-            status,
-            code,
-            message: message.into(),
-            hint: hint.into(),
-        }
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Refusal { status, code, message: message.into(), hint: hint.into() }
     }
 
     /// 400: the request can't be read.
@@ -83,11 +73,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = RefusalBody {
-            code: self.code.to_owned(),
-            message: self.message,
-            hint: self.hint,
-        };
+        let body = RefusalBody { code: self.code.to_owned(), message: self.message, hint: self.hint };
         let mut response = (self.status, Json(body)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             let bearer = HeaderValue::from_static("Bearer");

@@ -36,6 +36,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
             "send one JSON object in UTF-8",
         ));
     }
+    // A derived reader would take a list for the members in order, and quote a text that may be a secret.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Refusal::invalid(
+            "invalid-body",
+            "expected a JSON object",
+            "the members of each body are in /api/v1/openapi.json",
+        ));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fangshi_tenants::{
-    CallbackKeys, Credentials, NewTenant, Platform, StateChange, Tenant, TenantId, TenantKind, TenantPatch, TenantState,
-    TenantsError,
+    CallbackKeys, Credentials, NewTenant, Platform, StateChange, Tenant, TenantId, TenantKind, TenantPatch,
+    TenantState, TenantsError,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -247,12 +247,15 @@ fn new_tenant(body: TenantBody) -> Result<NewTenant, Refusal> {
     let PlatformName::Weixin = body.platform.unwrap_or(PlatformName::Weixin);
     let credentials = match body.kind {
         KindName::Authorized => {
-            foreign("authorized", &[
-                ("appsecret", body.appsecret.is_some()),
-                ("token", body.token.is_some()),
-                ("encoding_aes_key", body.encoding_aes_key.is_some()),
-                ("previous_encoding_aes_key", body.previous_encoding_aes_key.is_some()),
-            ])?;
+            foreign(
+                "authorized",
+                &[
+                    ("appsecret", body.appsecret.is_some()),
+                    ("token", body.token.is_some()),
+                    ("encoding_aes_key", body.encoding_aes_key.is_some()),
+                    ("previous_encoding_aes_key", body.previous_encoding_aes_key.is_some()),
+                ],
+            )?;
             let expires_in = expires_in(body.access_token_expires_in, body.access_token.is_some())?;
             Credentials::Authorized {
                 access_token: body.access_token.map(|secret| secret.0),
@@ -261,11 +264,14 @@ fn new_tenant(body: TenantBody) -> Result<NewTenant, Refusal> {
             }
         }
         KindName::SelfBuilt => {
-            foreign("self-built", &[
-                ("access_token", body.access_token.is_some()),
-                ("access_token_expires_in", body.access_token_expires_in.is_some()),
-                ("refresh_token", body.refresh_token.is_some()),
-            ])?;
+            foreign(
+                "self-built",
+                &[
+                    ("access_token", body.access_token.is_some()),
+                    ("access_token_expires_in", body.access_token_expires_in.is_some()),
+                    ("refresh_token", body.refresh_token.is_some()),
+                ],
+            )?;
             Credentials::SelfBuilt {
                 appsecret: needed("appsecret", body.appsecret)?,
                 callback: CallbackKeys {

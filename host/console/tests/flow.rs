@@ -114,7 +114,10 @@ async fn installations_are_paused_resumed_replaced_and_removed() {
     }
     assert_eq!(desk.get(&one).await.json()["grants"], json!(["notes"]), "a refused change changes nothing");
 
-    assert_eq!(desk.with_token(Method::DELETE, &one, None, axum::body::Body::empty()).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        desk.with_token(Method::DELETE, &one, None, axum::body::Body::empty()).await.status,
+        StatusCode::NO_CONTENT
+    );
     assert_eq!(desk.get(&one).await.json()["state"], "removed");
     assert_eq!(patch(json!({"state": "active"})).await.refusal(409), "installation-removed");
 }

@@ -125,15 +125,14 @@ pub struct Outcome {
 
 impl EffectKey {
     pub(crate) async fn find(&self, conn: &mut SqliteConnection, run: RunId) -> Result<Option<i64>, JournalError> {
-        let id: Option<(i64,)> = sqlx::query_as(
-            "SELECT id FROM effects WHERE run_id = $1 AND operation = $2 AND digest = $3 AND nth = $4",
-        )
-        .bind(run.0)
-        .bind(self.operation.as_str())
-        .bind(self.digest.as_slice())
-        .bind(i64::from(self.nth))
-        .fetch_optional(&mut *conn)
-        .await?;
+        let id: Option<(i64,)> =
+            sqlx::query_as("SELECT id FROM effects WHERE run_id = $1 AND operation = $2 AND digest = $3 AND nth = $4")
+                .bind(run.0)
+                .bind(self.operation.as_str())
+                .bind(self.digest.as_slice())
+                .bind(i64::from(self.nth))
+                .fetch_optional(&mut *conn)
+                .await?;
         Ok(id.map(|(id,)| id))
     }
 }

@@ -265,6 +265,16 @@ async fn settle_run(
     if settled.rows_affected() == 0 {
         return Err(JournalError::Corrupt(format!("{run} was finished already")));
     }
+    if state.is_finished() {
+        // An attempt was cut off in these and no later one asked again: nobody will find out any more.
+        sqlx::query(
+            "UPDATE effects SET state = 4, result = 'outcome-unknown', outcome_at = $1 WHERE run_id = $2 AND state = 0",
+        )
+        .bind(now)
+        .bind(run.0)
+        .execute(&mut *conn)
+        .await?;
+    }
     Ok(())
 }
 

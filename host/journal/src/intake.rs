@@ -1,10 +1,10 @@
 //! The fast path: an event is sealed here, inserted with whatever else waits, and answered after the commit.
 
 use fangshi_database::{BatchInsert, EventSeq, TenantId};
+use sqlx::Arguments as _;
 use sqlx::Row as _;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::Arguments as _;
 
 use crate::event::{NewEvent, Recorded};
 use crate::lane::LaneKey;

@@ -59,7 +59,13 @@ impl Journal {
         self.db.writer().submit(job).await
     }
 
-    pub(crate) fn seal(&self, tenant: TenantId, place: Place, row: &[u8], plain: &[u8]) -> Result<Vec<u8>, JournalError> {
+    pub(crate) fn seal(
+        &self,
+        tenant: TenantId,
+        place: Place,
+        row: &[u8],
+        plain: &[u8],
+    ) -> Result<Vec<u8>, JournalError> {
         Ok(self.tenants.vault().seal(tenant, place, row, plain)?)
     }
 

@@ -13,14 +13,13 @@ impl Journal {
         key: &str,
     ) -> Result<Option<Vec<u8>>, JournalError> {
         let key_digest = self.salt(tenant).await?.digest("kv", key.as_bytes());
-        let sealed: Option<(Vec<u8>,)> = sqlx::query_as(
-            "SELECT value FROM kv WHERE installation_id = $1 AND key_digest = $2 AND tenant_id = $3",
-        )
-        .bind(installation.0)
-        .bind(key_digest.as_slice())
-        .bind(tenant.0)
-        .fetch_optional(self.reader())
-        .await?;
+        let sealed: Option<(Vec<u8>,)> =
+            sqlx::query_as("SELECT value FROM kv WHERE installation_id = $1 AND key_digest = $2 AND tenant_id = $3")
+                .bind(installation.0)
+                .bind(key_digest.as_slice())
+                .bind(tenant.0)
+                .fetch_optional(self.reader())
+                .await?;
         match sealed {
             Some((sealed,)) => {
                 let row = seal::kv_row(installation, &key_digest);

@@ -89,7 +89,8 @@ async fn lists_are_paged_newest_first_and_the_backlog_has_an_age() {
     let mut seen: Vec<_> = page.items.iter().map(|event| event.seq).collect();
     let mut next = page.next;
     while let Some(before) = next {
-        let page = rig.journal.events(rig.tenant, &EventFilter { before: Some(before), ..filter.clone() }).await.unwrap();
+        let page =
+            rig.journal.events(rig.tenant, &EventFilter { before: Some(before), ..filter.clone() }).await.unwrap();
         seen.extend(page.items.iter().map(|event| event.seq));
         next = page.next;
     }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
-use fangshi_journal::{Digest, EffectState, EventSeq, InstallationId, LaneKey, OpenRun, RunId, RunState, Source, TenantId, UnplannedEvent};
+use fangshi_journal::{
+    Digest, EffectState, EventSeq, InstallationId, LaneKey, OpenRun, RunId, RunState, Source, TenantId, UnplannedEvent,
+};
 use fangshi_lanes::decide::choose::{Step, choose};
 use fangshi_lanes::decide::echo::{Cause, Question, SKEW_S, WINDOW_S, explain};
 use fangshi_lanes::decide::plan::plan;
@@ -271,8 +273,9 @@ fn an_echo_needs_the_type_the_time_and_an_effect_that_was_sent() {
 #[test]
 fn never_more_echoes_than_effects_and_only_the_causer_is_spared() {
     for_seeds(1_000, |dice| {
-        let causes: Vec<Cause> =
-            (0..dice.below(4) as i64).map(|id| cause(id, 1 + dice.below(2) as i64, dice.below(900) as i64 * 1_000)).collect();
+        let causes: Vec<Cause> = (0..dice.below(4) as i64)
+            .map(|id| cause(id, 1 + dice.below(2) as i64, dice.below(900) as i64 * 1_000))
+            .collect();
         let mut causes = causes;
         causes.sort_by_key(|cause| (cause.intent_at, cause.id));
         let events: Vec<UnplannedEvent> = (0..dice.below(8) as i64)
@@ -329,7 +332,8 @@ fn unknown_events_and_later_installations_get_no_runs_and_an_address_wish_has_it
         created_at: 500,
         echoes: false,
     };
-    let subscribers = [subscriber.clone(), Subscriber { created_at: 501, installation: InstallationId(2), ..subscriber }];
+    let subscribers =
+        [subscriber.clone(), Subscriber { created_at: 501, installation: InstallationId(2), ..subscriber }];
     assert!(plan(&[event.clone()], &subscribers, &[])[0].runs.is_empty());
     event.event = "channels_ec_order_ext_info_update".into();
     event.ext_type = Some(4);

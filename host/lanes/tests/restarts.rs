@@ -14,7 +14,13 @@ use serde_json::{Value, json};
 /// A guest that notes an order, after a read; hangs where the shop does.
 fn note_after_read() -> rig::Script {
     script!(|_input, host| {
-        host.operation("search", "list-orders", json!({"query": {"page_size": 1, "update_time_range": {"start_time": 1, "end_time": 2}}})).await.unwrap();
+        host.operation(
+            "search",
+            "list-orders",
+            json!({"query": {"page_size": 1, "update_time_range": {"start_time": 1, "end_time": 2}}}),
+        )
+        .await
+        .unwrap();
         outcome_of(set_note(host, ORDER, "x").await.map(drop))
     })
 }
@@ -54,16 +60,19 @@ async fn an_effect_that_was_applied_before_the_crash_is_not_applied_again() {
 
 /// Installs a shop-phone guest: an operation of which nothing shows whether it was done.
 fn phone_code(seen: Arc<AtomicBool>) -> rig::Script {
-    script!([seen] |_input, host| {
-        let answer = host.operation("shop-phone", "send-verify-code", json!({"mobile": "13900000000"})).await;
-        match answer {
-            Err(CallError::OutcomeUnknown(_)) => {
-                seen.store(true, Ordering::SeqCst);
-                Outcome::Done
+    script!(
+        [seen] | _input,
+        host | {
+            let answer = host.operation("shop-phone", "send-verify-code", json!({"mobile": "13900000000"})).await;
+            match answer {
+                Err(CallError::OutcomeUnknown(_)) => {
+                    seen.store(true, Ordering::SeqCst);
+                    Outcome::Done
+                }
+                other => outcome_of(other.map(drop)),
             }
-            other => outcome_of(other.map(drop)),
         }
-    })
+    )
 }
 
 #[tokio::test]
@@ -155,10 +164,17 @@ async fn a_resume_that_calls_something_else_is_a_divergence() {
     let mut rig = Rig::new().await;
     let resumed = Arc::new(AtomicBool::new(false));
     let flag = resumed.clone();
-    rig.install(1, false, script!([flag] |_input, host| {
-        let note = if flag.load(Ordering::SeqCst) { "other" } else { "x" };
-        outcome_of(set_note(host, ORDER, note).await.map(drop))
-    }));
+    rig.install(
+        1,
+        false,
+        script!(
+            [flag] | _input,
+            host | {
+                let note = if flag.load(Ordering::SeqCst) { "other" } else { "x" };
+                outcome_of(set_note(host, ORDER, note).await.map(drop))
+            }
+        ),
+    );
     cut_off_in_the_effect(&rig, Mood::Hang).await;
     resumed.store(true, Ordering::SeqCst);
     rig.restart().await;
@@ -173,12 +189,19 @@ async fn a_resume_that_makes_fewer_calls_is_a_divergence_too() {
     let mut rig = Rig::new().await;
     let resumed = Arc::new(AtomicBool::new(false));
     let flag = resumed.clone();
-    rig.install(1, false, script!([flag] |_input, host| {
-        if flag.load(Ordering::SeqCst) {
-            return Outcome::Done;
-        }
-        outcome_of(set_note(host, ORDER, "x").await.map(drop))
-    }));
+    rig.install(
+        1,
+        false,
+        script!(
+            [flag] | _input,
+            host | {
+                if flag.load(Ordering::SeqCst) {
+                    return Outcome::Done;
+                }
+                outcome_of(set_note(host, ORDER, "x").await.map(drop))
+            }
+        ),
+    );
     cut_off_in_the_effect(&rig, Mood::Hang).await;
     resumed.store(true, Ordering::SeqCst);
     rig.restart().await;
@@ -192,13 +215,20 @@ async fn an_attempt_that_takes_the_host_down_again_and_again_counts_as_failed() 
     let entered = Arc::new(tokio::sync::Notify::new());
     let (inside, kill) = (entered.clone(), Arc::new(AtomicBool::new(true)));
     let deadly = kill.clone();
-    rig.install(1, false, script!([inside, deadly] |_input, _host| {
-        if deadly.load(Ordering::SeqCst) {
-            inside.notify_one();
-            std::future::pending::<()>().await;
-        }
-        Outcome::Done
-    }));
+    rig.install(
+        1,
+        false,
+        script!(
+            [inside, deadly] | _input,
+            _host | {
+                if deadly.load(Ordering::SeqCst) {
+                    inside.notify_one();
+                    std::future::pending::<()>().await;
+                }
+                Outcome::Done
+            }
+        ),
+    );
     rig.pay(ORDER).await;
     let mut crashes = 0;
     while rig.states().await.first() != Some(&RunState::Waiting) {
@@ -223,17 +253,24 @@ async fn a_holder_that_lost_its_lane_sends_nothing_and_writes_nothing() {
     let (journal, lane) = (rig.journal.clone(), rig.lane(ORDER));
     let aborted = Arc::new(AtomicU32::new(0));
     let count = aborted.clone();
-    rig.install(1, false, script!([journal, lane, count] |_input, host| {
-        // The first time, another executor enters the lane while this one is "paused".
-        if count.fetch_add(1, Ordering::SeqCst) == 0 {
-            let epoch = journal.lane(&lane).await.unwrap().epoch;
-            journal.enter(&lane, epoch, vec![]).await.unwrap();
-        }
-        match set_note(host, ORDER, "x").await {
-            Err(CallError::Abort(Abort::StaleEpoch)) => Outcome::Aborted(Abort::StaleEpoch),
-            other => outcome_of(other.map(drop)),
-        }
-    }));
+    rig.install(
+        1,
+        false,
+        script!(
+            [journal, lane, count] | _input,
+            host | {
+                // The first time, another executor enters the lane while this one is "paused".
+                if count.fetch_add(1, Ordering::SeqCst) == 0 {
+                    let epoch = journal.lane(&lane).await.unwrap().epoch;
+                    journal.enter(&lane, epoch, vec![]).await.unwrap();
+                }
+                match set_note(host, ORDER, "x").await {
+                    Err(CallError::Abort(Abort::StaleEpoch)) => Outcome::Aborted(Abort::StaleEpoch),
+                    other => outcome_of(other.map(drop)),
+                }
+            }
+        ),
+    );
     rig.pay(ORDER).await;
     rig.settle().await;
     assert!(rig.shop.applied().is_empty());
@@ -249,9 +286,13 @@ async fn a_holder_that_lost_its_lane_sends_nothing_and_writes_nothing() {
 #[tokio::test]
 async fn everything_is_picked_up_after_a_restart() {
     let mut rig = Rig::new().await;
-    rig.install(1, false, script!(|input, _host| {
-        if input.envelope.attempt == 1 { Outcome::Trap { message: String::new() } } else { Outcome::Done }
-    }));
+    rig.install(
+        1,
+        false,
+        script!(|input, _host| {
+            if input.envelope.attempt == 1 { Outcome::Trap { message: String::new() } } else { Outcome::Done }
+        }),
+    );
     rig.pay("1").await;
     rig.settle().await;
     rig.crash().await;
@@ -273,11 +314,18 @@ async fn a_graceful_stop_lets_attempts_end() {
     let rig = Rig::new().await;
     let entered = Arc::new(tokio::sync::Notify::new());
     let inside = entered.clone();
-    rig.install(1, false, script!([inside] |_input, host| {
-        inside.notify_one();
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        outcome_of(set_note(host, ORDER, "x").await.map(drop))
-    }));
+    rig.install(
+        1,
+        false,
+        script!(
+            [inside] | _input,
+            host | {
+                inside.notify_one();
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                outcome_of(set_note(host, ORDER, "x").await.map(drop))
+            }
+        ),
+    );
     rig.pay(ORDER).await;
     rig.pay(ORDER).await;
     entered.notified().await;

@@ -94,9 +94,11 @@ async fn a_retry_reads_afresh_and_repeats_no_settled_effect() {
     assert_eq!(outcomes, ["trap", "limit", "deadline", "retry-later", "done"]);
     let seeds: std::collections::HashSet<_> = rig.ran().iter().map(|ran| ran.seed).collect();
     assert_eq!(seeds.len(), 5, "each attempt has a seed of its own");
-    assert!(detail.attempt_list[1..].iter().all(|attempt| {
-        serde_json::to_value(&attempt.calls[0]).unwrap()["origin"] == "earlier-effect"
-    }));
+    assert!(
+        detail.attempt_list[1..]
+            .iter()
+            .all(|attempt| { serde_json::to_value(&attempt.calls[0]).unwrap()["origin"] == "earlier-effect" })
+    );
 }
 
 #[tokio::test]
@@ -174,14 +176,19 @@ async fn what_is_not_granted_is_denied_by_its_name_and_not_sent() {
     rig.install(
         1,
         false,
-        script!([kept] |_input, host| {
-            let price = json!({"order_id": ORDER, "change_order_infos": []});
-            let mut seen = vec![host.operation("price", "change", price).await.unwrap_err()];
-            seen.push(host.operation("notes", "no-such-function", json!({})).await.unwrap_err());
-            seen.push(host.operation("notes", "set-merchant-notes", json!({"merchant_notes": "x"})).await.unwrap_err());
-            *kept.lock().unwrap() = seen;
-            Outcome::Done
-        }),
+        script!(
+            [kept] | _input,
+            host | {
+                let price = json!({"order_id": ORDER, "change_order_infos": []});
+                let mut seen = vec![host.operation("price", "change", price).await.unwrap_err()];
+                seen.push(host.operation("notes", "no-such-function", json!({})).await.unwrap_err());
+                seen.push(
+                    host.operation("notes", "set-merchant-notes", json!({"merchant_notes": "x"})).await.unwrap_err(),
+                );
+                *kept.lock().unwrap() = seen;
+                Outcome::Done
+            }
+        ),
     );
     rig.pay(ORDER).await;
     rig.settle().await;
@@ -198,10 +205,14 @@ async fn what_is_not_granted_is_denied_by_its_name_and_not_sent() {
 #[tokio::test]
 async fn an_order_that_cannot_be_read_is_the_hosts_retry_and_no_guest_runs() {
     let rig = Rig::new().await;
-    rig.install(1, true, script!(|input, _host| {
-        assert!(input.order.is_some());
-        Outcome::Done
-    }));
+    rig.install(
+        1,
+        true,
+        script!(|input, _host| {
+            assert!(input.order.is_some());
+            Outcome::Done
+        }),
+    );
     rig.shop.reads_fail.store(2, Ordering::SeqCst);
     rig.pay(ORDER).await;
     rig.settle().await;
@@ -231,12 +242,16 @@ async fn a_plugin_that_cannot_be_loaded_is_the_hosts_retry() {
 async fn one_snapshot_serves_all_installations_until_an_effect() {
     let rig = Rig::new().await;
     for id in 1..=3 {
-        rig.install(id, true, script!(|_input, host| {
-            if id == 2 {
-                set_note(host, ORDER, "x").await.unwrap();
-            }
-            Outcome::Done
-        }));
+        rig.install(
+            id,
+            true,
+            script!(|_input, host| {
+                if id == 2 {
+                    set_note(host, ORDER, "x").await.unwrap();
+                }
+                Outcome::Done
+            }),
+        );
     }
     rig.pay(ORDER).await;
     rig.settle().await;
@@ -277,12 +292,16 @@ async fn a_run_that_always_fails_is_told_its_last_attempt_and_parked() {
 async fn an_echo_is_given_to_others_but_not_to_its_causer() {
     let rig = Rig::new().await;
     for id in 1..=2 {
-        rig.install(id, false, script!(|input, host| {
-            if id == 1 && input.hook == "on-pay" {
-                set_note(host, ORDER, "x").await.unwrap();
-            }
-            Outcome::Done
-        }));
+        rig.install(
+            id,
+            false,
+            script!(|input, host| {
+                if id == 1 && input.hook == "on-pay" {
+                    set_note(host, ORDER, "x").await.unwrap();
+                }
+                Outcome::Done
+            }),
+        );
     }
     rig.install_for(rig.tenant, 3, false, json!({"echoes": true}), script!(|_input, _host| Outcome::Done));
     rig.pay(ORDER).await;
@@ -307,9 +326,13 @@ async fn an_echo_is_given_to_others_but_not_to_its_causer() {
 async fn a_plugin_that_chases_its_own_tail_is_parked_as_a_loop() {
     let rig = Rig::new().await;
     let limits = json!({"effects_per_hour": 3, "echoes": true});
-    rig.install_for(rig.tenant, 1, false, limits, script!(|input, host| {
-        outcome_of(set_note(host, ORDER, &input.envelope.id).await.map(drop))
-    }));
+    rig.install_for(
+        rig.tenant,
+        1,
+        false,
+        limits,
+        script!(|input, host| { outcome_of(set_note(host, ORDER, &input.envelope.id).await.map(drop)) }),
+    );
     for _ in 0..5 {
         rig.push("channels_ec_order_ext_info_update", ORDER, Some(3)).await;
         rig.settle().await;
@@ -358,18 +381,22 @@ async fn paused_installations_queue_and_go_on_in_sequence_and_removed_ones_are_p
 #[tokio::test]
 async fn kv_is_kept_with_the_attempt_that_ends_ok_and_seen_within_it() {
     let rig = Rig::new().await;
-    rig.install(1, false, script!(|input, host| {
-        let attempt = input.envelope.attempt;
-        let seen = host.kv_get("count").await.unwrap();
-        assert_eq!(seen, None, "a failed attempt leaves nothing");
-        host.kv_set("count", Some(vec![attempt as u8])).await.unwrap();
-        assert_eq!(host.kv_get("count").await.unwrap(), Some(vec![attempt as u8]));
-        host.kv_set("gone", Some(vec![1])).await.unwrap();
-        host.kv_set("gone", None).await.unwrap();
-        assert!(matches!(host.kv_set("", None).await, Err(CallError::Invalid(_))));
-        assert!(matches!(host.kv_set("big", Some(vec![0; (256 << 10) + 1])).await, Err(CallError::Invalid(_))));
-        if attempt < 3 { Outcome::Trap { message: String::new() } } else { Outcome::Done }
-    }));
+    rig.install(
+        1,
+        false,
+        script!(|input, host| {
+            let attempt = input.envelope.attempt;
+            let seen = host.kv_get("count").await.unwrap();
+            assert_eq!(seen, None, "a failed attempt leaves nothing");
+            host.kv_set("count", Some(vec![attempt as u8])).await.unwrap();
+            assert_eq!(host.kv_get("count").await.unwrap(), Some(vec![attempt as u8]));
+            host.kv_set("gone", Some(vec![1])).await.unwrap();
+            host.kv_set("gone", None).await.unwrap();
+            assert!(matches!(host.kv_set("", None).await, Err(CallError::Invalid(_))));
+            assert!(matches!(host.kv_set("big", Some(vec![0; (256 << 10) + 1])).await, Err(CallError::Invalid(_))));
+            if attempt < 3 { Outcome::Trap { message: String::new() } } else { Outcome::Done }
+        }),
+    );
     rig.pay(ORDER).await;
     rig.settle().await;
     rig.advance(7).await;
@@ -387,16 +414,25 @@ async fn lanes_run_beside_each_other_up_to_both_caps() {
     let of_first = Arc::new(AtomicU32::new(0));
     for tenant in [rig.tenant, rig.other] {
         let (first, here) = (tenant == rig.tenant, of_first.clone());
-        rig.install_for(tenant, if first { 1 } else { 2 }, false, json!({}), script!([here] |_input, _host| {
-            if first {
-                assert!(here.fetch_add(1, Ordering::SeqCst) < 3, "more than the tenant's cap");
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            if first {
-                here.fetch_sub(1, Ordering::SeqCst);
-            }
-            Outcome::Done
-        }));
+        rig.install_for(
+            tenant,
+            if first { 1 } else { 2 },
+            false,
+            json!({}),
+            script!(
+                [here] | _input,
+                _host | {
+                    if first {
+                        assert!(here.fetch_add(1, Ordering::SeqCst) < 3, "more than the tenant's cap");
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    if first {
+                        here.fetch_sub(1, Ordering::SeqCst);
+                    }
+                    Outcome::Done
+                }
+            ),
+        );
     }
     for n in 0..20 {
         rig.push_for(rig.tenant, "channels_ec_order_pay", &format!("1{n}"), None).await;
@@ -411,10 +447,14 @@ async fn lanes_run_beside_each_other_up_to_both_caps() {
 async fn a_lane_has_one_run_at_a_time_in_sequence_even_while_events_pour_in() {
     let rig = Arc::new(Rig::new().await);
     for id in 1..=2 {
-        rig.install(id, false, script!(|_input, _host| {
-            tokio::task::yield_now().await;
-            Outcome::Done
-        }));
+        rig.install(
+            id,
+            false,
+            script!(|_input, _host| {
+                tokio::task::yield_now().await;
+                Outcome::Done
+            }),
+        );
     }
     for _ in 0..40 {
         rig.pay(ORDER).await;

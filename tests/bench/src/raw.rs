@@ -48,8 +48,14 @@ impl Raw {
         let engine = Engine::new(&tuned())?;
         let component = Component::new(&engine, guest(name)?)?;
         let mut linker: Linker<()> = Linker::new(&engine);
-        linker.instance("fangshi:host/events@0.1.0")?.resource("event", ResourceType::host::<Event>(), |_, _| Ok(()))?;
-        linker.instance("fangshi:store/orders@0.1.0")?.resource("order", ResourceType::host::<Order>(), |_, _| Ok(()))?;
+        linker.instance("fangshi:host/events@0.1.0")?.resource(
+            "event",
+            ResourceType::host::<Event>(),
+            |_, _| Ok(()),
+        )?;
+        linker
+            .instance("fangshi:store/orders@0.1.0")?
+            .resource("order", ResourceType::host::<Order>(), |_, _| Ok(()))?;
         linker
             .instance("fangshi:host/settings@0.1.0")?
             .func_wrap("get", |_, (_name,): (String,)| Ok((Some("100000".to_owned()),)))?;
@@ -63,8 +69,10 @@ impl Raw {
     pub fn call(&self) -> Result<()> {
         let mut store = Store::new(&self.engine, ());
         let instance = self.pre.instantiate(&mut store)?;
-        let handle = instance
-            .get_typed_func::<(Resource<Event>, Resource<Order>, Pay), (Result<(), Failure>,)>(&mut store, self.handle)?;
+        let handle = instance.get_typed_func::<(Resource<Event>, Resource<Order>, Pay), (Result<(), Failure>,)>(
+            &mut store,
+            self.handle,
+        )?;
         let given = (Resource::new_own(1), Resource::new_own(2), Pay { pay_time: 1_764_642_403 });
         handle.call(&mut store, given)?.0.map_err(|_| anyhow::anyhow!("the guest failed"))
     }

@@ -32,7 +32,8 @@ pub async fn check(scene: &Scene, story: &mut Story) -> Result<()> {
             );
             // Pushes of one second that say the same are one event: the platform gives nothing to tell them apart.
             if let Some(event) = &push.event {
-                pushed.insert(format!("{} {} {:?} {}", push.name, event.order_id, push.ext_type(), event.create_time), 1);
+                pushed
+                    .insert(format!("{} {} {:?} {}", push.name, event.order_id, push.ext_type(), event.create_time), 1);
             }
         }
         let mut recorded = Count::new();
@@ -58,8 +59,13 @@ pub async fn check(scene: &Scene, story: &mut Story) -> Result<()> {
         ensure!(raw == raw_pushed, "{tenant}: {raw_pushed} raw pushes, {raw} events that no push explains");
 
         let mut applied = Count::new();
-        for call in ledger.calls.iter().filter(|call| call.applied && call.appid.as_deref() == appid && call.order_id.is_some()) {
-            count(&mut applied, format!("{} {}", call.operation.unwrap_or("-"), call.order_id.as_deref().unwrap_or("-")));
+        for call in
+            ledger.calls.iter().filter(|call| call.applied && call.appid.as_deref() == appid && call.order_id.is_some())
+        {
+            count(
+                &mut applied,
+                format!("{} {}", call.operation.unwrap_or("-"), call.order_id.as_deref().unwrap_or("-")),
+            );
         }
         let (mut effects, mut runs) = (Count::new(), 0);
         for run in scene.admin.all(&format!("/api/v1/tenants/{tenant}/runs")).await? {
@@ -68,7 +74,10 @@ pub async fn check(scene: &Scene, story: &mut Story) -> Result<()> {
             let detail = scene.admin.get(&format!("/api/v1/tenants/{tenant}/runs/{}", text(&run["id"]))).await?;
             for effect in detail["effects"].as_array().into_iter().flatten() {
                 ensure!(effect["state"] == "applied", "effect {effect} did not succeed");
-                count(&mut effects, format!("{} {}", platform_name(text(&effect["operation"])), text(&effect["order_id"])));
+                count(
+                    &mut effects,
+                    format!("{} {}", platform_name(text(&effect["operation"])), text(&effect["order_id"])),
+                );
             }
         }
         ensure!(applied == effects, "{tenant}: the platform applied {applied:#?}, the journal has {effects:#?}");

@@ -39,7 +39,10 @@ async fn the_real_orders(scene: &Scene, story: &mut Story) -> Result<()> {
     scene.platform.drive(order, Step::ShipAll { delivery_id: "SF".into(), waybill_id: "SF3262259346637".into() })?;
     story.follow(scene).await?;
     story.order(scene, order)?;
-    story.step(&format!("the other order of the question, {}, leaves without a virtual number: no type 5", real_orders::SECOND));
+    story.step(&format!(
+        "the other order of the question, {}, leaves without a virtual number: no type 5",
+        real_orders::SECOND
+    ));
     scene.platform.play_second_real_order().await?;
     story.follow(scene).await?;
     story.order(scene, real_orders::SECOND)
@@ -86,14 +89,19 @@ async fn a_whole_life_in_javascript(scene: &Scene, story: &mut Story) -> Result<
 async fn a_gift(scene: &Scene, story: &mut Story) -> Result<()> {
     story.title("A gift: paid, then accepted by the one who gets it");
     let present = fangshi_platform::NewPresent { note: "生日快乐".into(), ..Default::default() };
-    let order = scene.platform.add_order(CONTROLLERS, NewOrder { present: Some(present), ..NewOrder::priced(9_900) })?;
+    let order =
+        scene.platform.add_order(CONTROLLERS, NewOrder { present: Some(present), ..NewOrder::priced(9_900) })?;
     story.step("the giver pays");
     scene.platform.drive(&order, Step::Pay)?;
     story.follow(scene).await?;
     story.step("the gift is accepted");
     scene.platform.drive(
         &order,
-        Step::AcceptPresent { openid: "oRecipient0000000000000000001".into(), address: Address::default(), new_sku_id: None },
+        Step::AcceptPresent {
+            openid: "oRecipient0000000000000000001".into(),
+            address: Address::default(),
+            new_sku_id: None,
+        },
     )?;
     story.follow(scene).await?;
     story.order(scene, &order)

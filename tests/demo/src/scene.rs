@@ -74,14 +74,34 @@ impl Scene {
         let scene = Scene { platform, host, admin, members, folder };
         story.title("Plugins: what each exports is its subscription, what it imports it must be granted");
         scene
-            .install(story, CONTROLLERS, "large-order-note", &["order-price", "order-summary", "notes"], json!({"threshold": 30_000}))
+            .install(
+                story,
+                CONTROLLERS,
+                "large-order-note",
+                &["order-price", "order-summary", "notes"],
+                json!({"threshold": 30_000}),
+            )
             .await?;
-        scene.install(story, CONTROLLERS, "virtual-number-mark", &["order-summary", "order-phone", "notes"], json!({})).await?;
         scene
-            .install(story, GIFTS, "address-decision", &["order-summary", "order-delivery", "address-decision"], json!({}))
+            .install(story, CONTROLLERS, "virtual-number-mark", &["order-summary", "order-phone", "notes"], json!({}))
             .await?;
         scene
-            .install(story, TEA, "large-order-note-js", &["order-price", "order-summary", "notes"], json!({"threshold": 50_000}))
+            .install(
+                story,
+                GIFTS,
+                "address-decision",
+                &["order-summary", "order-delivery", "address-decision"],
+                json!({}),
+            )
+            .await?;
+        scene
+            .install(
+                story,
+                TEA,
+                "large-order-note-js",
+                &["order-price", "order-summary", "notes"],
+                json!({"threshold": 50_000}),
+            )
             .await?;
         Ok(scene)
     }
@@ -92,10 +112,18 @@ impl Scene {
     }
 
     /// Uploads a plugin and installs it with the grants that it asks for; those named are what the merchant expects.
-    async fn install(&self, story: &mut Story, appid: &str, name: &str, expected: &[&str], settings: Value) -> Result<()> {
+    async fn install(
+        &self,
+        story: &mut Story,
+        appid: &str,
+        name: &str,
+        expected: &[&str],
+        settings: Value,
+    ) -> Result<()> {
         let tenant = self.tenant(appid);
         let uploaded = self.admin.upload(tenant, name, guest(name)?).await?;
-        let asked: Vec<&str> = uploaded["grants"].as_array().into_iter().flatten().filter_map(|grant| grant["name"].as_str()).collect();
+        let asked: Vec<&str> =
+            uploaded["grants"].as_array().into_iter().flatten().filter_map(|grant| grant["name"].as_str()).collect();
         story.say(&format!(
             "{name} for {tenant}: {} bytes, hooks {}, asks for {}",
             uploaded["size"],

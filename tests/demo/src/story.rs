@@ -54,7 +54,11 @@ impl Story {
         let news = scene.platform.ledger_after(self.calls, self.pushes);
         for push in &news.pushes {
             let answer = push.attempts.last().map(|attempt| {
-                format!("{} {:?}", attempt.status.map_or("no answer".into(), |status| status.to_string()), attempt.answer)
+                format!(
+                    "{} {:?}",
+                    attempt.status.map_or("no answer".into(), |status| status.to_string()),
+                    attempt.answer
+                )
             });
             self.say(&format!(
                 "→ push {} {}{} as {:?}, ids as {:?}: {} after {} attempt(s)",
@@ -92,7 +96,9 @@ impl Story {
                     continue;
                 }
                 let detail = scene.admin.get(&format!("/api/v1/tenants/{tenant}/runs/{id}")).await?;
-                let Some(attempt) = detail["attempt_list"].as_array().and_then(|attempts| attempts.last()) else { continue };
+                let Some(attempt) = detail["attempt_list"].as_array().and_then(|attempts| attempts.last()) else {
+                    continue;
+                };
                 self.say(&format!(
                     "  run {id} {} of {}: {}, {} fuel, {} KiB, {} host call(s)",
                     text(&detail["hook"]),

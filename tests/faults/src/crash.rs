@@ -3,11 +3,7 @@
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
-use fangshi_harness::{
-    Figures, HostConfig, HostProcess, callbacks,
-    callbacks::Callback,
-    guest, load,
-};
+use fangshi_harness::{Figures, HostConfig, HostProcess, callbacks, callbacks::Callback, guest, load};
 use fangshi_platform::CallbackSecrets;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
@@ -48,7 +44,7 @@ pub fn run(kills: usize, seed: u64, figures: &mut Figures) -> Result<()> {
         let requests = Arc::new(waiting.iter().map(|callback| callback.request.clone()).collect::<Vec<_>>());
         let address = host.address.trim_start_matches("http://").trim_end_matches('/').parse()?;
         let loading = std::thread::spawn(move || load::send_all(address, requests, CONNECTIONS, true));
-        pause(dice.random_range(20..600));
+        pause(dice.random_range(50..1_500));
         host = host.kill_and_restart()?;
         let report = loading.join().map_err(|_| anyhow::anyhow!("the generator panicked"))??;
         let before = acknowledged.len();
@@ -145,7 +141,8 @@ impl Found {
             let events: Vec<(String, i64)> =
                 sqlx::query_as("SELECT order_id, count(*) FROM events GROUP BY order_id").fetch_all(&pool).await?;
             let runs = sqlx::query_scalar("SELECT count(*) FROM runs").fetch_one(&pool).await?;
-            let unfinished = sqlx::query_scalar("SELECT count(*) FROM runs WHERE finished_at IS NULL").fetch_one(&pool).await?;
+            let unfinished =
+                sqlx::query_scalar("SELECT count(*) FROM runs WHERE finished_at IS NULL").fetch_one(&pool).await?;
             Ok(Found { events: events.into_iter().collect(), runs, unfinished })
         })
     }

@@ -11,7 +11,8 @@ fn every_success_is_preceded_by_a_sync() {
     let folder = tempfile::tempdir().unwrap();
     let shim = folder.path().join("sync_order.so");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shim/sync_order.c");
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(source).arg("-ldl").status().unwrap();
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(source).arg("-ldl").status().unwrap();
     assert!(built.success(), "the shim does not compile");
 
     let secrets = CallbackSecrets {

@@ -38,11 +38,12 @@ export function onPay(event, order, pay) {
     }
   }
 
-  const dice = next();
-  log("u32 in range", dice >= 0 && dice <= 2147483647);
+  const many = Array.from({ length: 64 }, () => next());
+  log("random in range", many.every((number) => number >= 0 && number <= 2147483647));
   log("Date", Date.now() === new Date().getTime() && new Date(0).toISOString());
   log("now", Date.now());
-  const fraction = Math.random();
-  log("fraction in range", fraction >= 0 && fraction < 1 && fraction !== Math.random());
+  const fractions = Array.from({ length: 64 }, () => Math.random());
+  log("fractions in range", fractions.every((number) => number >= 0 && number < 1));
+  log("fractions differ", new Set(fractions).size === 64);
   log("parts", new Date(2025, 11, 2).toISOString());
 }

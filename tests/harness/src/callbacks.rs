@@ -1,8 +1,8 @@
 //! Callbacks by the thousand: distinct, valid, encrypted beforehand, ready to be sent.
 use anyhow::Result;
 use fangshi_platform::{
-    Body, CallbackSecrets, Envelope, EventMessage, OrderEvent, Outer, PushForm, Spelling,
-    crypto::AesKey, encrypt_push_with,
+    Body, CallbackSecrets, Envelope, EventMessage, OrderEvent, Outer, PushForm, Spelling, crypto::AesKey,
+    encrypt_push_with,
 };
 
 use crate::load;
@@ -29,7 +29,13 @@ pub struct Callback {
 
 /// `count` payments, one an order, spread over the shops; ids go up from `first_order`. Forms alternate between XML and JSON,
 /// ids between numbers and texts.
-pub fn payments(secrets: &CallbackSecrets, shops: &[Shop], count: usize, first_order: u64, now_s: i64) -> Result<Vec<Callback>> {
+pub fn payments(
+    secrets: &CallbackSecrets,
+    shops: &[Shop],
+    count: usize,
+    first_order: u64,
+    now_s: i64,
+) -> Result<Vec<Callback>> {
     let key = AesKey::parse(&secrets.encoding_aes_key)?;
     Ok((0..count)
         .map(|n| {

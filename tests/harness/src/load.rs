@@ -47,7 +47,12 @@ impl Report {
 
 /// Sends every request once over `connections` connections and waits for all answers. A broken connection counts for its
 /// request alone and is opened again, unless `stop_when_broken`.
-pub fn send_all(address: SocketAddr, requests: Arc<Vec<Vec<u8>>>, connections: usize, stop_when_broken: bool) -> Result<Report> {
+pub fn send_all(
+    address: SocketAddr,
+    requests: Arc<Vec<Vec<u8>>>,
+    connections: usize,
+    stop_when_broken: bool,
+) -> Result<Report> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let next = Arc::new(AtomicUsize::new(0));
     let answers = Arc::new(Mutex::new(vec![None; requests.len()]));

@@ -40,25 +40,11 @@ impl Key {
 
 /// `section.name`, or the name alone at the top of the file.
 pub fn join(section: &str, name: &str) -> String {
-    if section.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{section}.{name}")
-    }
+    if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") }
 }
 
-const fn key(
-    section: &'static str,
-    name: &'static str,
-    kind: Kind,
-    expected: &'static str,
-) -> Key {
-    Key {
-        section,
-        name,
-        kind,
-        expected,
-    }
+const fn key(section: &'static str, name: &'static str, kind: Kind, expected: &'static str) -> Key {
+    Key { section, name, kind, expected }
 }
 
 pub const LISTEN: Key = key(
@@ -67,12 +53,7 @@ pub const LISTEN: Key = key(
     Kind::Text,
     "an address and a port, such as \"127.0.0.1:8080\" (the default; port 0 takes a free one)",
 );
-pub const DATA_DIR: Key = key(
-    "",
-    "data_dir",
-    Kind::Path,
-    "the folder for the database and compiled plugins",
-);
+pub const DATA_DIR: Key = key("", "data_dir", Kind::Path, "the folder for the database and compiled plugins");
 pub const OPERATOR_TOKEN: Key = key(
     "operator",
     "token",
@@ -91,30 +72,14 @@ pub const API_BASE: Key = key(
     Kind::Text,
     "the platform's address without a path, https://… (http:// only for this machine; default https://api.weixin.qq.com)",
 );
-pub const COMPONENT_APPID: Key = key(
-    "weixin",
-    "component_appid",
-    Kind::Text,
-    "the appid of the third-party platform: letters and digits, wx…",
-);
-pub const COMPONENT_APPSECRET: Key = key(
-    "weixin",
-    "component_appsecret",
-    Kind::Secret,
-    "the appsecret of the third-party platform",
-);
-pub const WEIXIN_TOKEN: Key = key(
-    "weixin",
-    "token",
-    Kind::Secret,
-    "the token that signs the third-party platform's callbacks",
-);
-pub const AES_KEY: Key = key(
-    "weixin",
-    "encoding_aes_key",
-    Kind::Secret,
-    "the EncodingAESKey of the callbacks: 43 letters and digits",
-);
+pub const COMPONENT_APPID: Key =
+    key("weixin", "component_appid", Kind::Text, "the appid of the third-party platform: letters and digits, wx…");
+pub const COMPONENT_APPSECRET: Key =
+    key("weixin", "component_appsecret", Kind::Secret, "the appsecret of the third-party platform");
+pub const WEIXIN_TOKEN: Key =
+    key("weixin", "token", Kind::Secret, "the token that signs the third-party platform's callbacks");
+pub const AES_KEY: Key =
+    key("weixin", "encoding_aes_key", Kind::Secret, "the EncodingAESKey of the callbacks: 43 letters and digits");
 pub const PREVIOUS_AES_KEY: Key = key(
     "weixin",
     "previous_encoding_aes_key",
@@ -127,12 +92,8 @@ pub const MAX_CONCURRENT_RUNS: Key = key(
     Kind::Number(1, 10_000),
     "runs at once in the whole process; memory is reserved for as many (default 64)",
 );
-pub const RUNS_PER_TENANT: Key = key(
-    "limits",
-    "runs_per_tenant",
-    Kind::Number(1, 10_000),
-    "runs at once of one tenant (default 16)",
-);
+pub const RUNS_PER_TENANT: Key =
+    key("limits", "runs_per_tenant", Kind::Number(1, 10_000), "runs at once of one tenant (default 16)");
 pub const MAX_PLUGIN_BYTES: Key = key(
     "limits",
     "max_plugin_bytes",

@@ -15,8 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use keys::{KEYS, Kind};
 pub use problem::ConfigError;
-use reader::{Found, Reader, folder_of};
 pub use reader::Environment;
+use reader::{Found, Reader, folder_of};
 
 /// A config that was read and found right.
 pub struct Config {
@@ -96,11 +96,7 @@ impl Config {
     }
 
     /// Reads a text as if it were that file.
-    pub fn parse(
-        file: &Path,
-        text: &str,
-        environment: Environment<'_>,
-    ) -> Result<Config, ConfigError> {
+    pub fn parse(file: &Path, text: &str, environment: Environment<'_>) -> Result<Config, ConfigError> {
         let mut reader = Reader::new(file, text, environment)?;
         let listen = read_listen(&mut reader);
         let data_dir = reader.path(&keys::DATA_DIR);
@@ -247,13 +243,7 @@ fn read_component(reader: &mut Reader<'_>) -> Option<Component> {
     let token = reader.secret(&keys::WEIXIN_TOKEN).map(|found| found.value);
     let aes_key = read_aes_key(reader, &keys::AES_KEY);
     let previous = read_aes_key(reader, &keys::PREVIOUS_AES_KEY);
-    let given = [
-        appid.is_some(),
-        appsecret.is_some(),
-        token.is_some(),
-        aes_key.is_some(),
-        previous.is_some(),
-    ];
+    let given = [appid.is_some(), appsecret.is_some(), token.is_some(), aes_key.is_some(), previous.is_some()];
     if !given.contains(&true) {
         return None;
     }
@@ -280,10 +270,8 @@ fn read_component(reader: &mut Reader<'_>) -> Option<Component> {
 fn read_aes_key(reader: &mut Reader<'_>, key: &keys::Key) -> Option<SecretString> {
     let found = reader.secret(key)?;
     let text = found.value.expose_secret();
-    let right = text.len() == 43
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/');
+    let right =
+        text.len() == 43 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/');
     if right {
         return Some(found.value);
     }

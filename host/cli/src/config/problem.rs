@@ -39,15 +39,8 @@ pub struct ConfigError {
 impl ConfigError {
     /// An error about the file as a whole.
     pub fn whole_file(file: &Path, line: Option<usize>, message: impl Into<String>) -> Self {
-        let problem = Problem {
-            key: String::new(),
-            file: file.to_owned(),
-            line,
-            message: message.into(),
-        };
-        ConfigError {
-            problems: vec![problem],
-        }
+        let problem = Problem { key: String::new(), file: file.to_owned(), line, message: message.into() };
+        ConfigError { problems: vec![problem] }
     }
 }
 

@@ -31,24 +31,14 @@ pub struct Found<T> {
 
 impl<'a> Reader<'a> {
     /// Parses the text and refuses keys that do not exist. A syntax error ends it here, with its line.
-    pub fn new(
-        file: &'a Path,
-        text: &'a str,
-        environment: Environment<'a>,
-    ) -> Result<Self, ConfigError> {
+    pub fn new(file: &'a Path, text: &'a str, environment: Environment<'a>) -> Result<Self, ConfigError> {
         let top = DeTable::parse(text).map_err(|error| {
             // Only message and line: the parser's own rendering quotes the text, which may hold a secret.
             let line = error.span().map(|span| line_at(text, span.start));
             let message = format!("not TOML: {}", first_line(error.message()));
             ConfigError::whole_file(file, line, message)
         })?;
-        let mut reader = Reader {
-            file,
-            text,
-            top: top.into_inner(),
-            environment,
-            problems: Vec::new(),
-        };
+        let mut reader = Reader { file, text, top: top.into_inner(), environment, problems: Vec::new() };
         reader.refuse_unknown();
         Ok(reader)
     }
@@ -57,10 +47,9 @@ impl<'a> Reader<'a> {
     pub fn text(&mut self, key: &Key) -> Option<Found<String>> {
         let (value, line) = self.look(key.section, key.name)?;
         match value {
-            DeValue::String(text) if !text.trim().is_empty() => Some(Found {
-                value: text.into_owned(),
-                line: Some(line),
-            }),
+            DeValue::String(text) if !text.trim().is_empty() => {
+                Some(Found { value: text.into_owned(), line: Some(line) })
+            }
             DeValue::String(_) => {
                 self.wrong(key, Some(line), "an empty text");
                 None
@@ -127,20 +116,15 @@ impl<'a> Reader<'a> {
                     self.keep_secret(key, Some(line), text, &empty)
                 }
                 Err(error) => {
-                    let message = format!(
-                        "expected a readable text file with {}; {}: {error}",
-                        key.expected,
-                        path.display()
-                    );
+                    let message =
+                        format!("expected a readable text file with {}; {}: {error}", key.expected, path.display());
                     self.problem(join(key.section, &file_name), Some(line), message);
                     None
                 }
             };
         }
         match inline? {
-            (DeValue::String(text), line) => {
-                self.keep_secret(key, Some(line), text.into_owned(), "an empty text")
-            }
+            (DeValue::String(text), line) => self.keep_secret(key, Some(line), text.into_owned(), "an empty text"),
             (other, line) => {
                 self.wrong(key, Some(line), kind_of(&other));
                 None
@@ -158,11 +142,7 @@ impl<'a> Reader<'a> {
     pub fn missing(&mut self, key: &Key, why: &str) {
         let mut message = format!("missing{why}; expected {}", key.expected);
         if key.kind == Kind::Secret {
-            message.push_str(&format!(
-                " (or `{}_file`, or the environment's {})",
-                key.name,
-                key.variable()
-            ));
+            message.push_str(&format!(" (or `{}_file`, or the environment's {})", key.name, key.variable()));
         }
         self.problem(key.path(), None, message);
     }
@@ -170,9 +150,7 @@ impl<'a> Reader<'a> {
     /// Whether something about this key, or its `_file` form, was already noted.
     pub fn reported(&self, path: &str) -> bool {
         let file = format!("{path}_file");
-        self.problems
-            .iter()
-            .any(|problem| problem.key == path || problem.key == file)
+        self.problems.iter().any(|problem| problem.key == path || problem.key == file)
     }
 
     /// Ends the reading: everything that was wrong, or nothing.
@@ -202,27 +180,15 @@ impl<'a> Reader<'a> {
             self.wrong(key, line, empty);
             return None;
         }
-        Some(Found {
-            value: SecretString::from(trimmed),
-            line,
-        })
+        Some(Found { value: SecretString::from(trimmed), line })
     }
 
     fn problem(&mut self, key: String, line: Option<usize>, message: String) {
-        self.problems.push(Problem {
-            key,
-            file: self.file.to_owned(),
-            line,
-            message,
-        });
+        self.problems.push(Problem { key, file: self.file.to_owned(), line, message });
     }
 
     fn look(&self, section: &str, name: &str) -> Option<(DeValue<'a>, usize)> {
-        let table = if section.is_empty() {
-            &self.top
-        } else {
-            self.top.get(section)?.get_ref().as_table()?
-        };
+        let table = if section.is_empty() { &self.top } else { self.top.get(section)?.get_ref().as_table()? };
         let value = table.get(name)?;
         let line = line_at(self.text, value.span().start);
         Some((value.get_ref().clone(), line))
@@ -250,10 +216,7 @@ impl<'a> Reader<'a> {
                     }
                 }
                 None => {
-                    let message = format!(
-                        "expected a section `[{name}]`; found {}",
-                        kind_of(value.get_ref())
-                    );
+                    let message = format!("expected a section `[{name}]`; found {}", kind_of(value.get_ref()));
                     self.problems.push(Problem {
                         key: name.to_string(),
                         file: self.file.to_owned(),
@@ -264,11 +227,7 @@ impl<'a> Reader<'a> {
             }
         }
         for (section, name, line) in unknown {
-            let place = if section.is_empty() {
-                "the top of the file".to_owned()
-            } else {
-                format!("[{section}]")
-            };
+            let place = if section.is_empty() { "the top of the file".to_owned() } else { format!("[{section}]") };
             let known = names_in(&section).join(", ");
             let message = format!("unknown key; expected one of these in {place}: {known}");
             self.problem(join(&section, &name), Some(line), message);
@@ -279,10 +238,7 @@ impl<'a> Reader<'a> {
 /// Names of a section and where each begins.
 fn section_keys(value: &Spanned<DeValue<'_>>) -> Option<Vec<(String, usize)>> {
     let table = value.get_ref().as_table()?;
-    let names = table
-        .keys()
-        .map(|name| (name.get_ref().to_string(), name.span().start))
-        .collect();
+    let names = table.keys().map(|name| (name.get_ref().to_string(), name.span().start)).collect();
     Some(names)
 }
 

@@ -90,7 +90,10 @@ const WRONG: &[(&str, &[&str])] = &[
     ("", &["data_dir: missing", "operator.token: missing", "FANGSHI_OPERATOR_TOKEN", "token_file"]),
     ("listen = ", &["conf/fangshi.toml:1: not TOML"]),
     ("data_dir = \"d\"\nlisten = \"a\"\nlisten = \"b\"", &["fangshi.toml:3: not TOML", "duplicate"]),
-    ("GOOD\n[extra]\na = 1", &["fangshi.toml:6: extra: unknown key", "listen, data_dir, [operator], [custody], [weixin], [limits], [log]"]),
+    (
+        "GOOD\n[extra]\na = 1",
+        &["fangshi.toml:6: extra: unknown key", "listen, data_dir, [operator], [custody], [weixin], [limits], [log]"],
+    ),
     ("lisen = \"x\"", &["fangshi.toml:1: lisen: unknown key", "listen"]),
     ("[operator]\ntokn = \"CANARY\"", &["fangshi.toml:2: operator.tokn: unknown key", "[operator]: token, token_file"]),
     ("[weixin]\naes_key = \"CANARY\"", &["weixin.aes_key: unknown key", "previous_encoding_aes_key_file"]),
@@ -105,23 +108,49 @@ const WRONG: &[(&str, &[&str])] = &[
     ("[operator]\ntoken = 5", &["operator.token: expected", "found a whole number"]),
     ("[operator]\ntoken = \"\"", &["operator.token: expected", "found an empty text"]),
     ("[operator]\ntoken = \"CANARY with spaces\"", &["operator.token: expected", "found other characters"]),
-    ("[operator]\ntoken = \"CANARY\"\ntoken_file = \"x\"", &["fangshi.toml:3: operator.token_file: expected only one of `token` and `token_file`"]),
-    ("[operator]\ntoken_file = \"no/such/file\"", &["fangshi.toml:2: operator.token_file: expected a readable text file", "conf/no/such/file"]),
+    (
+        "[operator]\ntoken = \"CANARY\"\ntoken_file = \"x\"",
+        &["fangshi.toml:3: operator.token_file: expected only one of `token` and `token_file`"],
+    ),
+    (
+        "[operator]\ntoken_file = \"no/such/file\"",
+        &["fangshi.toml:2: operator.token_file: expected a readable text file", "conf/no/such/file"],
+    ),
     ("[operator]\ntoken_file = 1", &["operator.token_file: expected the path of a file as text"]),
     ("[custody]\nkey_file = 1979-05-27", &["custody.key_file: expected the file of the key", "found a date"]),
     ("[weixin]\napi_base = \"api.weixin.qq.com\"", &["weixin.api_base: expected the platform's address"]),
-    ("[weixin]\napi_base = \"http://api.weixin.qq.com\"", &["weixin.api_base: expected", "http:// only for this machine"]),
+    (
+        "[weixin]\napi_base = \"http://api.weixin.qq.com\"",
+        &["weixin.api_base: expected", "http:// only for this machine"],
+    ),
     ("[weixin]\napi_base = \"https://user:CANARY@host\"", &["weixin.api_base: expected"]),
     ("[weixin]\napi_base = \"https://api.weixin.qq.com/cgi-bin\"", &["weixin.api_base: expected", "without a path"]),
     ("[weixin]\napi_base = \"http://localhost.evil.example\"", &["weixin.api_base: expected"]),
     ("[weixin]\ncomponent_appid = \"wx 1\"", &["weixin.component_appid: expected the appid", "found \"wx 1\""]),
-    ("[weixin]\ncomponent_appid = \"wx1\"", &["weixin.component_appsecret: missing", "weixin.token: missing", "weixin.encoding_aes_key: missing", "FANGSHI_WEIXIN_ENCODING_AES_KEY"]),
-    ("[weixin]\nencoding_aes_key = \"CANARY\"", &["weixin.encoding_aes_key: expected the EncodingAESKey", "43", "found 6 characters"]),
-    ("[limits]\nmax_concurrent_runs = 0", &["limits.max_concurrent_runs: expected", "found 0, which is not within 1 to 10000"]),
+    (
+        "[weixin]\ncomponent_appid = \"wx1\"",
+        &[
+            "weixin.component_appsecret: missing",
+            "weixin.token: missing",
+            "weixin.encoding_aes_key: missing",
+            "FANGSHI_WEIXIN_ENCODING_AES_KEY",
+        ],
+    ),
+    (
+        "[weixin]\nencoding_aes_key = \"CANARY\"",
+        &["weixin.encoding_aes_key: expected the EncodingAESKey", "43", "found 6 characters"],
+    ),
+    (
+        "[limits]\nmax_concurrent_runs = 0",
+        &["limits.max_concurrent_runs: expected", "found 0, which is not within 1 to 10000"],
+    ),
     ("[limits]\nmax_concurrent_runs = -1", &["limits.max_concurrent_runs: expected", "found -1"]),
     ("[limits]\nruns_per_tenant = 1.5", &["limits.runs_per_tenant: expected", "found a number with a fraction"]),
     ("[limits]\nmax_plugin_bytes = \"1M\"", &["limits.max_plugin_bytes: expected", "found a text"]),
-    ("[limits]\nshutdown_seconds = 99999999999999999999999", &["limits.shutdown_seconds: expected", "not within 0 to 3600"]),
+    (
+        "[limits]\nshutdown_seconds = 99999999999999999999999",
+        &["limits.shutdown_seconds: expected", "not within 0 to 3600"],
+    ),
     ("[log]\nformat = \"xml\"", &["log.format: expected \"text\"", "found \"xml\""]),
 ];
 
@@ -176,9 +205,7 @@ fn every_secret_has_its_variable() {
         "FANGSHI_OPERATOR_TOKEN" | "FANGSHI_WEIXIN_TOKEN" | "FANGSHI_WEIXIN_COMPONENT_APPSECRET" => {
             Some("outside".to_owned())
         }
-        "FANGSHI_WEIXIN_ENCODING_AES_KEY" | "FANGSHI_WEIXIN_PREVIOUS_ENCODING_AES_KEY" => {
-            Some(AES.to_owned())
-        }
+        "FANGSHI_WEIXIN_ENCODING_AES_KEY" | "FANGSHI_WEIXIN_PREVIOUS_ENCODING_AES_KEY" => Some(AES.to_owned()),
         _ => None,
     };
     let text = "data_dir = \"d\"\nweixin.component_appid = \"wx1\"";

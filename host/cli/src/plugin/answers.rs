@@ -43,10 +43,7 @@ impl Answers {
             Value::Array(list) => (name, list),
             single => (name, vec![single]),
         });
-        Answers {
-            lists: lists.collect(),
-            taken: BTreeMap::new(),
-        }
+        Answers { lists: lists.collect(), taken: BTreeMap::new() }
     }
 
     /// Names that are no operation of the contract, to tell of a typing error.

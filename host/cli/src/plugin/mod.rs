@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use fangshi_runtime::{Envelope, Limits, Manifest, Outcome, RunInput, Runtime, RuntimeConfig};
 use fangshi_database::Digest;
+use fangshi_operations::Kind;
+use fangshi_runtime::{Envelope, Limits, Manifest, Outcome, RunInput, Runtime, RuntimeConfig};
 use serde_json::Value;
 
 use answers::Answers;
@@ -96,7 +97,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
         clock_ms: event.created_at.saturating_mul(1000),
         seed: [0; 32],
         settings: Arc::new(settings),
-        grants: grants.clone(),
+        grants: runtime_grants(&grants, &manifest),
         limits: limits.clone(),
         deadline: Duration::from_millis(limits.deadline_ms),
     };
@@ -159,13 +160,23 @@ fn hook_of(event: &EventFile, manifest: &Manifest) -> anyhow::Result<String> {
 fn grants_of(given: Option<&[String]>, manifest: &Manifest) -> anyhow::Result<BTreeSet<String>> {
     let asked = manifest.grant_names();
     let Some(given) = given else { return Ok(asked) };
-    let given: BTreeSet<String> = given.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    let given: BTreeSet<String> =
+        given.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
     let unknown: Vec<&str> =
         given.iter().map(String::as_str).filter(|name| fangshi_operations::interface(name).is_none()).collect();
     if !unknown.is_empty() {
         bail!("unknown grants: {}; the plugin asks for {}", unknown.join(", "), list(&asked));
     }
     Ok(given)
+}
+
+/// The grants as the runtime is told. It answers calls of operations without a grant by itself, unseen; here the recorder
+/// does it, so that the print shows them.
+fn runtime_grants(given: &BTreeSet<String>, manifest: &Manifest) -> BTreeSet<String> {
+    let asked = manifest.grant_names().into_iter();
+    let operations =
+        asked.filter(|name| fangshi_operations::interface(name).is_some_and(|it| it.kind == Kind::Operations));
+    given.iter().cloned().chain(operations).collect()
 }
 
 fn list(names: &BTreeSet<String>) -> String {

@@ -35,11 +35,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Arc<Snapshot>> {
         _ => bail!("it has no order_id"),
     };
     let digest = Digest::of(&serde_json::to_vec(&order)?).0;
-    Ok(Arc::new(Snapshot {
-        order_id,
-        json: order,
-        digest,
-    }))
+    Ok(Arc::new(Snapshot { order_id, json: order, digest }))
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::io::{Result, Write};
 use std::path::Path;
 
-use fangshi_runtime::{Limits, Manifest, Outcome, RunReport, Snapshot};
 use fangshi_database::Digest;
+use fangshi_runtime::{Limits, Manifest, Outcome, RunReport, Snapshot};
 
 use super::event_file::EventFile;
 use super::list;

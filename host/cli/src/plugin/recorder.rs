@@ -45,7 +45,7 @@ impl Recorder {
     /// Grants and requests are checked here as the host does, so that what is wrong shows at the author's desk.
     fn answer(&mut self, interface: &str, function: &str, request: &Value) -> (Result<Value, CallError>, String) {
         if !fangshi_operations::covers(self.grants.iter().map(String::as_str), interface) {
-            let refusal = format!("the installation has no grant `{interface}`");
+            let refusal = format!("the grant `{interface}` is needed");
             return (Err(CallError::Denied(refusal)), "refused".to_owned());
         }
         let Some(operation) = fangshi_operations::find(interface, function) else {

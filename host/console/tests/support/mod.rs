@@ -75,11 +75,8 @@ impl Desk {
         let database = Database::open(OpenOptions::new(folder.path())).await.unwrap();
         let tenants = Tenants::open(database.clone(), Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
         let journal = Journal::open(database.clone(), tenants.clone(), clock.clone());
-        let config = RuntimeConfig {
-            max_concurrent_runs: 2,
-            max_component_bytes: MAX_PLUGIN_BYTES,
-            ..RuntimeConfig::default()
-        };
+        let config =
+            RuntimeConfig { max_concurrent_runs: 2, max_component_bytes: MAX_PLUGIN_BYTES, ..RuntimeConfig::default() };
         let runtime = Runtime::new(config).unwrap();
         let lanes = Lanes::start(Parts {
             journal: journal.clone(),
@@ -113,7 +110,8 @@ impl Desk {
 
     /// Sends with the operator's token.
     pub async fn with_token(&self, method: Method, path: &str, kind: Option<&str>, body: Body) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
+        let mut request =
+            Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
         }

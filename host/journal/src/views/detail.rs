@@ -213,8 +213,7 @@ impl Journal {
             let number = row.number as u32;
             let reason = match row.reason {
                 Some(sealed) => {
-                    let plain =
-                        self.unseal(tenant, seal::ATTEMPT_REASON, &seal::attempt_row(run, number), &sealed)?;
+                    let plain = self.unseal(tenant, seal::ATTEMPT_REASON, &seal::attempt_row(run, number), &sealed)?;
                     Some(text(plain))
                 }
                 None => None,

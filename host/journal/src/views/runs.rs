@@ -118,8 +118,7 @@ impl Journal {
 
     /// One run of a tenant.
     pub(super) async fn run_view(&self, tenant: TenantId, run: RunId) -> Result<Option<RunView>, JournalError> {
-        let row: Option<RunRead> =
-            sqlx::query_as(ONE).bind(tenant.0).bind(run.0).fetch_optional(self.reader()).await?;
+        let row: Option<RunRead> = sqlx::query_as(ONE).bind(tenant.0).bind(run.0).fetch_optional(self.reader()).await?;
         row.map(view).transpose()
     }
 }

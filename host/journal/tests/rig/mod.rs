@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use fangshi_database::{Clock, Database, Digest, EventSeq, InstallationId, ManualClock, OpenOptions, RunId, TenantId};
 use fangshi_journal::{
-    AttemptStart, Buffer, CallKind, CallOrigin, CallRow, EffectKey, EffectState, Ending, Fence, Inputs, Intent, Journal,
-    LaneKey, NewEvent, NewRun, Next, Outcome, PlannedEvent, SnapshotRow, Source, Usage,
+    AttemptStart, Buffer, CallKind, CallOrigin, CallRow, EffectKey, EffectState, Ending, Fence, Inputs, Intent,
+    Journal, LaneKey, NewEvent, NewRun, Next, Outcome, PlannedEvent, SnapshotRow, Source, Usage,
 };
 use fangshi_tenants::{Credentials, Kek, NewTenant, Platform, Tenants};
 use serde_json::{Value, json};
@@ -144,7 +144,14 @@ impl Rig {
             event,
             outcome: if next == Next::Done { "done" } else { "retry-later" },
             reason: CANARY.into(),
-            usage: Usage { fuel: 1_000, peak_memory: 65_536, host_calls: 2, log_bytes: 9, border_bytes: 90, wall_ms: 4 },
+            usage: Usage {
+                fuel: 1_000,
+                peak_memory: 65_536,
+                host_calls: 2,
+                log_bytes: 9,
+                border_bytes: 90,
+                wall_ms: 4,
+            },
             next,
             first_at: self.clock.now(),
             kv: Vec::new(),
@@ -178,11 +185,7 @@ impl Rig {
 }
 
 pub fn planned(seq: EventSeq) -> PlannedEvent {
-    let run = NewRun {
-        installation: InstallationId(1),
-        version: Digest([1; 32]),
-        hook: "on-pay".into(),
-        deadline_at: None,
-    };
+    let run =
+        NewRun { installation: InstallationId(1), version: Digest([1; 32]), hook: "on-pay".into(), deadline_at: None };
     PlannedEvent { seq, echo_of: None, runs: vec![run] }
 }

@@ -75,9 +75,7 @@ pub fn ending(
             End { outcome: "reject", reason: reason.clone(), next: Next::Rejected }
         }
         (None, Some(Outcome::Trap { message })) => retry("trap", message.clone(), None),
-        (None, Some(Outcome::Limit { limit, allowed })) => {
-            retry("limit", format!("{limit}: {allowed} allowed"), None)
-        }
+        (None, Some(Outcome::Limit { limit, allowed })) => retry("limit", format!("{limit}: {allowed} allowed"), None),
         (None, Some(Outcome::Deadline)) => retry("deadline", String::new(), None),
         (None, Some(Outcome::Aborted(Abort::Divergence(text)))) => park("divergence", text.clone()),
         (None, Some(Outcome::Aborted(abort))) => retry("host-fault", abort.to_string(), None),

@@ -34,8 +34,7 @@ pub fn plan(events: &[UnplannedEvent], subscribers: &[Subscriber], causes: &[Cau
     events
         .iter()
         .map(|event| {
-            let question =
-                Question { event: &event.event, ext_type: event.ext_type, created_at: event.created_at };
+            let question = Question { event: &event.event, ext_type: event.ext_type, created_at: event.created_at };
             let cause = explain(question, causes, &used);
             used.extend(cause.map(|cause| cause.id));
             let deadline_at =

@@ -4,9 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fangshi_journal::{
-    AttemptStart, Buffer, Ending, Fence, Inputs, Next, OpenAttempt, OpenRun, StoredEvent, Usage,
-};
+use fangshi_journal::{AttemptStart, Buffer, Ending, Fence, Inputs, Next, OpenAttempt, OpenRun, StoredEvent, Usage};
 use fangshi_runtime::{Abort, Envelope, Outcome, RunInput, RunReport};
 use serde_json::Value;
 
@@ -107,7 +105,9 @@ impl One<'_> {
         tracing::info!(run = %self.run.id, attempt = self.number, "resuming an attempt that was cut off");
         let guest = match self.core.guests.load(self.fence.lane.tenant, start.version).await {
             Ok(guest) => guest,
-            Err(error) => return self.end(&start, &buffer, None, Some(Halt::NotLoaded(error)), Aftermath::default()).await,
+            Err(error) => {
+                return self.end(&start, &buffer, None, Some(Halt::NotLoaded(error)), Aftermath::default()).await;
+            }
         };
         snapshot.drop_it();
         self.execute(&*guest, start, buffer, open.calls.into(), snapshot).await

@@ -189,7 +189,8 @@ impl Host {
             self.left.with(|left| left.stale = true);
             return Abort::StaleEpoch.into();
         }
-        let text = format!("{error}: {}", std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default());
+        let text =
+            format!("{error}: {}", std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default());
         self.left.with(|left| left.broken = Some(text.clone()));
         Abort::HostFault(text).into()
     }

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fangshi_database::{BoxFuture, Clock, Database, Digest, EventSeq, InstallationId, ManualClock, OpenOptions, TenantId};
-use fangshi_journal::{Journal, LaneKey, NewEvent, RunFilter, RunState, RunView, Source};
-use fangshi_lanes::{
-    Directory, Finished, Guest, Guests, Lanes, LanesConfig, Parts, Seat, Shop, Standing, Subscriber,
+use fangshi_database::{
+    BoxFuture, Clock, Database, Digest, EventSeq, InstallationId, ManualClock, OpenOptions, TenantId,
 };
+use fangshi_journal::{Journal, LaneKey, NewEvent, RunFilter, RunState, RunView, Source};
+use fangshi_lanes::{Directory, Finished, Guest, Guests, Lanes, LanesConfig, Parts, Seat, Shop, Standing, Subscriber};
 use fangshi_operations::{Class, Evidence, Fault, Operation, Proof, Sent, Verdict};
 use fangshi_runtime::{CallError, Outcome, RunHost, RunInput, RunReport};
 use fangshi_tenants::{Credentials, Kek, NewTenant, Platform, Tenants};
@@ -84,12 +84,7 @@ impl Guests for ScriptedGuests {
         }
         let scripts = self.0.scripts.lock().unwrap();
         let (reads_order, script) = scripts.get(&version).ok_or("no such version")?;
-        Ok(Arc::new(Scripted {
-            scripts: self.0.clone(),
-            version,
-            reads_order: *reads_order,
-            script: script.clone(),
-        }))
+        Ok(Arc::new(Scripted { scripts: self.0.clone(), version, reads_order: *reads_order, script: script.clone() }))
     }
 }
 
@@ -347,8 +342,7 @@ impl Rig {
     pub async fn restart(&mut self) {
         self.lanes.stop(Duration::ZERO).await;
         self.journal = Journal::open(self.db.clone(), self.tenants.clone(), self.clock.clone());
-        self.lanes =
-            start(&self.journal, &self.seats, &self.scripts, &self.shop, &self.clock, &self.config).await;
+        self.lanes = start(&self.journal, &self.seats, &self.scripts, &self.shop, &self.clock, &self.config).await;
     }
 
     /// Ends the lanes at once and leaves them down.
@@ -376,7 +370,9 @@ impl Rig {
                 created_at: 0,
                 echoes: limits.get("echoes").and_then(Value::as_bool).unwrap_or(false),
             },
-            grants: BTreeSet::from(["notes", "search", "delivery", "kv", "order-summary", "shop-phone"].map(str::to_owned)),
+            grants: BTreeSet::from(
+                ["notes", "search", "delivery", "kv", "order-summary", "shop-phone"].map(str::to_owned),
+            ),
             settings: Arc::new(json!({"from": 1})),
             limits,
         });

@@ -2,14 +2,16 @@
 //! it was asked. The tests beside it run every plugin of `target/guests` on it (`cargo xtask guests` makes them).
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    path::Path,
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use fangshi_runtime::{
-    CallError, Envelope, Limits, RunHost, RunInput, RunReport, Runtime, RuntimeConfig, Snapshot, digest_of,
+    CallError, Envelope, Limits, RunHost, RunInput, RunReport, Runtime, RuntimeConfig, RuntimeError, Snapshot,
+    digest_of,
 };
 use serde_json::{Value, json};
 
@@ -18,6 +20,23 @@ pub const ORDER_ID: &str = "3732676853715311104";
 
 /// An answer of the scripted host to `interface.function` with a request.
 pub type Script = fn(&str, &Value) -> Result<Value, CallError>;
+
+/// One engine for all tests of a program. Compiled guests are kept between programs: JavaScript takes half a minute here.
+fn runtime() -> Result<Runtime> {
+    static RUNTIME: OnceLock<Result<Runtime, RuntimeError>> = OnceLock::new();
+    let made = RUNTIME.get_or_init(|| {
+        let code_dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../target/guest-checks");
+        // A key for tests: this folder holds code of test guests alone.
+        let code_key = [1; 32].into();
+        Runtime::new(RuntimeConfig {
+            max_concurrent_runs: 8,
+            code_dir: Some(code_dir),
+            code_key,
+            ..RuntimeConfig::default()
+        })
+    });
+    made.clone().context("the runtime")
+}
 
 /// What a run is given, ready to be changed by a test.
 pub struct Stage {
@@ -79,7 +98,7 @@ impl Stage {
     /// Runs `hook` of the guest `name`.
     pub async fn play(&self, name: &str, hook: &str) -> Result<Played> {
         let wasm = fangshi_harness::guest(name)?;
-        let runtime = Runtime::new(RuntimeConfig { max_concurrent_runs: 2, ..RuntimeConfig::default() })?;
+        let runtime = runtime()?;
         let manifest = runtime.inspect(&wasm).map_err(|refusal| anyhow::anyhow!("{name}: {refusal:?}"))?;
         let plugin = runtime.load(digest_of(&wasm), || async move { Ok::<_, String>(wasm) }).await?;
         let order = Arc::new(Snapshot { order_id: ORDER_ID.to_owned(), json: self.order.clone(), digest: [7; 32] });

@@ -44,10 +44,11 @@ async fn javascript_sees_and_gives_64_bit_integers_exactly_up_to_its_edge() {
         r#"refused {"tag":"platform","val":{"code":-2147483648,"message":"系统繁忙"}}"#,
         r#"refused {"tag":"conflict","val":"paid"}"#,
         r#"refused {"tag":"not-found"}"#,
-        "u32 in range boolean true",
+        "random in range boolean true",
         "Date string 1970-01-01T00:00:00.000Z",
         "now number 1764642405678",
-        "fraction in range boolean true",
+        "fractions in range boolean true",
+        "fractions differ boolean true",
         "parts string 2025-12-02T00:00:00.000Z",
     ];
     assert_eq!(played.log, expected);

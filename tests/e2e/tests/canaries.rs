@@ -1,0 +1,123 @@
+//! Secrets and buyer data stay where they belong: planted canaries are found in no log, database file, metric or page.
+use std::{fs, path::Path};
+
+use fangshi_harness::{HostConfig, HostProcess, OPERATOR_TOKEN, guest};
+use fangshi_platform::{Address, NewOrder, NewShop, Platform, Settings, Step};
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn canaries_are_found_nowhere() {
+    let platform = Platform::start(Settings::default()).await.unwrap();
+    let component = platform.component();
+    let folder = tempfile::tempdir().unwrap();
+    HostConfig {
+        api_base: platform.base_url(),
+        component_appid: component.appid.clone(),
+        component_appsecret: component.appsecret().to_owned(),
+        token: component.token().to_owned(),
+        encoding_aes_key: component.encoding_aes_key().to_owned(),
+        extra: String::new(),
+    }
+    .write(folder.path())
+    .unwrap();
+    // Libraries of HTTP print request lines at trace level, and a token is part of the platform's: they stay at info.
+    let loud = [("RUST_LOG".to_owned(), "trace,hyper=info,hyper_util=info,h2=info,reqwest=info".to_owned())];
+    let host = HostProcess::start_again(folder.path(), &loud).unwrap();
+    let admin = host.admin();
+    let shop = platform.add_shop(NewShop::authorized()).unwrap();
+    let tokens = platform.issue_tokens(&shop.appid).unwrap();
+    let tenant = admin
+        .post(
+            "/api/v1/tenants",
+            &json!({
+                "platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name, "name": "a shop",
+                "access_token": tokens.access(), "refresh_token": tokens.refresh(),
+            }),
+        )
+        .await
+        .unwrap()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    platform.point_at(&host.address);
+    let uploaded = admin.upload(&tenant, "large-order-note", guest("large-order-note").unwrap()).await.unwrap();
+    let settings = json!({"threshold": 1, "mark": "CANARY-SETTING"});
+    admin.install(&tenant, &uploaded, &["notes", "order-price", "order-summary"], settings).await.unwrap();
+
+    let order = platform
+        .add_order(
+            &shop.appid,
+            NewOrder {
+                openid: "oCANARYopenid000000000000001".into(),
+                customer_notes: "CANARY-BUYER-NOTE".into(),
+                address: Address {
+                    user_name: "CANARY收件人".into(),
+                    detail_info: "CANARY街 1 号".into(),
+                    ..Address::default()
+                },
+                ..NewOrder::priced(66_600)
+            },
+        )
+        .unwrap();
+    // The planted token dies, so that a refresh happens under the eyes of the log.
+    platform.expire_tokens(&shop.appid);
+    platform.drive(&order, Step::Pay).unwrap();
+    let mut done = false;
+    for _ in 0..600 {
+        platform.drained().await;
+        let runs = admin.all(&format!("/api/v1/tenants/{tenant}/runs")).await.unwrap();
+        done = runs.iter().any(|run| run["state"] == "done");
+        if done && admin.get("/readyz").await.unwrap()["backlog"]["events"] == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(done, "the run did not end");
+    let note = platform.order(&order).unwrap()["order_detail"]["ext_info"]["merchant_notes"].clone();
+    assert_eq!(note, "CANARY-SETTING", "the plugin did its work");
+
+    let mut pages = admin.get("/metrics").await.unwrap().to_string();
+    for path in ["tenants", &format!("tenants/{tenant}/events"), &format!("tenants/{tenant}/runs")] {
+        pages += &admin.get(&format!("/api/v1/{path}")).await.unwrap().to_string();
+    }
+    for run in admin.all(&format!("/api/v1/tenants/{tenant}/runs")).await.unwrap() {
+        let path = format!("/api/v1/tenants/{tenant}/runs/{}", run["id"].as_str().unwrap());
+        pages += &admin.get(&path).await.unwrap().to_string();
+    }
+    host.terminate().unwrap();
+
+    let secrets = [
+        tokens.access(),
+        tokens.refresh().unwrap(),
+        component.appsecret(),
+        component.token(),
+        component.encoding_aes_key(),
+        OPERATOR_TOKEN,
+        "CANARY",
+    ];
+    let mut files = vec![("pages".to_owned(), pages.into_bytes())];
+    collect(&folder.path().join("data"), &mut files);
+    collect(&folder.path().join("host.log"), &mut files);
+    assert!(files.len() > 2, "the store and the log were found");
+    for (name, bytes) in &files {
+        for secret in secrets {
+            // The mark that the plugin wrote is the merchant's own word; a page may show it, a file may not.
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found || (name == "pages" && secret == "CANARY"), "{secret:.8}… is in {name}");
+        }
+    }
+    let pages = String::from_utf8_lossy(&files[0].1).into_owned();
+    for canary in ["CANARY-BUYER-NOTE", "oCANARYopenid", "CANARY收件人", "CANARY街"] {
+        assert!(!pages.contains(canary), "{canary} is on a page");
+    }
+}
+
+fn collect(place: &Path, files: &mut Vec<(String, Vec<u8>)>) {
+    if place.is_dir() {
+        for entry in fs::read_dir(place).unwrap() {
+            collect(&entry.unwrap().path(), files);
+        }
+    } else {
+        files.push((place.display().to_string(), fs::read(place).unwrap()));
+    }
+}
