@@ -16,6 +16,7 @@ pub fn test() -> Result<()> {
     run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     supply_chain()?;
     guests::build()?;
+    run("JavaScript SDK", Command::new("node").args(["--test", "plugins"]).current_dir(root()))?;
     run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
     run("build", &mut cargo(&["build", "--workspace", "--all-targets"]))?;
     run("tests", &mut cargo(&["test", "--workspace", "--no-fail-fast"]))?;

@@ -46,6 +46,9 @@ pub struct Inputs {
 }
 
 // Settings are the merchant's.
+/// Version, engine, clock, inputs, snapshot, resumes.
+type OpenRow = (Vec<u8>, String, i64, Vec<u8>, Option<i64>, i64);
+
 impl std::fmt::Debug for Inputs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Inputs").field("grants", &self.grants).field("is_last", &self.is_last).finish_non_exhaustive()
@@ -109,7 +112,7 @@ impl Journal {
         run: RunId,
         number: u32,
     ) -> Result<Option<OpenAttempt>, JournalError> {
-        let row: Option<(Vec<u8>, String, i64, Vec<u8>, Option<i64>, i64)> = sqlx::query_as(
+        let row: Option<OpenRow> = sqlx::query_as(
             "SELECT version, engine, clock_ms, inputs, snapshot_id, resumes FROM attempts \
              WHERE run_id = $1 AND number = $2 AND ended_at IS NULL",
         )

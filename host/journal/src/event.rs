@@ -22,6 +22,9 @@ pub enum Source {
     Manual = 4,
 }
 
+/// Order id, event, type, source, creation, receipt, dedup digest, body.
+type StoredRow = (String, String, Option<i64>, i64, i64, i64, Vec<u8>, Vec<u8>);
+
 impl Source {
     /// As stored, and as a guest sees it.
     pub fn code(self) -> u32 {
@@ -98,7 +101,7 @@ pub struct StoredEvent {
 impl Journal {
     /// Reads one event with its body, unsealed.
     pub async fn event(&self, tenant: TenantId, seq: EventSeq) -> Result<StoredEvent, JournalError> {
-        let row: Option<(String, String, Option<i64>, i64, i64, i64, Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        let row: Option<StoredRow> = sqlx::query_as(
             "SELECT order_id, event, ext_type, source, created_at, received_at, dedup, body \
              FROM events WHERE seq = $1 AND tenant_id = $2",
         )

@@ -268,7 +268,7 @@ impl Inner {
             let lane = {
                 let mut floor = self.floor();
                 floor.ring(self.core.clock.now());
-                floor.queue.next()
+                floor.queue.start()
             };
             let Some(lane) = lane else { break };
             let inner = self.clone();

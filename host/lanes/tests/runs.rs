@@ -1,5 +1,13 @@
 //! From a recorded event to the end of its runs: attempts, effects, echoes, loops, pauses.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    unused_braces,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and prints its seeds"
+)]
+#![allow(clippy::await_holding_lock, reason = "locks of the test's own ledgers, which nobody else takes meanwhile")]
+#![allow(clippy::disallowed_methods, reason = "seeds come from the real clock")]
 
 mod rig;
 

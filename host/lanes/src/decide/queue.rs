@@ -49,7 +49,7 @@ impl Queue {
     }
 
     /// The next lane to drain, if there is a free place; it counts as being drained from now on.
-    pub fn next(&mut self) -> Option<LaneKey> {
+    pub fn start(&mut self) -> Option<LaneKey> {
         if self.running.len() >= self.max {
             return None;
         }

@@ -99,11 +99,20 @@ impl Work<'_> {
             return Ok(None);
         }
         let step = choose(&state.runs, |installation| standing(&seats, installation), self.core.clock.now());
+        let fence = match (step, &self.fence) {
+            (Step::Idle, _) => return Ok(Some(Drained::Idle)),
+            (Step::Wait(at), _) => return Ok(Some(Drained::WaitUntil(at))),
+            (_, Some(fence)) => fence.clone(),
+            // What was read before the epoch rose may be out of date: a step of the last holder can still have been on
+            // its way. Enter, and look again.
+            (_, None) => {
+                self.enter(&state, Vec::new()).await?;
+                return Ok(None);
+            }
+        };
         match step {
-            Step::Idle => Ok(Some(Drained::Idle)),
-            Step::Wait(at) => Ok(Some(Drained::WaitUntil(at))),
+            Step::Idle | Step::Wait(_) => Ok(None),
             Step::Park(id) => {
-                let fence = self.enter(&state, Vec::new()).await?;
                 if let Some(run) = state.runs.iter().find(|run| run.id == id) {
                     self.core.journal.park(&fence, run.id, run.event, "removed").await?;
                     metrics::counter!("fangshi_parked_total", "reason" => "removed").increment(1);
@@ -111,7 +120,6 @@ impl Work<'_> {
                 Ok(None)
             }
             Step::Run(id) => {
-                let fence = self.enter(&state, Vec::new()).await?;
                 let run = state.runs.iter().find(|run| run.id == id);
                 if let Some((run, seat)) = run.and_then(|run| Some((run, seat(&seats, run.installation)?))) {
                     attempt(self.core, &fence, run, seat, state.entries, &mut self.snapshot).await?;

@@ -100,7 +100,7 @@ pub(super) fn link_random(instance: &mut LinkerInstance<'_, RunState>) -> wasmti
     instance.func_wrap("next", |mut store: StoreContextMut<'_, RunState>, (): ()| {
         let state = store.data_mut();
         state.cross(0)?;
-        Ok((state.random.next_u32(),))
+        Ok((state.random.next_u32() >> 1,))
     })
 }
 

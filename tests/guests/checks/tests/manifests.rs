@@ -1,4 +1,5 @@
 //! The component's type is its manifest: each guest asks for exactly what its source uses.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 use fangshi_runtime::{Runtime, RuntimeConfig};
 
 const MANIFESTS: &[(&str, &str, &str)] = &[
