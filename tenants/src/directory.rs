@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use fangshi_database::{Clock, Database, TenantId};
+use secrecy::ExposeSecret;
 use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
@@ -161,7 +162,11 @@ fn planted(access: Secrets, expires_in: Option<i64>, refresh: Secrets, now: i64)
 
 fn check(new: &NewTenant) -> Result<(), TenantsError> {
     let usable = |text: &str| !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic());
-    if !usable(&new.appid) {
+    // `component` is the platform's own address among the callbacks; `$APPID$` and paths are slips of the pen.
+    if !new.appid.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        || new.appid == "component"
+        || !usable(&new.appid)
+    {
         return Err(invalid("appid", "is no appid: expected letters and digits, as the platform shows it"));
     }
     if new.user_name.as_deref().is_some_and(|name| !usable(name)) {
@@ -220,7 +225,10 @@ fn patched(current: &Tenant, patch: TenantPatch, now: i64) -> Result<(Tenant, Pl
         if let Some(token) = patch.token {
             keys.token = token;
         }
-        if let Some(key) = patch.encoding_aes_key {
+        // The same key again is a repeated request: the previous one stays good.
+        if let Some(key) = patch.encoding_aes_key
+            && key.expose_secret() != keys.encoding_aes_key.expose_secret()
+        {
             keys.previous_encoding_aes_key = Some(std::mem::replace(&mut keys.encoding_aes_key, key));
         }
     }

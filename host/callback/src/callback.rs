@@ -117,7 +117,7 @@ impl<I: Intake> Callback<I> {
         let (event, binding) = shop_event(tenant, message, now)?;
         if binding == Binding::Unbound {
             metering::unbound();
-            tracing::info!(tenant = %tenant.id, "an event was taken without comparing ToUserName: set the tenant's user_name");
+            tracing::debug!(tenant = %tenant.id, "an event was taken without comparing ToUserName: set the tenant's user_name");
         }
         self.record(event, started).await?;
         Ok(success())

@@ -159,7 +159,7 @@ impl Refusal {
             Self::Window(_) => (
                 StatusCode::FORBIDDEN,
                 "outside_window",
-                "Check the clock of this host; the window can be widened in the configuration.",
+                "Check the clock of this host: pushes older or newer than a day are refused.",
             ),
             Self::Cipher(CipherError::Appid) => (
                 StatusCode::FORBIDDEN,

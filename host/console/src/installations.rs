@@ -59,6 +59,7 @@ pub(crate) struct InstallationChange {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = InstallationState)]
 enum StateName {
     Active,
     Paused,

@@ -9,6 +9,7 @@ use fangshi_tenants::{
     CallbackKeys, Credentials, NewTenant, Platform, StateChange, Tenant, TenantId, TenantKind, TenantPatch,
     TenantState, TenantsError,
 };
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -91,6 +92,7 @@ enum KindName {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = TenantState)]
 enum StateName {
     Active,
     Suspended,
@@ -276,8 +278,11 @@ fn new_tenant(body: TenantBody) -> Result<NewTenant, Refusal> {
                 appsecret: needed("appsecret", body.appsecret)?,
                 callback: CallbackKeys {
                     token: needed("token", body.token)?,
-                    encoding_aes_key: needed("encoding_aes_key", body.encoding_aes_key)?,
-                    previous_encoding_aes_key: body.previous_encoding_aes_key.map(|secret| secret.0),
+                    encoding_aes_key: aes_key("encoding_aes_key", needed("encoding_aes_key", body.encoding_aes_key)?)?,
+                    previous_encoding_aes_key: body
+                        .previous_encoding_aes_key
+                        .map(|secret| aes_key("previous_encoding_aes_key", secret.0))
+                        .transpose()?,
                 },
             }
         }
@@ -289,6 +294,19 @@ fn new_tenant(body: TenantBody) -> Result<NewTenant, Refusal> {
         name: body.name,
         credentials,
     })
+}
+
+/// A wrong key would refuse every push of the shop later: it is refused here.
+fn aes_key(member: &'static str, key: SecretString) -> Result<SecretString, Refusal> {
+    let text = key.expose_secret();
+    if text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/')) {
+        return Ok(key);
+    }
+    Err(Refusal::invalid(
+        "invalid-member",
+        format!("`{member}` is no EncodingAESKey"),
+        "copy the 43 letters and digits from the shop's console: 服务市场 › 经营工具 › 自研 › 消息推送",
+    ))
 }
 
 fn tenant_patch(body: TenantChange, kind: TenantKind) -> Result<TenantPatch, Refusal> {
@@ -324,7 +342,7 @@ fn tenant_patch(body: TenantChange, kind: TenantKind) -> Result<TenantPatch, Ref
         refresh_token: body.refresh_token.map(|secret| secret.0),
         appsecret: body.appsecret.map(|secret| secret.0),
         token: body.token.map(|secret| secret.0),
-        encoding_aes_key: body.encoding_aes_key.map(|secret| secret.0),
+        encoding_aes_key: body.encoding_aes_key.map(|secret| aes_key("encoding_aes_key", secret.0)).transpose()?,
     })
 }
 

@@ -106,6 +106,7 @@ impl Lanes {
         let lanes = Lanes { inner, _alive: Arc::new(stopping.clone().drop_guard()) };
         lanes.inner.core.journal.attach_executor(Arc::new(Poker(Arc::downgrade(&lanes.inner))));
         lanes.sweep().await?;
+        tokio::spawn(sweep(lanes.inner.clone(), stopping.clone()));
         let dispatcher = tokio::spawn(dispatch(lanes.inner.clone(), stopping));
         *lock(&lanes.inner.dispatcher) = Some(dispatcher);
         Ok(lanes)
@@ -324,19 +325,23 @@ impl Drop for Held<'_> {
     }
 }
 
+/// Pokes what was left untouched, beside the dispatcher: with a long backlog a sweep takes its time.
+async fn sweep(inner: Arc<Inner>, stopping: CancellationToken) {
+    let Some(every) = inner.core.config.sweep_every else { return };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = stopping.cancelled() => return,
+        }
+        if let Err(error) = inner.sweep().await {
+            tracing::error!(%error, "the sweeper can't read the journal");
+        }
+    }
+}
+
 async fn dispatch(inner: Arc<Inner>, stopping: CancellationToken) {
-    let mut swept = tokio::time::Instant::now();
     while !stopping.is_cancelled() {
         inner.start_drains();
-        if let Some(every) = inner.core.config.sweep_every
-            && swept.elapsed() >= every
-        {
-            swept = tokio::time::Instant::now();
-            if let Err(error) = inner.sweep().await {
-                tracing::error!(%error, "the sweeper can't read the journal");
-            }
-            continue;
-        }
         let look = inner.next_look();
         tokio::select! {
             () = inner.wake.notified() => {}

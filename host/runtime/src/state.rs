@@ -41,6 +41,7 @@ pub(crate) struct Used {
     pub border_bytes: u64,
     pub log_bytes: u64,
     pub log_bytes_cut: u64,
+    pub log_lines: u32,
     /// The log has met its limit and holds the mark that says so.
     pub log_full: bool,
 }

@@ -52,6 +52,7 @@ pub fn measure(figures: &mut Figures) -> Result<()> {
             .into_iter()
             .map(|callback| callback.request)
             .collect();
+        wait_until_idle(&host)?;
         let bare = load::send_all(hello.address, plain.clone(), CONNECTIONS, false)?;
         ensure!(bare.accepted() == CALLBACKS, "the bare handler refused");
         let acks = load::send_all(address(&host)?, Arc::new(requests), CONNECTIONS, false)?;
@@ -85,6 +86,17 @@ fn create(host: &HostProcess, shops: &[Shop]) -> Result<()> {
         for shop in shops {
             let body = json!({"platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name, "name": shop.appid});
             admin.post("/api/v1/tenants", &body).await?;
+        }
+        Ok(())
+    })
+}
+
+/// The peer must not share the cores with the host's work on what came before.
+fn wait_until_idle(host: &HostProcess) -> Result<()> {
+    let admin = host.admin();
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        while admin.get("/readyz").await?["backlog"]["events"].as_i64() != Some(0) {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
         Ok(())
     })

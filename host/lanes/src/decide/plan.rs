@@ -37,8 +37,8 @@ pub fn plan(events: &[UnplannedEvent], subscribers: &[Subscriber], causes: &[Cau
             let question = Question { event: &event.event, ext_type: event.ext_type, created_at: event.created_at };
             let cause = explain(question, causes, &used);
             used.extend(cause.map(|cause| cause.id));
-            let deadline_at =
-                (event.ext_type == Some(ADDRESS_WISH)).then_some((event.created_at + ADDRESS_WISH_S) * 1_000);
+            let deadline_at = (event.ext_type == Some(ADDRESS_WISH))
+                .then_some(event.created_at.saturating_add(ADDRESS_WISH_S).saturating_mul(1_000));
             let runs = match hook_of(&event.event) {
                 None => Vec::new(),
                 Some(hook) => subscribers

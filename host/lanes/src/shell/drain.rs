@@ -95,8 +95,11 @@ impl Work<'_> {
         let seats = self.core.directory.seats(self.lane.tenant).await.map_err(Halted::Broken)?;
         if !state.events.is_empty() {
             let planned = self.planned(&state, &seats).await?;
+            // Nobody listens and nothing is open: most events end here, and a second look would cost as much as the first.
+            let done =
+                state.runs.is_empty() && state.events.len() < 64 && planned.iter().all(|event| event.runs.is_empty());
             self.enter(&state, planned).await?;
-            return Ok(None);
+            return Ok(done.then_some(Drained::Idle));
         }
         let step = choose(&state.runs, |installation| standing(&seats, installation), self.core.clock.now());
         let fence = match (step, &self.fence) {
@@ -145,7 +148,7 @@ impl Work<'_> {
     async fn planned(&self, state: &LaneState, seats: &Arc<Vec<Seat>>) -> Result<Vec<PlannedEvent>, Halted> {
         let subscribers: Vec<_> = seats.iter().map(|seat| seat.subscriber.clone()).collect();
         let oldest = state.events.iter().map(|event| event.created_at).min().unwrap_or_default();
-        let since = (oldest - WINDOW_S - SKEW_S) * 1_000;
+        let since = oldest.saturating_sub(WINDOW_S + SKEW_S).saturating_mul(1_000);
         let traces = match &*self.lane.order_id {
             "" => Vec::new(),
             _ => self.core.journal.effects_on(self.lane, since).await?,

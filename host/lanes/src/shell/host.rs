@@ -329,9 +329,11 @@ impl RunHost for Host {
             let refused = self.kv_refusal(key, value.as_deref()).await?;
             self.keep(&call, refused.map_or(Ok(Value::Null), Err), None, CallOrigin::Live)?;
         }
+        self.left.with(|left| {
+            left.kv.retain(|change| change.key != key);
+            left.kv.push(KvChange { key: key.to_owned(), value: value.clone() });
+        });
         self.kv.insert(key.to_owned(), value);
-        let kv = self.kv.iter().map(|(key, value)| KvChange { key: key.clone(), value: value.clone() }).collect();
-        self.left.with(|left| left.kv = kv);
         Ok(())
     }
 

@@ -26,6 +26,9 @@ pub(super) fn link_log(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime:
 /// Dropped log text costs the host a copy and no more: so much less than text that is kept.
 const DROPPED_DISCOUNT: u64 = 16;
 
+/// Lines kept of one run: each is a row of the journal, and the writer is everybody's.
+const LOG_LINES: u32 = 1_000;
+
 /// Passes a line on, cut at the limit: then a mark is left once, and what follows is only counted. A line's end counts
 /// one byte, so that empty lines end too.
 fn write(state: &mut RunState, level: u32, text: &str) -> Result<(), Stop> {
@@ -42,7 +45,8 @@ fn write(state: &mut RunState, level: u32, text: &str) -> Result<(), Stop> {
         return Ok(());
     }
     state.used.log_bytes += left.min(kept as u64 + 1);
-    state.used.log_full = left == 0 || dropped > 0;
+    state.used.log_lines += 1;
+    state.used.log_full = left == 0 || dropped > 0 || state.used.log_lines >= LOG_LINES;
     let line = if state.used.log_full {
         Cow::Owned(format!("{}… [log cut: {allowed} bytes are kept]", &text[..kept]))
     } else {
