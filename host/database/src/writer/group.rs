@@ -17,6 +17,8 @@ use crate::lock::FolderLock;
 const ROWS_PER_GROUP: usize = 512;
 /// Writes in a group: fewer, since each costs three trips to SQLite and the acknowledgements of the group wait.
 const WRITES_PER_GROUP: usize = 128;
+/// Writes in a group that also holds rows: acknowledgements wait for the whole group.
+const WRITES_BESIDE_ROWS: usize = 16;
 
 /// The transaction of a group is gone: nothing of it can be committed.
 #[derive(Debug)]
@@ -108,10 +110,11 @@ impl GroupCommit {
 
     fn gather(&mut self) -> Group {
         self.kinds.append(&mut self.shared.announced.lock().unwrap_or_else(PoisonError::into_inner));
-        let rows = self.kinds.iter_mut().filter_map(|kind| kind.take(ROWS_PER_GROUP)).collect();
+        let rows: Vec<_> = self.kinds.iter_mut().filter_map(|kind| kind.take(ROWS_PER_GROUP)).collect();
+        let most = if rows.is_empty() { WRITES_PER_GROUP } else { WRITES_BESIDE_ROWS };
         self.kinds.retain(|kind| !kind.is_finished());
         let mut writes = Vec::new();
-        while writes.len() < WRITES_PER_GROUP
+        while writes.len() < most
             && let Ok(write) = self.writes.try_recv()
         {
             writes.push(write);
