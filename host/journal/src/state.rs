@@ -1,4 +1,4 @@
-//! What the decision about a lane needs to know, read in one snapshot of the store.
+//! What the decision about a lane needs to know.
 
 use fangshi_database::{Digest, EventSeq, InstallationId, RunId};
 
@@ -15,6 +15,8 @@ pub struct LaneState {
     pub entries: u32,
     /// Events whose runs don't exist yet, by sequence; the first ones if there are many.
     pub events: Vec<UnplannedEvent>,
+    /// Whether there may be more such events than these.
+    pub more_events: bool,
     /// Runs that are not finished, by event and installation.
     pub runs: Vec<OpenRun>,
 }
@@ -91,7 +93,8 @@ const EVENTS_AT_ONCE: i64 = 256;
 impl Journal {
     /// Reads a lane's state: unfenced, so whoever acts on it enters with [`LaneState::epoch`] and is refused if it moved.
     pub async fn lane(&self, lane: &LaneKey) -> Result<LaneState, JournalError> {
-        let mut read = self.reader().begin().await?;
+        // No transaction: the epoch is read first, so that whatever changes meanwhile makes the step that follows stale.
+        let mut read = self.reader().acquire().await?;
         let entered: Option<(i64, i64)> =
             sqlx::query_as("SELECT epoch, entries FROM lanes WHERE tenant_id = $1 AND order_id = $2")
                 .bind(lane.tenant.0)
@@ -117,11 +120,12 @@ impl Journal {
         .bind(&*lane.order_id)
         .fetch_all(&mut *read)
         .await?;
-        read.rollback().await?;
+        drop(read);
         let (epoch, entries) = entered.unwrap_or((0, 0));
         Ok(LaneState {
             epoch,
             entries: entries as u32,
+            more_events: events.len() as i64 == EVENTS_AT_ONCE,
             events: events
                 .into_iter()
                 .map(|(seq, event, ext_type, source, created_at, received_at)| {

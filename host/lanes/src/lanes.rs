@@ -141,7 +141,8 @@ impl Lanes {
         self.inner.wake.notify_one();
     }
 
-    /// Returns when no lane is worked on and none waits for a place; retries that are not due yet don't count.
+    /// Returns when no lane is worked on and none waits for a place (or the lanes were stopped); retries that are not due
+    /// yet don't count.
     pub async fn settle(&self) {
         loop {
             let idle = self.inner.idle.notified();
@@ -150,7 +151,7 @@ impl Lanes {
             {
                 let mut floor = self.inner.floor();
                 floor.ring(self.inner.core.clock.now());
-                if floor.queue.is_idle() {
+                if floor.queue.is_idle() || self.inner.stopping.is_cancelled() {
                     return;
                 }
             }

@@ -1,15 +1,7 @@
 //! Everything at once, by seeds: failing plugins, a moody shop, crashes at any moment, a clock that jumps. Then the
 //! invariants I1, I2, I3 and I6 of the design are checked against the shop's ledger. `FANGSHI_SEED=n` repeats one seed
 //! (though not the interleaving of threads), `FANGSHI_SEEDS=n` plays more of them.
-#![allow(
-    unused_braces,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stdout,
-    reason = "a test fails by panicking and prints its seeds"
-)]
-#![allow(clippy::await_holding_lock, reason = "locks of the test's own ledgers, which nobody else takes meanwhile")]
-#![allow(clippy::disallowed_methods, reason = "seeds come from the real clock")]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod rig;
 
@@ -140,27 +132,6 @@ async fn play(seed: u64) {
     for run in runs.iter().filter(|run| run.state == RunState::Parked) {
         let detail =
             rig.journal.run(rig.tenant, run.id).await.unwrap().or(rig.journal.run(rig.other, run.id).await.unwrap());
-        if run.reason.as_deref() != Some("attempts") {
-            for ran in rig
-                .ran()
-                .iter()
-                .filter(|ran| ran.event == run.event_seq.to_string() && i64::from(ran.version) == run.installation.0)
-            {
-                println!("DBG ran attempt {} seed {:?} clock {}", ran.attempt, &ran.seed[..6], ran.clock_ms);
-            }
-            for attempt in &detail.as_ref().unwrap().attempt_list {
-                println!(
-                    "DBG attempt {} resumes {} started {} ended {:?} {:?}",
-                    attempt.number, attempt.resumes, attempt.started_at, attempt.ended_at, attempt.outcome
-                );
-                for call in &attempt.calls {
-                    println!(
-                        "DBG   call {} {} {:?} at {} took {:?}",
-                        call.position, call.name, call.result, call.at_ms, call.took_ms
-                    );
-                }
-            }
-        }
         let words = detail.unwrap().attempt_list.pop().and_then(|attempt| attempt.reason);
         assert_eq!(run.reason.as_deref(), Some("attempts"), "{} {words:?}", run.id);
     }
@@ -215,7 +186,7 @@ async fn play(seed: u64) {
 #[test]
 fn the_invariants_hold_whatever_fails() {
     let given: Option<u64> = std::env::var("FANGSHI_SEED").ok().and_then(|seed| seed.parse().ok());
-    let base = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64;
+    let base: u64 = rand::random();
     let count: u64 = std::env::var("FANGSHI_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(4);
     let seeds: Vec<u64> = given.map_or_else(|| (0..count).map(|n| base.wrapping_add(n)).collect(), |seed| vec![seed]);
     println!("seeds from {} on, {} of them", seeds[0], seeds.len());

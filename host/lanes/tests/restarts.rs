@@ -14,7 +14,8 @@ mod rig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use fangshi_journal::RunState;
+use fangshi_database::{Digest, InstallationId};
+use fangshi_journal::{AttemptStart, EffectKey, Inputs, Intent, NewRun, PlannedEvent, RunState};
 use fangshi_runtime::{Abort, CallError, Outcome};
 use rig::{Mood, ORDER, Rig, outcome_of, set_note};
 use serde_json::json;
@@ -289,6 +290,54 @@ async fn a_holder_that_lost_its_lane_sends_nothing_and_writes_nothing() {
     rig.settle().await;
     assert_eq!(rig.states().await, [RunState::Done]);
     assert_eq!(rig.shop.applied().len(), 1);
+}
+
+#[tokio::test]
+async fn an_intent_that_lands_between_the_look_and_the_entering_is_not_overlooked() {
+    let rig = Rig::new().await;
+    rig.install(1, false, script!(|_input, host| outcome_of(set_note(host, ORDER, "x").await.map(drop))));
+    // An earlier holder made the run and has an attempt under way; its intent is still in the writer's queue.
+    rig.crash().await;
+    let seq = rig.pay(ORDER).await;
+    let run =
+        NewRun { installation: InstallationId(1), version: Digest([1; 32]), hook: "on-pay".into(), deadline_at: None };
+    let planned = PlannedEvent { seq, echo_of: None, runs: vec![run] };
+    let fence = rig.journal.enter(&rig.lane(ORDER), 0, vec![planned]).await.unwrap();
+    let run = rig.runs().await[0].id;
+    let start = AttemptStart {
+        version: Digest([1; 32]),
+        engine: "scripted 1".into(),
+        clock_ms: rig.clock.now(),
+        inputs: Inputs {
+            settings: Arc::new(json!({})),
+            grants: ["notes".to_owned()].into(),
+            limits: json!({}),
+            seed: [9; 32],
+            is_last: false,
+        },
+        snapshot: None,
+        resumes: 0,
+    };
+    let buffer = rig.journal.begin_attempt(rig.tenant, run, 1, &start).unwrap();
+    let request = json!({"order_id": ORDER, "merchant_notes": "x"});
+    let digest = rig.journal.call_digest(rig.tenant, "notes/set-merchant-notes", &request).await.unwrap();
+    let intent = Intent {
+        key: EffectKey { operation: "notes/set-merchant-notes".into(), digest, nth: 0 },
+        order_id: ORDER.into(),
+        installation: InstallationId(1),
+        request: Arc::new(request),
+        before: None,
+        position: 0,
+    };
+    let journal = rig.journal.clone();
+    let lands = async move { journal.intent(&fence, &buffer, &intent).await.unwrap() };
+    let mut rig = rig;
+    *rig.seats.meanwhile.lock().unwrap() = Some(Box::pin(lands));
+    rig.restart().await;
+    rig.settle().await;
+    assert_eq!(rig.states().await, [RunState::Done]);
+    assert_eq!(rig.ran()[0].seed, [9; 32], "the attempt was resumed, not begun again under the same number");
+    assert_eq!(rig.journal.run(rig.tenant, run).await.unwrap().unwrap().attempt_list.len(), 1);
 }
 
 #[tokio::test]

@@ -194,7 +194,7 @@ impl FakeShop {
             .unwrap()
             .entry(id.to_owned())
             .or_insert_with(|| {
-                json!({"order_id": id, "status": 20, "update_time": now - 100,
+                json!({"order_id": id, "status": 20, "update_time": now - 100_000,
                        "order_detail": {"ext_info": {"merchant_notes": "", "customer_notes": ""}}})
             })
             .clone()
@@ -281,12 +281,20 @@ impl Shop for FakeShop {
 
 /// Who is subscribed, as the test says.
 #[derive(Default)]
-pub struct Seats(pub Mutex<HashMap<TenantId, Vec<Seat>>>);
+pub struct Seats {
+    pub of: Mutex<HashMap<TenantId, Vec<Seat>>>,
+    /// Done once, the next time anybody asks: between a drain's first look at a lane and its entering it.
+    pub meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
+}
 
 #[async_trait]
 impl Directory for Seats {
     async fn seats(&self, tenant: TenantId) -> Result<Arc<Vec<Seat>>, String> {
-        Ok(Arc::new(self.0.lock().unwrap().get(&tenant).cloned().unwrap_or_default()))
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
+        Ok(Arc::new(self.of.lock().unwrap().get(&tenant).cloned().unwrap_or_default()))
     }
 }
 
@@ -358,7 +366,7 @@ impl Rig {
     pub fn install_for(&self, tenant: TenantId, id: i64, reads_order: bool, limits: Value, script: Script) {
         let version = Digest([id as u8; 32]);
         self.scripts.scripts.lock().unwrap().insert(version, (reads_order, script));
-        let mut seats = self.seats.0.lock().unwrap();
+        let mut seats = self.seats.of.lock().unwrap();
         let seats = seats.entry(tenant).or_default();
         seats.retain(|seat| seat.subscriber.installation.0 != id);
         seats.push(Seat {
@@ -380,7 +388,7 @@ impl Rig {
     }
 
     pub fn stand(&self, id: i64, standing: Standing) {
-        for seat in self.seats.0.lock().unwrap().values_mut().flatten() {
+        for seat in self.seats.of.lock().unwrap().values_mut().flatten() {
             if seat.subscriber.installation.0 == id {
                 seat.subscriber.standing = standing;
             }
@@ -388,7 +396,7 @@ impl Rig {
     }
 
     pub fn remove(&self, id: i64) {
-        for seats in self.seats.0.lock().unwrap().values_mut() {
+        for seats in self.seats.of.lock().unwrap().values_mut() {
             seats.retain(|seat| seat.subscriber.installation.0 != id);
         }
     }
