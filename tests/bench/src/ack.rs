@@ -11,11 +11,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use fangshi_harness::{
-    Figures, HostConfig, HostProcess,
+    Figures, HostProcess,
     callbacks::{self, Shop},
     load, median,
 };
-use fangshi_platform::CallbackSecrets;
 use serde_json::json;
 
 const CONNECTIONS: usize = 256;
@@ -25,19 +24,7 @@ const REPETITIONS: usize = 3;
 
 pub fn measure(figures: &mut Figures) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let secrets = CallbackSecrets {
-        token: "token-of-the-component".to_owned(),
-        encoding_aes_key: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG".to_owned(),
-        appid: "wxcomponent0000001".to_owned(),
-    };
-    let config = HostConfig {
-        api_base: "http://127.0.0.1:9".to_owned(),
-        component_appid: secrets.appid.clone(),
-        component_appsecret: "unused".to_owned(),
-        token: secrets.token.clone(),
-        encoding_aes_key: secrets.encoding_aes_key.clone(),
-        extra: String::new(),
-    };
+    let (secrets, config) = callbacks::component();
     let host = HostProcess::start(folder.path(), &config)?;
     let shops = callbacks::shops(TENANTS);
     create(&host, &shops)?;

@@ -3,8 +3,7 @@
 use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
-use fangshi_harness::{Figures, HostConfig, HostProcess, callbacks, callbacks::Callback, guest, load};
-use fangshi_platform::CallbackSecrets;
+use fangshi_harness::{Figures, HostProcess, callbacks, callbacks::Callback, guest, load};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
 
@@ -17,19 +16,7 @@ const PATIENCE: usize = 1_200;
 pub fn run(kills: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     let mut dice = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir()?;
-    let secrets = CallbackSecrets {
-        token: "token-of-the-component".to_owned(),
-        encoding_aes_key: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG".to_owned(),
-        appid: "wxcomponent0000001".to_owned(),
-    };
-    let config = HostConfig {
-        api_base: "http://127.0.0.1:9".to_owned(),
-        component_appid: secrets.appid.clone(),
-        component_appsecret: "unused".to_owned(),
-        token: secrets.token.clone(),
-        encoding_aes_key: secrets.encoding_aes_key.clone(),
-        extra: String::new(),
-    };
+    let (secrets, config) = callbacks::component();
     let mut host = HostProcess::start(folder.path(), &config)?;
     let shops = callbacks::shops(TENANTS);
     let tenants = prepare(&host, &shops)?;

@@ -2,8 +2,7 @@
 //! host writes down the order of log writes (W), syncs (S) and answers (A) instead.
 use std::{path::Path, process::Command, sync::Arc};
 
-use fangshi_harness::{HostConfig, HostProcess, callbacks, load};
-use fangshi_platform::CallbackSecrets;
+use fangshi_harness::{HostProcess, callbacks, load};
 use serde_json::json;
 
 #[test]
@@ -15,19 +14,7 @@ fn every_success_is_preceded_by_a_sync() {
         Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(source).arg("-ldl").status().unwrap();
     assert!(built.success(), "the shim does not compile");
 
-    let secrets = CallbackSecrets {
-        token: "token-of-the-component".to_owned(),
-        encoding_aes_key: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG".to_owned(),
-        appid: "wxcomponent0000001".to_owned(),
-    };
-    let config = HostConfig {
-        api_base: "http://127.0.0.1:9".to_owned(),
-        component_appid: secrets.appid.clone(),
-        component_appsecret: "unused".to_owned(),
-        token: secrets.token.clone(),
-        encoding_aes_key: secrets.encoding_aes_key.clone(),
-        extra: String::new(),
-    };
+    let (secrets, config) = callbacks::component();
     config.write(folder.path()).unwrap();
     let log = folder.path().join("sync.log");
     let settings = [

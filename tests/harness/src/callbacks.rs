@@ -5,7 +5,25 @@ use fangshi_platform::{
     encrypt_push_with,
 };
 
-use crate::load;
+use crate::{HostConfig, load};
+
+/// A third-party platform that nobody answers for: its pushes are made here, and calls to it find no one.
+pub fn component() -> (CallbackSecrets, HostConfig) {
+    let secrets = CallbackSecrets {
+        token: "token-of-the-component".to_owned(),
+        encoding_aes_key: "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG".to_owned(),
+        appid: "wxcomponent0000001".to_owned(),
+    };
+    let config = HostConfig {
+        api_base: "http://127.0.0.1:9".to_owned(),
+        component_appid: secrets.appid.clone(),
+        component_appsecret: "unused".to_owned(),
+        token: secrets.token.clone(),
+        encoding_aes_key: secrets.encoding_aes_key.clone(),
+        extra: String::new(),
+    };
+    (secrets, config)
+}
 
 /// A shop that callbacks are for.
 #[derive(Clone, Debug)]
