@@ -15,9 +15,14 @@ use crate::message::{Facts, Message};
 use crate::node::Node;
 
 /// Stored in a unique index; its making must not change. A new one would need a new first line.
-const FORM: &[u8] = b"fangshi event key 1\n";
+const FORM: &[u8] = b"fangshi event key 2\n";
+/// Leading bytes that hold `CreateTime`.
+const TIME: usize = 5;
 
 /// The key of a message at a tenant (0 for the host's own events).
+///
+/// It begins with `CreateTime`, so that the index of keys grows at its end instead of everywhere at once; 216 bits of
+/// the digest follow.
 pub fn dedup_key(tenant: TenantId, message: &Message<'_>, facts: &Facts<'_>) -> [u8; 32] {
     let mut sha = Sha256::new();
     sha.update(FORM);
@@ -31,7 +36,11 @@ pub fn dedup_key(tenant: TenantId, message: &Message<'_>, facts: &Facts<'_>) -> 
         _ => message.root(),
     };
     scalars(&mut sha, &mut String::with_capacity(64), keyed);
-    sha.finalize().into()
+    let digest = sha.finalize();
+    let mut key = [0; 32];
+    key[..TIME].copy_from_slice(&facts.created_at.to_be_bytes()[8 - TIME..]);
+    key[TIME..].copy_from_slice(&digest[..32 - TIME]);
+    key
 }
 
 /// Every text goes in with its length before it, so that no two lists of texts look alike.

@@ -96,7 +96,8 @@ fn routes() -> (Router<Console>, Router<Console>, utoipa::openapi::OpenApi) {
         .routes(routes!(installations::get, installations::patch, installations::remove))
         .routes(routes!(events::list))
         .routes(routes!(runs::list))
-        .routes(routes!(runs::get));
+        .routes(routes!(runs::get))
+        .routes(routes!(runs::repair));
     let (admin, under_admin) = admin.split_for_parts();
     let (open, document) = open.split_for_parts();
     let mut document = document.nest(ADMIN, under_admin);

@@ -5,7 +5,8 @@
 
 use axum::Json;
 use axum::extract::State;
-use fangshi_journal::{AttemptView, CallView, EffectView, LogView, RunFilter, RunId, RunView};
+use axum::http::StatusCode;
+use fangshi_journal::{AttemptView, CallView, EffectView, JournalError, LogView, RunFilter, RunId, RunView};
 use fangshi_tenants::TenantId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -324,6 +325,44 @@ pub(crate) async fn get(
     Ids((tenant, run)): Ids<(TenantId, RunId)>,
 ) -> Result<Json<RunPage>, Refusal> {
     crate::tenants::known(&console, tenant)?;
+    detail(&console, tenant, run).await
+}
+
+/// Lets a parked run be tried again
+///
+/// It gets a fresh budget of attempts and stands outside the sequence of its lane from then on (`repaired_at`). What its
+/// earlier attempts settled with the platform stays settled and is not sent again.
+#[utoipa::path(
+    post, path = "/tenants/{tenant}/runs/{run}/repair", tag = "runs", operation_id = "repair_run",
+    params(("tenant" = String, Path, description = "t1"), ("run" = String, Path, description = "r1")),
+    responses(
+        (status = 202, description = "It will run again", body = RunPage),
+        (status = 404, description = "The tenant has no such run", body = RefusalBody),
+        (status = 409, description = "The run is not parked", body = RefusalBody),
+    ),
+)]
+pub(crate) async fn repair(
+    State(console): State<Console>,
+    Ids((tenant, run)): Ids<(TenantId, RunId)>,
+) -> Result<(StatusCode, Json<RunPage>), Refusal> {
+    crate::tenants::known(&console, tenant)?;
+    match console.journal.reopen(tenant, run).await {
+        Ok(_) => Ok((StatusCode::ACCEPTED, detail(&console, tenant, run).await?)),
+        Err(JournalError::NotFound(_)) => {
+            // 404 if there is no such run at all.
+            drop(detail(&console, tenant, run).await?);
+            Err(Refusal::new(
+                StatusCode::CONFLICT,
+                "not-parked",
+                format!("run {run} is not parked"),
+                "only parked runs are repaired; list them with ?parked=true",
+            ))
+        }
+        Err(error) => Err(Refusal::fault("repairing a run", &error)),
+    }
+}
+
+async fn detail(console: &Console, tenant: TenantId, run: RunId) -> Result<Json<RunPage>, Refusal> {
     let detail = console.journal.run(tenant, run).await.map_err(|error| Refusal::fault("reading a run", &error))?;
     let Some(detail) = detail else {
         return Err(Refusal::not_found("no-such-run", format!("tenant {tenant} has no run {run}")));

@@ -191,3 +191,29 @@ async fn tenants_are_paged_changed_and_never_show_a_secret() {
         assert!(!answer.text.contains("CANARY"), "{}", answer.text);
     }
 }
+
+#[tokio::test]
+async fn a_parked_run_is_repaired_by_the_operator_and_no_other_run() {
+    let desk = Desk::new().await;
+    let id = desk.tenant("wxone").await;
+    let at = |rest: &str| format!("/api/v1/tenants/{id}/{rest}");
+    let version = desk.upload(&id, "quiet", guest::quiet()).await.json();
+    let body = json!({"plugin": version["plugin"], "version": version["version"], "grants": []});
+    let installation = desk.post(&at("installations"), body).await.json();
+    let one = at(&format!("installations/{}", installation["id"].as_str().unwrap()));
+    desk.paid(&id, "1").await;
+    desk.json(Method::PATCH, &one, json!({"state": "paused"})).await;
+    desk.paid(&id, "2").await;
+    desk.json(Method::DELETE, &one, json!(null)).await;
+    desk.lanes.settle().await;
+
+    let parked = desk.get(&at("runs?parked=true")).await.json()["items"].clone();
+    assert_eq!((parked[0]["order_id"].as_str(), parked[0]["reason"].as_str()), (Some("2"), Some("removed")));
+    let repair = |run: &str| at(&format!("runs/{run}/repair"));
+    let answer = desk.post(&repair(parked[0]["id"].as_str().unwrap()), json!(null)).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+    assert!(answer.json()["repaired_at"].is_i64(), "{}", answer.text);
+    let done = desk.get(&at("runs?order_id=1")).await.json()["items"][0]["id"].clone();
+    assert_eq!(desk.post(&repair(done.as_str().unwrap()), json!(null)).await.refusal(409), "not-parked");
+    assert_eq!(desk.post(&repair("r999"), json!(null)).await.refusal(404), "no-such-run");
+}

@@ -19,8 +19,10 @@ struct Sample {
 
 impl BatchInsert for Sample {
     type Key = Vec<u8>;
+    type Told = i64;
     const INTO: &'static str = "samples (tenant_id, key, at, body)";
-    const COLUMNS: usize = 4;
+    const VALUES: &'static str = "(?, ?, ?, ?)";
+    const BOUND: usize = 4;
     const UNIQUE: &'static str = "tenant_id, key";
     const RETURNING: &'static str = "id, key";
     const EXISTING: &'static str = "SELECT id, key FROM samples WHERE tenant_id = $1 AND key = $2";

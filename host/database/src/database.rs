@@ -116,8 +116,10 @@ fn writing(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(options.busy_timeout)
-        // 64 MiB of pages: the inserts into the dedup index fall on random pages.
+        // 64 MiB of pages: the indexes that every event is entered in.
         .pragma("cache_size", "-65536")
+        // What a statement of many rows could undo is kept in memory, and not in a file.
+        .pragma("temp_store", "MEMORY")
         // A page that many groups touch is then copied back once, and not every 4 MiB of log.
         .pragma("wal_autocheckpoint", "8192")
         // A log that a slow reader made grow gives its space back.

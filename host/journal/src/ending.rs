@@ -211,7 +211,7 @@ impl Journal {
                 Box::pin(async move {
                     let row: Option<(String, i64)> = sqlx::query_as(
                         "UPDATE runs SET state = 0, reason = NULL, budget_from = attempts, first_at = NULL, \
-                         next_at = $1, repaired_at = $1, finished_at = NULL \
+                         next_at = $1, repaired_at = $1, finished_at = NULL, alerted_at = NULL \
                          WHERE id = $2 AND tenant_id = $3 AND state = 4 RETURNING order_id, event_seq",
                     )
                     .bind(now)

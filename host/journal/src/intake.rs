@@ -7,14 +7,24 @@ use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 
 use crate::event::{NewEvent, Recorded};
+use crate::hook::hook_of;
 use crate::lane::LaneKey;
 use crate::{Journal, JournalError, seal};
+
+/// What the writer tells about a recorded event.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    seq: i64,
+    /// Whether its lane has something to do.
+    is_heard: bool,
+}
 
 /// A sealed event.
 pub(crate) struct EventRow {
     tenant: TenantId,
     order_id: String,
     event: String,
+    hook: Option<&'static str>,
     ext_type: Option<i64>,
     source: i64,
     created_at: i64,
@@ -26,13 +36,21 @@ pub(crate) struct EventRow {
 
 impl BatchInsert for EventRow {
     type Key = (i64, [u8; 32]);
+    type Told = Told;
 
     const INTO: &'static str =
-        "events (tenant_id, order_id, event, ext_type, source, created_at, received_at, dedup, body, raw)";
-    const COLUMNS: usize = 10;
-    const UNIQUE: &'static str = "tenant_id, dedup";
-    const RETURNING: &'static str = "seq, tenant_id, dedup";
-    const EXISTING: &'static str = "SELECT seq, tenant_id, dedup FROM events WHERE tenant_id = $1 AND dedup = $2";
+        "events (tenant_id, order_id, event, ext_type, source, created_at, received_at, dedup, body, raw, state)";
+    /// What nobody hears is finished at once, unless it may be the echo of an effect, which its lane finds out. The
+    /// writer is the only one, so this is what is active at the event's place in the sequence.
+    const VALUES: &'static str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CASE \
+         WHEN EXISTS (SELECT 1 FROM subscriptions WHERE tenant_id = ? AND hook = ? AND until_seq IS NULL) THEN 0 \
+         WHEN EXISTS (SELECT 1 FROM effects WHERE tenant_id = ? AND order_id = ?) THEN 0 \
+         ELSE 2 END)";
+    const BOUND: usize = 14;
+    const UNIQUE: &'static str = "dedup, tenant_id";
+    const RETURNING: &'static str = "seq, tenant_id, dedup, state";
+    const EXISTING: &'static str =
+        "SELECT seq, tenant_id, dedup, state FROM events WHERE dedup = $1 AND tenant_id = $2";
 
     fn key(&self) -> Self::Key {
         (self.tenant.0, self.dedup)
@@ -48,24 +66,29 @@ impl BatchInsert for EventRow {
         arguments.add(self.received_at)?;
         arguments.add(self.dedup.to_vec())?;
         arguments.add(self.body.clone())?;
-        arguments.add(self.raw.clone())
+        arguments.add(self.raw.clone())?;
+        arguments.add(self.tenant.0)?;
+        arguments.add(self.hook)?;
+        arguments.add(self.tenant.0)?;
+        arguments.add(self.order_id.clone())
     }
 
     fn bind_key(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
-        arguments.add(self.tenant.0)?;
-        arguments.add(self.dedup.to_vec())
+        arguments.add(self.dedup.to_vec())?;
+        arguments.add(self.tenant.0)
     }
 
-    fn decode(row: &SqliteRow) -> Result<(i64, Self::Key), sqlx::Error> {
+    fn decode(row: &SqliteRow) -> Result<(Told, Self::Key), sqlx::Error> {
         let dedup: &[u8] = row.try_get(2)?;
         let dedup = dedup.try_into().map_err(|_| sqlx::Error::Decode("length of events.dedup".into()))?;
-        Ok((row.try_get(0)?, (row.try_get(1)?, dedup)))
+        let told = Told { seq: row.try_get(0)?, is_heard: row.try_get::<i64, _>(3)? == 0 };
+        Ok((told, (row.try_get(1)?, dedup)))
     }
 }
 
 impl Journal {
-    /// Makes an event durable; returns after the commit, and only then may the platform be told `success`. A new event's
-    /// lane is poked.
+    /// Makes an event durable; returns after the commit, and only then may the platform be told `success`. The lane
+    /// of a new event that somebody hears is poked.
     ///
     /// # Errors
     /// Nothing was written, and the platform must not be told `success`: it will push again.
@@ -77,6 +100,7 @@ impl Journal {
             body: self.seal(tenant, seal::EVENT_BODY, &event.dedup, &event.body)?,
             raw: self.seal(tenant, seal::EVENT_RAW, &event.dedup, &event.raw)?,
             order_id: event.order_id,
+            hook: hook_of(&event.event),
             event: event.event,
             ext_type: event.ext_type,
             source: i64::from(event.source.code()),
@@ -85,9 +109,10 @@ impl Journal {
             dedup: event.dedup,
         };
         let inserted = self.events.insert(row).await?;
-        if !inserted.duplicate {
+        let Told { seq, is_heard } = inserted.told;
+        if is_heard && !inserted.duplicate {
             self.poke(&lane);
         }
-        Ok(Recorded { seq: EventSeq(inserted.number), duplicate: inserted.duplicate })
+        Ok(Recorded { seq: EventSeq(seq), duplicate: inserted.duplicate })
     }
 }

@@ -1,7 +1,7 @@
 //! The journal: what happened, and nothing that merely might.
 //!
 //! A callback becomes an event with [`Journal::record_event`], which returns after the commit: only then may the answer
-//! `success` leave. A lane (one order of one tenant) is worked on between [`Journal::enter`], which raises the lane's
+//! `success` leave. If no installation hears it, that is all; else its lane is poked. A lane (one order of one tenant) is worked on between [`Journal::enter`], which raises the lane's
 //! epoch and creates the runs of new events in one transaction, and the end of each attempt. In between every effect is
 //! written twice: its intent before it is sent, its outcome before the plugin sees it. All three carry the epoch, and a
 //! stale one is refused with nothing written ([`JournalError::Stale`]): a paused process can't interleave.
@@ -16,6 +16,7 @@
 
 mod attempt;
 mod buffer;
+mod deadline;
 mod due;
 mod echo;
 mod effect;
@@ -24,6 +25,7 @@ mod enter;
 mod error;
 mod event;
 mod flush;
+mod hook;
 mod intake;
 mod journal;
 mod kv;
@@ -33,10 +35,12 @@ mod salt;
 mod seal;
 mod snapshot;
 mod state;
+mod subscription;
 mod views;
 
 pub use attempt::{AttemptStart, Inputs, OpenAttempt, RecordedCall};
 pub use buffer::Buffer;
+pub use deadline::NearDeadline;
 pub use due::DueLane;
 pub use echo::{EffectTrace, Traces};
 pub use effect::{Effect, EffectKey, EffectState, Intent, Outcome};
@@ -46,11 +50,13 @@ pub use error::JournalError;
 pub use event::{NewEvent, Recorded, Source, StoredEvent};
 pub use fangshi_database::{AttemptId, Clock, Digest, EventSeq, InstallationId, PluginId, RunId, TenantId};
 pub use flush::{CallKind, CallOrigin, CallRow};
+pub use hook::hook_of;
 pub use journal::Journal;
 pub use lane::{Executor, Fence, LaneKey};
 pub use run::RunState;
 pub use snapshot::SnapshotRow;
 pub use state::{LaneState, OpenRun, UnplannedEvent};
+pub use subscription::Subscription;
 pub use views::{
     AttemptView, Backlog, CallView, EffectView, EventFilter, EventView, LogView, Page, RunDetail, RunFilter, RunView,
 };

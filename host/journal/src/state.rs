@@ -4,6 +4,7 @@ use fangshi_database::{Digest, EventSeq, InstallationId, RunId};
 
 use crate::event::Source;
 use crate::lane::LaneKey;
+use crate::subscription::{Subscription, subscriptions};
 use crate::{Journal, JournalError, RunState};
 
 /// A lane as it is now.
@@ -17,6 +18,8 @@ pub struct LaneState {
     pub events: Vec<UnplannedEvent>,
     /// Whether there may be more such events than these.
     pub more_events: bool,
+    /// Who hears the tenant's events; empty if there are no such events.
+    pub subscriptions: Vec<Subscription>,
     /// Runs that are not finished, by event and installation.
     pub runs: Vec<OpenRun>,
 }
@@ -110,6 +113,11 @@ impl Journal {
         .bind(EVENTS_AT_ONCE)
         .fetch_all(&mut *read)
         .await?;
+        let subscriptions = match events.is_empty() {
+            true => Vec::new(),
+            // After the events: a subscription that ended before one of them is kept until the event's runs exist.
+            false => subscriptions(&mut read, lane.tenant).await?,
+        };
         let runs: Vec<RunRow> = sqlx::query_as(
             "SELECT r.id, r.event_seq, r.installation_id, r.version, r.hook, r.state, r.attempts, r.budget_from, \
              r.first_at, r.next_at, r.deadline_at, r.repaired_at, a.number AS cut_number, a.resumes AS cut_resumes \
@@ -126,6 +134,7 @@ impl Journal {
             epoch,
             entries: entries as u32,
             more_events: events.len() as i64 == EVENTS_AT_ONCE,
+            subscriptions,
             events: events
                 .into_iter()
                 .map(|(seq, event, ext_type, source, created_at, received_at)| {

@@ -70,6 +70,30 @@ async fn a_new_event_pokes_its_lane_and_a_duplicate_does_not() {
 }
 
 #[tokio::test]
+async fn an_event_that_nobody_hears_is_finished_at_once_unless_it_may_be_an_echo() {
+    let rig = Rig::new().await;
+    let pokes = Arc::new(Pokes::default());
+    rig.journal.attach_executor(pokes.clone());
+    let unheard = |n: u8, event: &str| {
+        let mut unheard = rig.event(n);
+        unheard.event = event.into();
+        unheard
+    };
+    rig.journal.record_event(unheard(1, "channels_ec_order_deliver")).await.unwrap();
+    rig.journal.record_event(unheard(2, "product_order_status_update")).await.unwrap();
+    assert!(pokes.0.lock().unwrap().is_empty());
+    assert_eq!(rig.count("SELECT COUNT(*) FROM events WHERE state = 2").await, 2);
+    assert_eq!(rig.journal.backlog().await.unwrap(), Backlog::default());
+
+    let (fence, run, _) = rig.entered(3).await;
+    rig.journal.intent(&fence, &rig.begin(run, 1), &rig.intent(0, 0).await).await.unwrap();
+    let before = pokes.0.lock().unwrap().len();
+    rig.journal.record_event(unheard(4, "channels_ec_order_deliver")).await.unwrap();
+    assert_eq!(pokes.0.lock().unwrap().len(), before + 1, "its lane finds out whether the effect explains it");
+    assert_eq!(rig.journal.backlog().await.unwrap().events, 2);
+}
+
+#[tokio::test]
 async fn lists_are_paged_newest_first_and_the_backlog_has_an_age() {
     let rig = Rig::new().await;
     assert_eq!(rig.journal.backlog().await.unwrap(), Backlog::default());

@@ -25,6 +25,8 @@ pub struct LanesConfig {
     pub sweep_every: Option<Duration>,
     /// Wait after the store failed, before the lane is tried again. Default 2 s.
     pub store_wait: Duration,
+    /// How long before the platform decides by itself the operator is told of a run that is not done. Default 2 h.
+    pub deadline_alert: Duration,
     /// How often a cut-off attempt is resumed before it counts as failed. Default 3.
     pub resumes: u32,
 }
@@ -38,6 +40,7 @@ impl Default for LanesConfig {
             deadline: Duration::from_secs(60),
             sweep_every: Some(Duration::from_secs(5)),
             store_wait: Duration::from_secs(2),
+            deadline_alert: Duration::from_secs(2 * 3_600),
             resumes: 3,
         }
     }

@@ -240,6 +240,7 @@ impl Inner {
     async fn sweep(&self) -> Result<(), LanesError> {
         let core = &self.core;
         let now = core.clock.now();
+        self.tell_deadlines(now).await?;
         let mut after: Option<LaneKey> = None;
         loop {
             let page = core.journal.unplanned_lanes(after.as_ref(), SWEEP_PAGE).await?;
@@ -260,6 +261,18 @@ impl Inner {
                     self.poke(&due.lane);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Tells of runs that the platform will not wait for.
+    async fn tell_deadlines(&self, now: i64) -> Result<(), LanesError> {
+        let until = now.saturating_add(self.core.config.deadline_alert.as_millis() as i64);
+        for near in self.core.journal.near_deadlines(until, SWEEP_PAGE).await? {
+            metrics::counter!("fangshi_deadline_alerts_total").increment(1);
+            tracing::warn!(tenant = %near.tenant, run = %near.run, order_id = near.order_id, state = ?near.state,
+                minutes_left = near.deadline_at.saturating_sub(now) / 60_000,
+                "the platform will decide by itself soon, and the run is not done");
         }
         Ok(())
     }

@@ -31,6 +31,9 @@ pub trait Guest: Send + Sync {
     /// Whether a group of order data is imported, so that the order is read before the hook.
     fn reads_order(&self) -> bool;
 
+    /// The grants that the version asks for.
+    fn asks(&self) -> &BTreeSet<String>;
+
     /// One run in a fresh sandbox.
     async fn run(&self, input: RunInput, host: Box<dyn RunHost>) -> RunReport;
 }
@@ -79,34 +82,34 @@ pub trait Directory: Send + Sync + 'static {
 pub struct WasmGuests {
     runtime: Runtime,
     tenants: Tenants,
-    /// Which versions read the order, by their manifests: a version never changes.
-    reads_order: RwLock<HashMap<Digest, bool>>,
+    /// What the versions ask for, by their manifests: a version never changes.
+    asked: RwLock<HashMap<Digest, Arc<BTreeSet<String>>>>,
 }
 
 impl WasmGuests {
     /// The real guests.
     pub fn new(runtime: Runtime, tenants: Tenants) -> WasmGuests {
-        WasmGuests { runtime, tenants, reads_order: RwLock::default() }
+        WasmGuests { runtime, tenants, asked: RwLock::default() }
     }
 
-    async fn reads_order(&self, tenant: TenantId, version: Digest) -> Result<bool, String> {
-        let known = self.reads_order.read().unwrap_or_else(PoisonError::into_inner).get(&version).copied();
+    async fn asked(&self, tenant: TenantId, version: Digest) -> Result<Arc<BTreeSet<String>>, String> {
+        let known = self.asked.read().unwrap_or_else(PoisonError::into_inner).get(&version).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
         let record = self.tenants.registry().version(tenant, version).await.map_err(|error| error.to_string())?;
         let record = record.ok_or_else(|| format!("version {version} is not in the registry"))?;
-        let is_data = |name: &str| fangshi_operations::interface(name).is_some_and(|one| one.kind == Kind::Data);
-        let reads = record.manifest.grants.iter().any(|grant| is_data(&grant.name));
-        self.reads_order.write().unwrap_or_else(PoisonError::into_inner).insert(version, reads);
-        Ok(reads)
+        let asked: Arc<BTreeSet<String>> =
+            Arc::new(record.manifest.grants.into_iter().map(|grant| grant.name).collect());
+        self.asked.write().unwrap_or_else(PoisonError::into_inner).insert(version, asked.clone());
+        Ok(asked)
     }
 }
 
 struct WasmGuest {
     runtime: Runtime,
     plugin: Arc<Plugin>,
-    reads_order: bool,
+    asked: Arc<BTreeSet<String>>,
 }
 
 #[async_trait]
@@ -120,15 +123,20 @@ impl Guests for WasmGuests {
         let loaded: Result<Arc<Plugin>, RuntimeError> =
             self.runtime.load(version.0, || registry.wasm(tenant, version)).await;
         let plugin = loaded.map_err(|error| error.to_string())?;
-        let reads_order = self.reads_order(tenant, version).await?;
-        Ok(Arc::new(WasmGuest { runtime: self.runtime.clone(), plugin, reads_order }))
+        let asked = self.asked(tenant, version).await?;
+        Ok(Arc::new(WasmGuest { runtime: self.runtime.clone(), plugin, asked }))
     }
 }
 
 #[async_trait]
 impl Guest for WasmGuest {
     fn reads_order(&self) -> bool {
-        self.reads_order
+        let is_data = |name: &String| fangshi_operations::interface(name).is_some_and(|one| one.kind == Kind::Data);
+        self.asked.iter().any(is_data)
+    }
+
+    fn asks(&self) -> &BTreeSet<String> {
+        &self.asked
     }
 
     async fn run(&self, input: RunInput, host: Box<dyn RunHost>) -> RunReport {
@@ -170,14 +178,11 @@ impl Directory for Tenants {
             .map(|installation| Seat {
                 subscriber: Subscriber {
                     installation: installation.id,
-                    version: installation.version,
-                    hooks: installation.hooks.clone(),
                     standing: match installation.state {
                         InstallationState::Active if owner.is_active() => Standing::Open,
                         InstallationState::Active | InstallationState::Paused => Standing::Held,
                         InstallationState::Removed => Standing::Gone,
                     },
-                    created_at: installation.created_at,
                     echoes: RunLimits::parse(&installation.limits).is_ok_and(|limits| limits.echoes),
                 },
                 grants: installation.grants.clone(),

@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use fangshi_journal::{
-    Digest, EffectState, EventSeq, InstallationId, LaneKey, OpenRun, RunId, RunState, Source, TenantId, UnplannedEvent,
+    Digest, EffectState, EventSeq, InstallationId, LaneKey, OpenRun, RunId, RunState, Source, Subscription, TenantId,
+    UnplannedEvent,
 };
 use fangshi_lanes::decide::choose::{Step, choose};
 use fangshi_lanes::decide::echo::{Cause, Question, SKEW_S, WINDOW_S, explain};
@@ -299,14 +300,12 @@ fn never_more_echoes_than_effects_and_only_the_causer_is_spared() {
             .collect();
         let subscriber = |id: i64, echoes: bool| Subscriber {
             installation: InstallationId(id),
-            version: Digest([0; 32]),
-            hooks: vec!["on-ext-info-update".into()],
             standing: if dice_free(id) { Standing::Open } else { Standing::Held },
-            created_at: 0,
             echoes,
         };
         let subscribers = [subscriber(1, false), subscriber(2, false), subscriber(3, false), subscriber(1_000, true)];
-        let planned = plan(&events, &subscribers, &causes);
+        let subscriptions = subscribers.each_ref().map(|one| subscription(one.installation.0, -1, None));
+        let planned = plan(&events, &subscriptions, &subscribers, &causes);
         let echoes: Vec<i64> = planned.iter().filter_map(|event| event.echo_of).collect();
         assert_eq!(echoes.iter().collect::<HashSet<_>>().len(), echoes.len(), "an effect explained two events");
         for (event, planned) in events.iter().zip(&planned) {
@@ -323,33 +322,49 @@ fn dice_free(id: i64) -> bool {
     id % 2 == 0
 }
 
+fn subscription(installation: i64, from: i64, until: Option<i64>) -> Subscription {
+    Subscription {
+        installation: InstallationId(installation),
+        version: Digest([installation as u8; 32]),
+        hook: "on-ext-info-update".into(),
+        from: EventSeq(from),
+        until: until.map(EventSeq),
+    }
+}
+
 #[test]
-fn unknown_events_and_later_installations_get_no_runs_and_an_address_wish_has_its_deadline() {
+fn a_run_is_pinned_to_what_was_active_at_its_event_and_an_address_wish_has_its_deadline() {
     let mut event = UnplannedEvent {
-        seq: EventSeq(1),
+        seq: EventSeq(10),
         event: "product_order_status_update".into(),
         ext_type: None,
         source: Source::Callback,
         created_at: 1_000,
         received_at: 500,
     };
-    let subscriber = Subscriber {
-        installation: InstallationId(1),
-        version: Digest([9; 32]),
-        hooks: vec!["on-ext-info-update".into()],
-        standing: Standing::Open,
-        created_at: 500,
-        echoes: false,
-    };
-    let subscribers =
-        [subscriber.clone(), Subscriber { created_at: 501, installation: InstallationId(2), ..subscriber }];
-    assert!(plan(&[event.clone()], &subscribers, &[])[0].runs.is_empty());
+    let subscriber = |id: i64, standing| Subscriber { installation: InstallationId(id), standing, echoes: false };
+    let subscribers = [
+        subscriber(1, Standing::Open),
+        subscriber(2, Standing::Open),
+        subscriber(3, Standing::Gone),
+        subscriber(4, Standing::Held),
+    ];
+    let subscriptions = [
+        subscription(1, 9, None),
+        subscription(2, 10, None),
+        subscription(3, 1, None),
+        Subscription { version: Digest([40; 32]), ..subscription(4, 1, Some(9)) },
+        Subscription { version: Digest([41; 32]), ..subscription(4, 9, Some(10)) },
+        Subscription { version: Digest([42; 32]), ..subscription(4, 10, None) },
+        Subscription { hook: "on-pay".into(), ..subscription(1, 1, None) },
+    ];
+    assert!(plan(&[event.clone()], &subscriptions, &subscribers, &[])[0].runs.is_empty());
     event.event = "channels_ec_order_ext_info_update".into();
     event.ext_type = Some(4);
-    let planned = plan(&[event], &subscribers, &[]);
-    assert_eq!(planned[0].runs.len(), 1);
-    assert_eq!(planned[0].runs[0].installation, InstallationId(1));
-    assert_eq!(planned[0].runs[0].deadline_at, Some((1_000 + 43_200) * 1_000));
+    let planned = plan(&[event], &subscriptions, &subscribers, &[]);
+    let runs: Vec<_> = planned[0].runs.iter().map(|run| (run.installation.0, run.version.0[0])).collect();
+    assert_eq!(runs, [(1, 1), (4, 41)]);
+    assert!(planned[0].runs.iter().all(|run| run.deadline_at == Some((1_000 + 43_200) * 1_000)));
 }
 
 /// The queue against a model: exclusive lanes, both caps, no lost poke, tenants in turn.

@@ -421,19 +421,22 @@ async fn lanes_run_beside_each_other_up_to_both_caps() {
     let rig = Rig::with(config).await;
     let of_first = Arc::new(AtomicU32::new(0));
     for tenant in [rig.tenant, rig.other] {
-        let (first, here) = (tenant == rig.tenant, of_first.clone());
+        let (first, here, scripts) = (tenant == rig.tenant, of_first.clone(), rig.scripts.clone());
         rig.install_for(
             tenant,
             if first { 1 } else { 2 },
             false,
             json!({}),
             script!(
-                [here] | _input,
+                [here, scripts] | _input,
                 _host | {
                     if first {
                         assert!(here.fetch_add(1, Ordering::SeqCst) < 3, "more than the tenant's cap");
                     }
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    // Nobody leaves before every place was taken once.
+                    while scripts.most_running.load(Ordering::SeqCst) < 5 {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
                     if first {
                         here.fetch_sub(1, Ordering::SeqCst);
                     }
@@ -481,4 +484,74 @@ async fn a_lane_has_one_run_at_a_time_in_sequence_even_while_events_pour_in() {
             assert!(events.is_sorted());
         }
     }
+}
+
+#[tokio::test]
+async fn a_run_of_a_version_whose_grants_were_taken_back_is_parked_and_no_guest_runs() {
+    let mut rig = Rig::new().await;
+    rig.install(1, false, script!(|_input, _host| Outcome::RetryLater { reason: "soon".into(), after: None }));
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert_eq!(rig.states().await, [RunState::Waiting]);
+    rig.withdraw(1, "notes");
+    rig.advance(10).await;
+    let runs = rig.runs().await;
+    assert_eq!((runs[0].state, runs[0].reason.as_deref()), (RunState::Parked, Some("withdrawn")));
+    assert_eq!(rig.ran().len(), 1);
+
+    // An attempt that a crash cut off does not go on either.
+    rig.install(
+        2,
+        false,
+        script!(|input, host| { outcome_of(set_note(host, &input.envelope.order_id, "x").await.map(drop)) }),
+    );
+    rig.shop.moods.lock().unwrap().push_back(Mood::Hang);
+    rig.pay("2").await;
+    rig.shop.hanging.notified().await;
+    rig.crash().await;
+    rig.withdraw(2, "notes");
+    rig.restart().await;
+    rig.settle().await;
+    let run = rig.runs().await.into_iter().find(|run| run.order_id == "2" && run.installation.0 == 2).unwrap();
+    assert_eq!((run.state, run.reason.as_deref()), (RunState::Parked, Some("withdrawn")));
+    assert_eq!(rig.shop.applied().len(), 1);
+}
+
+/// The counter of alerts can't be read here, so the marks are: each run is told of once.
+#[tokio::test]
+async fn the_operator_is_told_before_the_platform_decides_also_of_what_is_held_or_parked() {
+    let rig = Rig::new().await;
+    rig.install(1, false, script!(|_input, _host| Outcome::Done));
+    rig.install(2, false, script!(|_input, _host| Outcome::Done));
+    rig.stand(2, Standing::Held);
+    rig.push("channels_ec_order_ext_info_update", ORDER, Some(4)).await;
+    rig.settle().await;
+    rig.lanes.sweep().await.unwrap();
+    let told = "SELECT COUNT(*) FROM runs WHERE alerted_at IS NOT NULL AND state < 2";
+    assert_eq!(rig.count(told).await, 0, "ten hours are left");
+    rig.advance(10 * 3_600 + 60).await;
+    rig.lanes.sweep().await.unwrap();
+    assert_eq!(rig.count(told).await, 1);
+    let near = rig.journal.near_deadlines(i64::MAX, 10).await.unwrap();
+    assert!(near.is_empty(), "told once: {near:?}");
+}
+
+#[tokio::test]
+async fn a_wish_for_another_sku_takes_its_deadline_from_the_order() {
+    let rig = Rig::new().await;
+    let deadline = rig.clock.now_s() + 5_000;
+    rig.shop.orders.lock().unwrap().insert(
+        ORDER.into(),
+        json!({"order_id": ORDER, "status": 20, "order_detail": {
+        "product_infos": [{"sku_id": "1", "change_sku_info": {"ddl_time_stamp": deadline.to_string()}}]}}),
+    );
+    // The plugin itself reads no order.
+    rig.install(1, false, script!(|_input, _host| Outcome::RetryLater { reason: "ask".into(), after: Some(3_600) }));
+    rig.push("channels_ec_order_ext_info_update", ORDER, Some(9)).await;
+    rig.settle().await;
+    assert_eq!(rig.runs().await[0].deadline_at, Some(deadline * 1_000));
+    assert!(!rig.ran()[0].had_order);
+    let near = rig.journal.near_deadlines(deadline * 1_000, 10).await.unwrap();
+    assert_eq!(near.len(), 1);
+    assert_eq!((near[0].tenant, near[0].state), (rig.tenant, RunState::Waiting));
 }

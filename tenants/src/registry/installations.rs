@@ -10,7 +10,7 @@ use sqlx::{Row, SqliteConnection};
 use super::cache::{Kept, Listed};
 use super::records::{Installation, InstallationPatch, InstallationState, NewInstallation, VersionRecord};
 use super::versions::json;
-use super::{Registry, consent};
+use super::{Registry, consent, subscriptions};
 use crate::to_the_end::to_the_end;
 use crate::{Place, RegistryError, Vault};
 
@@ -295,7 +295,7 @@ async fn write(c: &mut SqliteConnection, vault: &Vault, i: &Installation) -> Res
             .execute(&mut *c)
             .await?;
     }
-    Ok(())
+    subscriptions::follow(c, i).await
 }
 
 fn read(row: &SqliteRow, vault: &Vault) -> Result<Installation, RegistryError> {

@@ -10,6 +10,7 @@ mod cache;
 mod consent;
 mod installations;
 mod records;
+mod subscriptions;
 mod versions;
 
 use std::sync::Arc;

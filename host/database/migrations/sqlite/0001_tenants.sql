@@ -111,6 +111,20 @@ CREATE TABLE grants (
     PRIMARY KEY (installation_id, name)
 ) STRICT;
 
+-- Which version of an installation hears which hook, by place in the sequence of events: what a run is pinned to is
+-- what was active at its event, however late the lane looks at it. Written with every change of an installation; read
+-- by the journal, when an event is recorded and when its runs are made.
+CREATE TABLE subscriptions (
+    tenant_id       INTEGER NOT NULL,
+    hook            TEXT NOT NULL,                  -- on-pay
+    installation_id INTEGER NOT NULL,
+    version         BLOB NOT NULL,                  -- sha256 of the component
+    from_seq        INTEGER NOT NULL,               -- hears events after this one
+    until_seq       INTEGER,                        -- and none after this one; null: still hears them
+    PRIMARY KEY (tenant_id, hook, installation_id, from_seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX subscriptions_installation ON subscriptions (installation_id);
+
 -- Refused callbacks, counted per tenant and reason: a wrong clock or original id must not lose a shop silently.
 CREATE TABLE refusals (
     tenant_id  INTEGER NOT NULL,

@@ -27,11 +27,15 @@ const SIZES: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 pub trait BatchInsert: Send + Sync + 'static {
     /// The value of the unique key.
     type Key: Eq + Hash + Send + Sync;
+    /// What the inserter is told about the row in the store: its number, …
+    type Told: Copy + Send + Sync;
 
     /// Table and columns, as after `INSERT INTO`: `"events (tenant_id, dedup, body)"`.
     const INTO: &'static str;
-    /// How many columns [`BatchInsert::INTO`] names.
-    const COLUMNS: usize;
+    /// The values of one row: `"(?, ?, ?)"`; may be expressions.
+    const VALUES: &'static str;
+    /// How many values are bound for one row.
+    const BOUND: usize;
     /// The columns of the unique key: `"tenant_id, dedup"`.
     const UNIQUE: &'static str;
     /// What [`BatchInsert::decode`] reads: `"seq, tenant_id, dedup"`.
@@ -43,35 +47,38 @@ pub trait BatchInsert: Send + Sync + 'static {
     /// The key of this row.
     fn key(&self) -> Self::Key;
 
-    /// Adds the row's columns in the order of [`BatchInsert::INTO`]. An error fails this row alone.
+    /// Binds the values of [`BatchInsert::VALUES`] in their order. An error fails this row alone.
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError>;
 
     /// Adds the key in the order of [`BatchInsert::EXISTING`].
     fn bind_key(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError>;
 
-    /// Number and key of a row given back by the insert or by [`BatchInsert::EXISTING`].
-    fn decode(row: &SqliteRow) -> Result<(i64, Self::Key), sqlx::Error>;
+    /// What is told of a row given back by the insert or by [`BatchInsert::EXISTING`], and its key.
+    fn decode(row: &SqliteRow) -> Result<(Self::Told, Self::Key), sqlx::Error>;
 }
 
 /// Where a row ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Inserted {
-    /// The number of the row: the new one, or the one that was there.
-    pub number: i64,
+pub struct Inserted<T> {
+    /// What is told of the row: the new one, or the one that was there.
+    pub told: T,
     /// True if a row with this key was there before.
     pub duplicate: bool,
 }
 
 /// The queue for rows of kind `K`.
-pub struct Rows<K> {
+pub struct Rows<K: BatchInsert> {
     waiting: mpsc::Sender<Waiting<K>>,
     shared: Arc<Shared>,
 }
 
-struct Waiting<K> {
+struct Waiting<K: BatchInsert> {
     row: K,
-    answer: oneshot::Sender<Result<Inserted, WriteError>>,
+    answer: Answer<K>,
 }
+
+type Outcome<K> = Result<Inserted<<K as BatchInsert>::Told>, WriteError>;
+type Answer<K> = oneshot::Sender<Outcome<K>>;
 
 impl<K: BatchInsert> Rows<K> {
     /// Inserts the row with the next group and answers once it is durable. Once queued, it is inserted even if the
@@ -79,7 +86,7 @@ impl<K: BatchInsert> Rows<K> {
     ///
     /// # Errors
     /// [`WriteError::Row`] if this row alone was refused, else what happened to the whole group.
-    pub async fn insert(&self, row: K) -> Result<Inserted, WriteError> {
+    pub async fn insert(&self, row: K) -> Outcome<K> {
         let (answer, answered) = oneshot::channel();
         self.waiting.send(Waiting { row, answer }).await.map_err(|_| WriteError::Closed)?;
         self.shared.wake.notify_one();
@@ -87,13 +94,13 @@ impl<K: BatchInsert> Rows<K> {
     }
 }
 
-impl<K> Clone for Rows<K> {
+impl<K: BatchInsert> Clone for Rows<K> {
     fn clone(&self) -> Self {
         Rows { waiting: self.waiting.clone(), shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<K> std::fmt::Debug for Rows<K> {
+impl<K: BatchInsert> std::fmt::Debug for Rows<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rows").finish_non_exhaustive()
     }
@@ -125,7 +132,7 @@ pub(super) fn queue<K: BatchInsert>(shared: Arc<Shared>) -> (Rows<K>, Box<dyn Qu
     (Rows { waiting, shared }, Box::new(queue))
 }
 
-struct RowQueue<K> {
+struct RowQueue<K: BatchInsert> {
     waiting: mpsc::Receiver<Waiting<K>>,
     statements: Arc<Statements>,
 }
@@ -156,11 +163,7 @@ impl Statements {
     fn new<K: BatchInsert>() -> Statements {
         Statements(SIZES.map(|size| {
             let mut sql = format!("INSERT INTO {} VALUES ", K::INTO);
-            for row in 0..size {
-                sql.push_str(if row == 0 { "(?" } else { ", (?" });
-                sql.push_str(&", ?".repeat(K::COLUMNS - 1));
-                sql.push(')');
-            }
+            sql.push_str(&[K::VALUES].repeat(size).join(", "));
             sql.push_str(&format!(" ON CONFLICT ({}) DO NOTHING RETURNING {}", K::UNIQUE, K::RETURNING));
             // Made of constants of the kind alone.
             AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
@@ -174,10 +177,10 @@ impl Statements {
     }
 }
 
-struct RowBatch<K> {
+struct RowBatch<K: BatchInsert> {
     rows: Vec<Waiting<K>>,
     /// One for each row, in their order; shorter while the batch runs.
-    outcomes: Vec<Result<Inserted, WriteError>>,
+    outcomes: Vec<Outcome<K>>,
     statements: Arc<Statements>,
 }
 
@@ -186,7 +189,7 @@ impl<K: BatchInsert> RowBatch<K> {
     async fn insert(&mut self, size: usize, sql: SqlStr, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
         let rows = &self.rows[self.outcomes.len()..][..size];
         let mut arguments = SqliteArguments::default();
-        arguments.reserve(size * K::COLUMNS, 0);
+        arguments.reserve(size * K::BOUND, 0);
         for waiting in rows {
             waiting.row.bind(&mut arguments).map_err(sqlx::Error::Encode)?;
         }
@@ -194,14 +197,14 @@ impl<K: BatchInsert> RowBatch<K> {
 
         if let ([waiting], [row]) = (rows, inserted.as_slice()) {
             debug_assert!(K::decode(row)?.1 == waiting.row.key());
-            self.outcomes.push(Ok(Inserted { number: K::decode(row)?.0, duplicate: false }));
+            self.outcomes.push(Ok(Inserted { told: K::decode(row)?.0, duplicate: false }));
             return Ok(());
         }
         // SQLite promises no order for what RETURNING gives back, so rows are found by their keys.
         let mut fresh = HashMap::with_capacity(size);
         for row in &inserted {
-            let (number, key) = K::decode(row)?;
-            fresh.insert(key, Inserted { number, duplicate: false });
+            let (told, key) = K::decode(row)?;
+            fresh.insert(key, Inserted { told, duplicate: false });
         }
         for waiting in rows {
             let outcome = match fresh.get_mut(&waiting.row.key()) {
@@ -219,11 +222,14 @@ impl<K: BatchInsert> RowBatch<K> {
     }
 }
 
-async fn existing<K: BatchInsert>(row: &K, connection: &mut SqliteConnection) -> Result<Inserted, sqlx::Error> {
+async fn existing<K: BatchInsert>(
+    row: &K,
+    connection: &mut SqliteConnection,
+) -> Result<Inserted<K::Told>, sqlx::Error> {
     let mut arguments = SqliteArguments::default();
     row.bind_key(&mut arguments).map_err(sqlx::Error::Encode)?;
     let found = sqlx::query_with(K::EXISTING, arguments).fetch_one(connection).await?;
-    Ok(Inserted { number: K::decode(&found)?.0, duplicate: true })
+    Ok(Inserted { told: K::decode(&found)?.0, duplicate: true })
 }
 
 impl<K: BatchInsert> Batch for RowBatch<K> {

@@ -30,8 +30,10 @@ impl Mark {
 
 impl BatchInsert for Mark {
     type Key = i64;
+    type Told = i64;
     const INTO: &'static str = "marks (key, value, body)";
-    const COLUMNS: usize = 3;
+    const VALUES: &'static str = "(?, ?, ?)";
+    const BOUND: usize = 3;
     const UNIQUE: &'static str = "key";
     const RETURNING: &'static str = "id, key";
     const EXISTING: &'static str = "SELECT id, key FROM marks WHERE key = $1";
@@ -103,7 +105,7 @@ async fn hold(writer: &Writer) -> oneshot::Sender<()> {
     release
 }
 
-fn insert(store: &Store, mark: Mark) -> JoinHandle<Result<Inserted, WriteError>> {
+fn insert(store: &Store, mark: Mark) -> JoinHandle<Result<Inserted<i64>, WriteError>> {
     let marks = store.marks.clone();
     tokio::spawn(async move { marks.insert(mark).await })
 }
@@ -141,7 +143,7 @@ async fn an_answer_comes_after_the_commit() {
         .map(|key| {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
-                let number = store.marks.insert(Mark::new(key)).await.unwrap().number;
+                let number = store.marks.insert(Mark::new(key)).await.unwrap().told;
                 let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM marks WHERE id = $1 AND key = $2")
                     .bind(number)
                     .bind(key)
@@ -215,7 +217,7 @@ async fn a_key_is_inserted_once_and_every_waiter_learns_its_number() {
         release.send(()).unwrap();
         for (key, value, waiter) in waiting {
             match waiter.await.unwrap() {
-                Ok(Inserted { number, duplicate }) => {
+                Ok(Inserted { told: number, duplicate }) => {
                     let known = numbers.insert(key, number);
                     assert_eq!(known.is_some(), duplicate, "key {key}");
                     assert!(known.is_none_or(|known| known == number), "key {key}");

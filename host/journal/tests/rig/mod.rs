@@ -42,6 +42,7 @@ impl Rig {
         };
         let tenant = tenants.create(new).await.unwrap().id;
         let journal = Journal::open(db.clone(), tenants.clone(), clock.clone());
+        subscribe(&db, tenant).await;
         Rig { dir, db, tenants, journal, hand, clock, tenant }
     }
 
@@ -182,6 +183,27 @@ impl Rig {
         let (count,): (i64,) = sqlx::query_as(text).fetch_one(self.db.reader()).await.unwrap();
         count
     }
+}
+
+/// Installation 1 hears payments.
+async fn subscribe(db: &Database, tenant: TenantId) {
+    let written: Result<(), fangshi_database::WriteError> = db
+        .writer()
+        .submit(move |c| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO subscriptions (tenant_id, hook, installation_id, version, from_seq) \
+                     VALUES ($1, 'on-pay', 1, $2, 0)",
+                )
+                .bind(tenant.0)
+                .bind([1; 32].as_slice())
+                .execute(c)
+                .await?;
+                Ok(())
+            })
+        })
+        .await;
+    written.unwrap();
 }
 
 pub fn planned(seq: EventSeq) -> PlannedEvent {

@@ -28,6 +28,11 @@ pub enum Halt {
     NotLoaded(String),
     /// Cut off again and again: running it may be what kills the host.
     Crashed,
+    /// The pinned version asks for more than is granted now: the version was replaced, or the consent changed.
+    Withdrawn {
+        /// The grants that it asks for and no longer has.
+        grants: Vec<String>,
+    },
 }
 
 /// The end of an attempt, in the journal's words.
@@ -66,6 +71,10 @@ pub fn ending(
         (Some(Halt::Divergence(text)), _) => park("divergence", text),
         (Some(Halt::OrderUnavailable { message, after }), _) => retry("order-unavailable", message, after),
         (Some(Halt::NotLoaded(text)), _) => retry("not-loaded", text, None),
+        (Some(Halt::Withdrawn { grants }), _) => park(
+            "withdrawn",
+            format!("the version of this run asks for {}, which the installation no longer grants", grants.join(", ")),
+        ),
         (Some(Halt::Crashed), _) => retry("crashed", "cut off again and again".into(), None),
         (None, Some(Outcome::Done)) => End { outcome: "done", reason: String::new(), next: Next::Done },
         (None, Some(Outcome::RetryLater { reason, after })) => {

@@ -1,6 +1,7 @@
 //! The decisions: functions of state and input, without I/O and without time. The shell does what they say.
 
 pub mod choose;
+pub mod deadline;
 pub mod echo;
 pub mod effect;
 pub mod ending;

@@ -13,6 +13,7 @@ use super::drain::Halted;
 use super::host::{Aftermath, Host, Known};
 use super::order::{SnapshotOfEvent, for_guest};
 use crate::config::RunLimits;
+use crate::decide::deadline::{SKU_WISH, sku_deadline};
 use crate::decide::ending::{Halt, ending};
 use crate::decide::retry::Tried;
 use crate::finished::{Finished, count};
@@ -77,14 +78,24 @@ impl One<'_> {
             Ok(guest) => guest,
             Err(error) => return self.give_up(start, Halt::NotLoaded(error)).await,
         };
-        if guest.reads_order() && !self.fence.lane.order_id.is_empty() {
-            match snapshot.read(self.core, &self.fence.lane, self.run.event, self.number > 1).await {
-                Ok(order) => start.snapshot = Some(order),
-                Err(fault) => {
-                    let after = fault.retry_after.map(|seconds| Duration::from_secs(u64::from(seconds)));
-                    return self.give_up(start, Halt::OrderUnavailable { message: fault.message, after }).await;
-                }
+        let grants = self.withdrawn(&*guest);
+        if !grants.is_empty() {
+            return self.give_up(start, Halt::Withdrawn { grants }).await;
+        }
+        let order = match self.wants_order(&*guest) {
+            true => Some(snapshot.read(self.core, &self.fence.lane, self.run.event, self.number > 1).await),
+            false => None,
+        };
+        match order {
+            Some(Ok(order)) => {
+                self.note_deadline(&order.json).await?;
+                start.snapshot = guest.reads_order().then_some(order);
             }
+            Some(Err(fault)) if guest.reads_order() => {
+                let after = fault.retry_after.map(|seconds| Duration::from_secs(u64::from(seconds)));
+                return self.give_up(start, Halt::OrderUnavailable { message: fault.message, after }).await;
+            }
+            Some(Err(_)) | None => {}
         }
         let buffer = self.begin(&start)?;
         if entries >= SUSPICIOUS_ENTRIES {
@@ -109,8 +120,34 @@ impl One<'_> {
                 return self.end(&start, &buffer, None, Some(Halt::NotLoaded(error)), Aftermath::default()).await;
             }
         };
+        // Nothing goes on with a consent that was taken back, not even what a crash cut off.
+        let grants = self.withdrawn(&*guest);
+        if !grants.is_empty() {
+            let halt = Halt::Withdrawn { grants };
+            return self.end(&start, &buffer, None, Some(halt), Aftermath::default()).await;
+        }
         snapshot.drop_it();
         self.execute(&*guest, start, buffer, open.calls.into(), snapshot).await
+    }
+
+    /// Grants that the version asks for and that the installation does not have now.
+    fn withdrawn(&self, guest: &dyn Guest) -> Vec<String> {
+        guest.asks().difference(&self.seat.grants).cloned().collect()
+    }
+
+    fn wants_order(&self, guest: &dyn Guest) -> bool {
+        (guest.reads_order() || self.event.ext_type == Some(SKU_WISH)) && !self.fence.lane.order_id.is_empty()
+    }
+
+    /// Only the order tells until when a wish for another SKU can be answered.
+    async fn note_deadline(&self, order: &Value) -> Result<(), Halted> {
+        if self.event.ext_type == Some(SKU_WISH)
+            && let Some(deadline_at) = sku_deadline(order, self.event.created_at)
+            && self.run.deadline_at != Some(deadline_at)
+        {
+            self.core.journal.set_deadline(self.fence, self.run.id, deadline_at).await?;
+        }
+        Ok(())
     }
 
     /// Runs the guest and ends the attempt.
@@ -192,13 +229,6 @@ impl One<'_> {
         let spin = rand::random::<f64>() * 2.0 - 1.0;
         let end = ending(&self.core.config.schedule, tried, now, spin, halt, report.map(|report| &report.outcome));
         let usage = report.map(used).unwrap_or_default();
-        if let (Next::Retry { at_ms }, Some(deadline)) = (&end.next, self.run.deadline_at)
-            && *at_ms > deadline
-        {
-            metrics::counter!("fangshi_deadline_alerts_total").increment(1);
-            tracing::warn!(tenant = %self.fence.lane.tenant, run = %self.run.id,
-                "the platform will decide by itself before the next attempt");
-        }
         let ending = Ending {
             event: self.run.event,
             outcome: end.outcome,

@@ -168,7 +168,7 @@ impl Work<'_> {
                 })
             })
             .collect();
-        let planned = plan(&state.events, &subscribers, &causes);
+        let planned = plan(&state.events, &state.subscriptions, &subscribers, &causes);
         let echoes = planned.iter().filter(|event| event.echo_of.is_some()).count();
         if echoes > 0 {
             metrics::counter!("fangshi_echoes_total").increment(echoes as u64);

@@ -66,6 +66,7 @@ struct Scripted {
     scripts: Arc<Scripts>,
     version: Digest,
     reads_order: bool,
+    asks: BTreeSet<String>,
     script: Script,
 }
 
@@ -84,7 +85,13 @@ impl Guests for ScriptedGuests {
         }
         let scripts = self.0.scripts.lock().unwrap();
         let (reads_order, script) = scripts.get(&version).ok_or("no such version")?;
-        Ok(Arc::new(Scripted { scripts: self.0.clone(), version, reads_order: *reads_order, script: script.clone() }))
+        Ok(Arc::new(Scripted {
+            scripts: self.0.clone(),
+            version,
+            reads_order: *reads_order,
+            asks: BTreeSet::from(["notes".to_owned()]),
+            script: script.clone(),
+        }))
     }
 }
 
@@ -102,6 +109,10 @@ impl Drop for Inside<'_> {
 impl Guest for Scripted {
     fn reads_order(&self) -> bool {
         self.reads_order
+    }
+
+    fn asks(&self) -> &BTreeSet<String> {
+        &self.asks
     }
 
     async fn run(&self, input: RunInput, mut host: Box<dyn RunHost>) -> RunReport {
@@ -315,6 +326,12 @@ pub struct Rig {
     next_event: AtomicU32,
 }
 
+/// What the installations of a rig are granted.
+pub const GRANTS: [&str; 6] = ["notes", "search", "delivery", "kv", "order-summary", "shop-phone"];
+
+/// Numbers up to this may be installed.
+const INSTALLATIONS: u8 = 20;
+
 pub const HOOKS: [&str; 3] = ["on-pay", "on-new", "on-ext-info-update"];
 
 impl Rig {
@@ -329,6 +346,7 @@ impl Rig {
         let tenants = Tenants::open(db.clone(), Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
         let tenant = tenants.create(new_tenant(1)).await.unwrap().id;
         let other = tenants.create(new_tenant(2)).await.unwrap().id;
+        subscribe(&db, &[tenant, other]).await;
         let journal = Journal::open(db.clone(), tenants.clone(), clock.clone());
         let scripts = Arc::new(Scripts::default());
         let shop = Arc::new(FakeShop {
@@ -372,15 +390,10 @@ impl Rig {
         seats.push(Seat {
             subscriber: Subscriber {
                 installation: InstallationId(id),
-                version,
-                hooks: HOOKS.map(str::to_owned).to_vec(),
                 standing: Standing::Open,
-                created_at: 0,
                 echoes: limits.get("echoes").and_then(Value::as_bool).unwrap_or(false),
             },
-            grants: BTreeSet::from(
-                ["notes", "search", "delivery", "kv", "order-summary", "shop-phone"].map(str::to_owned),
-            ),
+            grants: GRANTS.map(str::to_owned).into(),
             settings: Arc::new(json!({"from": 1})),
             limits,
         });
@@ -393,6 +406,19 @@ impl Rig {
                 seat.subscriber.standing = standing;
             }
         }
+    }
+
+    /// Takes a grant back.
+    pub fn withdraw(&self, id: i64, grant: &str) {
+        for seat in self.seats.of.lock().unwrap().values_mut().flatten() {
+            if seat.subscriber.installation.0 == id {
+                seat.grants.remove(grant);
+            }
+        }
+    }
+
+    pub async fn count(&self, text: &'static str) -> i64 {
+        sqlx::query_scalar(text).fetch_one(self.db.reader()).await.unwrap()
     }
 
     pub fn remove(&self, id: i64) {
@@ -477,6 +503,33 @@ impl Rig {
 
     pub fn finished(&self) -> tokio::sync::broadcast::Receiver<Finished> {
         self.lanes.finished()
+    }
+}
+
+/// Every number hears every hook from the first event on; who is installed, the seats tell.
+async fn subscribe(db: &Database, tenants: &[TenantId]) {
+    for tenant in tenants.iter().map(|tenant| tenant.0) {
+        let written: Result<(), fangshi_database::WriteError> = db
+            .writer()
+            .submit(move |c| {
+                Box::pin(async move {
+                    for (id, hook) in (1..=INSTALLATIONS).flat_map(|id| HOOKS.map(|hook| (id, hook))) {
+                        sqlx::query(
+                            "INSERT INTO subscriptions (tenant_id, hook, installation_id, version, from_seq) \
+                             VALUES ($1, $2, $3, $4, 0)",
+                        )
+                        .bind(tenant)
+                        .bind(hook)
+                        .bind(id)
+                        .bind([id; 32].as_slice())
+                        .execute(&mut *c)
+                        .await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await;
+        written.unwrap();
     }
 }
 
