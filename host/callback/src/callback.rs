@@ -23,6 +23,7 @@ use crate::key::BadKey;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::shop::{Binding, shop_event};
+use crate::unusable::UnusableKeys;
 use crate::{metering, window};
 
 /// The operator's component (third-party platform), as far as callbacks go.
@@ -65,6 +66,7 @@ pub struct Callback<I = Durable> {
     component: Option<Address>,
     limits: CallbackLimits,
     clock: Clock,
+    unusable: UnusableKeys,
 }
 
 impl<I: Intake> Callback<I> {
@@ -79,7 +81,7 @@ impl<I: Intake> Callback<I> {
         let component =
             component.map(|component| Address::new(component.appid.as_str(), &component.keys)).transpose()?;
         metering::describe();
-        Ok(Self { tenants, intake, component, limits, clock })
+        Ok(Self { tenants, intake, component, limits, clock, unusable: UnusableKeys::default() })
     }
 
     /// `/callback/weixin/component` and `/callback/weixin/{appid}`. No fallback, so it can be merged.
@@ -184,6 +186,14 @@ impl<I: Intake> Callback<I> {
         let code = refusal.code();
         metering::refused(code);
         self.tenants.count_refusal(tenant, code);
+        if refusal == Refusal::KeysUnusable {
+            // Anybody can cause it at any rate, and the operator must hear of it: once, until something changes.
+            if self.unusable.is_news(self.tenants.get(tenant)) {
+                tracing::error!(%tenant, code, reason = %refusal, hint = refusal.hint(),
+                    "every callback of this tenant is refused until its keys are right (told once)");
+            }
+            return refusal.into_response();
+        }
         // A stranger can cause the others at any rate, and must not fill the log.
         if refusal.is_authentic() {
             tracing::warn!(%tenant, code, reason = %refusal, "a callback was refused");

@@ -34,6 +34,16 @@ async fn from_a_tenant_to_the_page_of_a_run() {
     assert_eq!(refused.refusal(422), "grants-not-asked-for");
     assert!(refused.text.contains("decode"), "{}", refused.text);
 
+    let mut endless = body(&["notes"]);
+    endless["limits"] = json!({"deadline_ms": 86_400_000});
+    let refused = desk.post(&at("installations"), endless).await;
+    assert_eq!(refused.refusal(422), "invalid-body");
+    assert!(
+        refused.text.contains("deadline_ms must be a whole number from 100 to 60000, not 86400000"),
+        "{}",
+        refused.text
+    );
+
     let mut good = body(&["notes"]);
     good["settings"] = json!({"mark": "大单"});
     good["limits"] = json!({"fuel": 5_000_000, "effects_per_hour": 3});
@@ -100,6 +110,17 @@ async fn installations_are_paused_resumed_replaced_and_removed() {
     for (change, code, part) in [
         (json!({"limits": {"fule": 1}}), "invalid-body", "fule"),
         (json!({"limits": {"fuel": "much"}}), "invalid-body", "limits"),
+        (
+            json!({"limits": {"fuel": 0}}),
+            "invalid-body",
+            "fuel must be a whole number from 10000 to 60000000000, not 0",
+        ),
+        (
+            json!({"limits": {"memory_bytes": 1_u64 << 62}}),
+            "invalid-body",
+            "memory_bytes must be a whole number from 65536",
+        ),
+        (json!({"limits": {"fule": 1}}), "invalid-body", "effects_per_hour, echoes"),
         (json!({"settings": []}), "invalid-body", "settings"),
         (json!({"state": "removed"}), "invalid-body", "state"),
         (json!({"stat": "paused"}), "invalid-body", "expected one of `state`, `version`"),

@@ -178,7 +178,7 @@ impl Directory for Tenants {
                         InstallationState::Removed => Standing::Gone,
                     },
                     created_at: installation.created_at,
-                    echoes: RunLimits::parse(&installation.limits).is_ok_and(|limits| limits.echoes),
+                    echoes: RunLimits::stored(&installation.limits).echoes,
                 },
                 grants: installation.grants.clone(),
                 settings: installation.settings.clone(),

@@ -16,7 +16,7 @@ use fangshi_journal::{Journal, NewEvent, Source};
 use fangshi_lanes::{Lanes, LanesConfig, Parts, Shop, WasmGuests};
 use fangshi_operations::{Fault, Operation, Verdict};
 use fangshi_runtime::{Runtime, RuntimeConfig};
-use fangshi_tenants::{Kek, TenantId, Tenants};
+use fangshi_tenants::{ComponentCredentials, Kek, TenantId, Tenants};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -70,10 +70,16 @@ impl Shop for KindShop {
 
 impl Desk {
     pub async fn new() -> Desk {
+        Desk::with(Some(ComponentCredentials { appid: "wxcomponent".into(), appsecret: SecretString::from("s") })).await
+    }
+
+    /// A console of a host with or without a component.
+    pub async fn with(component: Option<ComponentCredentials>) -> Desk {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let database = Database::open(OpenOptions::new(folder.path())).await.unwrap();
-        let tenants = Tenants::open(database.clone(), Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
+        let tenants =
+            Tenants::open(database.clone(), Kek::from_bytes(&[7; 32]), component, clock.clone()).await.unwrap();
         let journal = Journal::open(database.clone(), tenants.clone(), clock.clone());
         let config =
             RuntimeConfig { max_concurrent_runs: 2, max_component_bytes: MAX_PLUGIN_BYTES, ..RuntimeConfig::default() };
