@@ -168,6 +168,8 @@ async fn health_and_metrics_are_open_and_tell_no_names() {
     assert_eq!(ready["backlog_age_ms"], 0);
     assert_eq!(ready["database"], "ok");
     desk.database.close().await;
+    assert_eq!(desk.get("/readyz").await.status, StatusCode::OK, "the database is asked once a second");
+    desk.hand.advance(1_000);
     assert_eq!(desk.get("/readyz").await.refusal(503), "not-ready");
     assert_eq!(desk.get("/healthz").await.status, StatusCode::OK, "the process still lives");
 }

@@ -91,8 +91,9 @@ pub struct PoolSizes {
 /// The most concurrent runs that a pool can be mapped for.
 ///
 /// A run's place reserves address space, used or not: [`MAX_MEMORIES`] memories of 4 GiB and a guard of 32 MiB each
-/// (16.1 GiB), [`MAX_TABLES`] tables of 20,000 elements (9.8 MiB), one stack of 2 MiB. The 128 TiB of an x86-64 process
-/// hold about 8,000 such places, and machines with less of it half as many: so 4,000, which reserve 63 TiB.
+/// (16.1 GiB), [`MAX_TABLES`] tables of 20,000 elements (9.8 MiB), one stack of 2 MiB. 4,000 places reserve 63 TiB, half of
+/// the 128 TiB of an x86-64 process; 5,000 could be mapped on Linux, 6,000 could not. Each place also takes two mappings
+/// for its stack from the start and a few more once it is used, of the 65,530 that Linux allows a process by default.
 pub const MAX_CONCURRENT_RUNS: u32 = 4_000;
 
 /// The most core instances, tables and memories that one component may have.

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use fangshi_console::{Console, OperatorToken};
-use fangshi_database::{Clock, Database, OpenOptions};
+use fangshi_database::{Clock, Database, ManualClock, OpenOptions};
 use fangshi_journal::{Journal, NewEvent, Source};
 use fangshi_lanes::{Lanes, LanesConfig, Parts, Shop, WasmGuests};
 use fangshi_operations::{Fault, Operation, Verdict};
@@ -32,6 +32,7 @@ pub struct Desk {
     pub journal: Journal,
     pub lanes: Lanes,
     pub database: Database,
+    pub hand: ManualClock,
     _folder: tempfile::TempDir,
 }
 
@@ -76,7 +77,8 @@ impl Desk {
     /// A console of a host with or without a component.
     pub async fn with(component: Option<ComponentCredentials>) -> Desk {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::system();
+        let (clock, hand) = Clock::manual();
+        hand.set(Clock::system().now());
         let database = Database::open(OpenOptions::new(folder.path())).await.unwrap();
         let tenants =
             Tenants::open(database.clone(), Kek::from_bytes(&[7; 32]), component, clock.clone()).await.unwrap();
@@ -103,7 +105,7 @@ impl Desk {
             operator: OperatorToken::new(&SecretString::from(TOKEN)),
             max_plugin_bytes: MAX_PLUGIN_BYTES,
         });
-        Desk { router, tenants, journal, lanes, database, _folder: folder }
+        Desk { router, tenants, journal, lanes, database, hand, _folder: folder }
     }
 
     /// Sends a request as it is.
