@@ -167,9 +167,12 @@ async fn health_and_metrics_are_open_and_tell_no_names() {
     assert!(ready["engine_version"].as_str().unwrap().contains("48"), "{ready}");
     assert_eq!(ready["backlog_age_ms"], 0);
     assert_eq!(ready["database"], "ok");
+    let stranger = |path: &str| desk.send(Request::get(path).body(Body::empty()).unwrap());
     desk.database.close().await;
-    assert_eq!(desk.get("/readyz").await.status, StatusCode::OK, "the database is asked once a second");
+    assert_eq!(stranger("/readyz").await.status, StatusCode::OK, "asked for a stranger once a second");
+    assert_eq!(desk.get("/readyz").await.refusal(503), "not-ready", "and for the operator each time");
     desk.hand.advance(1_000);
+    assert_eq!(stranger("/readyz").await.refusal(503), "not-ready");
     assert_eq!(desk.get("/readyz").await.refusal(503), "not-ready");
     assert_eq!(desk.get("/healthz").await.status, StatusCode::OK, "the process still lives");
 }

@@ -144,6 +144,22 @@ async fn installations_are_paused_resumed_replaced_and_removed() {
 }
 
 #[tokio::test]
+async fn log_lines_hide_phones_and_what_the_calls_hide() {
+    let desk = Desk::new().await;
+    let id = desk.tenant("wxone").await;
+    let at = |path: &str| format!("/api/v1/tenants/{id}/{path}");
+    let version = desk.upload(&id, "telling", guest::telling()).await.json();
+    let body = json!({"plugin": version["plugin"], "version": version["version"], "grants": ["notes"]});
+    assert_eq!(desk.post(&at("installations"), body).await.status, StatusCode::CREATED);
+    desk.paid(&id, "13").await;
+    let page = desk.get(&at("runs/r1")).await;
+    let logs = page.json()["attempt_list"][0]["logs"].clone();
+    assert_eq!(logs[0]["text"], "seen");
+    assert_eq!(logs[1]["text"], "call [masked] or 139****0775: [masked]");
+    assert!(!page.text.contains("13800138000") && !page.text.contains("CANARY"), "{}", page.text);
+}
+
+#[tokio::test]
 async fn a_plugin_that_wants_http_is_told_that_it_is_not_offered() {
     let desk = Desk::new().await;
     let id = desk.tenant("wxone").await;
