@@ -169,15 +169,28 @@ fn check(new: &NewTenant) -> Result<(), TenantsError> {
     {
         return Err(invalid("appid", "is no appid: expected letters and digits, as the platform shows it"));
     }
-    if new.user_name.as_deref().is_some_and(|name| !usable(name)) {
-        return Err(invalid("user_name", "is no original id: expected gh_ and letters or digits"));
-    }
-    check_name(&new.name)
+    new.user_name.as_deref().map_or(Ok(()), check_user_name)?;
+    check_text("name", &new.name)
 }
 
-fn check_name(name: &str) -> Result<(), TenantsError> {
-    let length = name.chars().count();
-    if length == 0 || length > 200 { Err(invalid("name", "must have 1 to 200 characters")) } else { Ok(()) }
+/// Pushes that name another shop are refused, so a slip here loses every event of the tenant.
+fn check_user_name(name: &str) -> Result<(), TenantsError> {
+    let rest = name.strip_prefix("gh_").unwrap_or_default();
+    if (1..=64).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
+        return Ok(());
+    }
+    Err(invalid("user_name", "is no original id: expected gh_ and 1 to 64 letters, digits, `_` or `-`"))
+}
+
+/// A line for people: shown in lists and logs, so nothing that breaks one.
+fn check_text(member: &'static str, text: &str) -> Result<(), TenantsError> {
+    if !(1..=200).contains(&text.chars().count()) || text.trim().is_empty() {
+        return Err(invalid(member, "must have 1 to 200 characters, not all blank"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(invalid(member, "must have no control characters, such as line breaks"));
+    }
+    Ok(())
 }
 
 fn invalid(member: &'static str, problem: &str) -> TenantsError {
@@ -188,10 +201,11 @@ fn invalid(member: &'static str, problem: &str) -> TenantsError {
 fn patched(current: &Tenant, patch: TenantPatch, now: i64) -> Result<(Tenant, Planted), TenantsError> {
     let mut tenant = current.clone();
     if let Some(name) = patch.name {
-        check_name(&name)?;
+        check_text("name", &name)?;
         tenant.name = name;
     }
     if let Some(user_name) = patch.user_name {
+        check_user_name(&user_name)?;
         tenant.user_name = Some(user_name);
     }
     match patch.state {
@@ -201,7 +215,10 @@ fn patched(current: &Tenant, patch: TenantPatch, now: i64) -> Result<(Tenant, Pl
         }
         None => {}
         Some(StateChange::Active) => tenant.state = TenantState::Active,
-        Some(StateChange::Suspended { reason }) => tenant.state = TenantState::Suspended { reason, since: now },
+        Some(StateChange::Suspended { reason }) => {
+            check_text("reason", &reason)?;
+            tenant.state = TenantState::Suspended { reason, since: now };
+        }
     }
 
     let authorized = tenant.kind == crate::TenantKind::Authorized;

@@ -155,8 +155,6 @@ pub enum TokenError {
         tenant: TenantId,
         /// The platform's code; 0 if there is no refresh token at all.
         code: i64,
-        /// The platform's words.
-        message: String,
     },
     /// The tenant is suspended: no calls are made for it.
     #[error("{tenant} is suspended: {reason}")]

@@ -86,6 +86,11 @@ impl Tenants {
         self.directory.list(after, limit as usize)
     }
 
+    /// Whether the host has a component: without one no authorized tenant gets a token, and none of its callbacks opens.
+    pub fn has_component(&self) -> bool {
+        self.custody.has_component()
+    }
+
     /// Seals and opens columns.
     pub fn vault(&self) -> &Vault {
         &self.directory.vault

@@ -23,6 +23,7 @@ use crate::key::BadKey;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::shop::{Binding, shop_event};
+use crate::unusable::UnusableKeys;
 use crate::{metering, window};
 
 /// The operator's component (third-party platform), as far as callbacks go.
@@ -65,6 +66,7 @@ pub struct Callback<I = Durable> {
     component: Option<Address>,
     limits: CallbackLimits,
     clock: Clock,
+    unusable: UnusableKeys,
 }
 
 impl<I: Intake> Callback<I> {
@@ -79,7 +81,7 @@ impl<I: Intake> Callback<I> {
         let component =
             component.map(|component| Address::new(component.appid.as_str(), &component.keys)).transpose()?;
         metering::describe();
-        Ok(Self { tenants, intake, component, limits, clock })
+        Ok(Self { tenants, intake, component, limits, clock, unusable: UnusableKeys::default() })
     }
 
     /// `/callback/weixin/component` and `/callback/weixin/{appid}`. No fallback, so it can be merged.
@@ -114,7 +116,7 @@ impl<I: Intake> Callback<I> {
         let body = read_body(body, self.limits.body, self.limits.body_time).await?;
         let now = self.clock.now();
         let message = address.open(&query, &body, now, self.limits.window)?;
-        let (event, binding) = shop_event(tenant, message, now)?;
+        let (event, binding) = shop_event(tenant, &message, now)?;
         if binding == Binding::Unbound {
             metering::unbound();
             tracing::debug!(tenant = %tenant.id, "an event was taken without comparing ToUserName: set the tenant's user_name");
@@ -134,7 +136,7 @@ impl<I: Intake> Callback<I> {
         let now = self.clock.now();
         let message = component.open(&query, &body, now, self.limits.window)?;
         let tenant_of = |appid: &str| self.weixin(appid).map(|tenant| tenant.id);
-        let ComponentMessage { event, ticket } = component_event(&component.appid, message, tenant_of, now)?;
+        let ComponentMessage { event, ticket } = component_event(&component.appid, &message, tenant_of, now)?;
         let created_at = event.created_at;
         self.record(event, started).await?;
         // Also for a duplicate: the first one may have been recorded and its ticket not kept.
@@ -184,6 +186,14 @@ impl<I: Intake> Callback<I> {
         let code = refusal.code();
         metering::refused(code);
         self.tenants.count_refusal(tenant, code);
+        if refusal == Refusal::KeysUnusable {
+            // Anybody can cause it at any rate, and the operator must hear of it: once, until something changes.
+            if self.unusable.is_news(self.tenants.get(tenant)) {
+                tracing::error!(%tenant, code, reason = %refusal, hint = refusal.hint(),
+                    "every callback of this tenant is refused until its keys are right (told once)");
+            }
+            return refusal.into_response();
+        }
         // A stranger can cause the others at any rate, and must not fill the log.
         if refusal.is_authentic() {
             tracing::warn!(%tenant, code, reason = %refusal, "a callback was refused");

@@ -21,7 +21,7 @@ const TICKET: &str = "ComponentVerifyTicket";
 /// A component message on its way in.
 #[derive(Debug)]
 pub struct ComponentMessage {
-    /// To be recorded first. A ticket is in neither its body nor its raw bytes.
+    /// To be recorded first. A ticket is not in its body.
     pub event: NewEvent,
     /// To be kept after that.
     pub ticket: Option<SecretString>,
@@ -31,11 +31,11 @@ pub struct ComponentMessage {
 /// unix milliseconds.
 pub fn component_event(
     appid: &str,
-    message: Vec<u8>,
+    message: &[u8],
     tenant_of: impl FnOnce(&str) -> Option<TenantId>,
     now: i64,
 ) -> Result<ComponentMessage, Refusal> {
-    let parsed = Message::parse(&message).map_err(MessageError::from)?;
+    let parsed = Message::parse(message).map_err(MessageError::from)?;
     let Some(info_type) = parsed.text("InfoType") else {
         let shop = parsed.text("Event").or_else(|| parsed.text("MsgType")).is_some();
         return Err(if shop { Refusal::WrongAddress } else { MessageError::Missing("InfoType").into() });
@@ -62,16 +62,12 @@ pub fn component_event(
         received_at: now,
         dedup: dedup_key(tenant, &parsed, &facts),
         body: Vec::new(),
-        raw: Vec::new(),
     };
-    if ticket.is_none() {
-        event.body = canonical(parsed.root());
-        event.raw = message;
-    } else {
+    event.body = match ticket {
+        None => canonical(parsed.root()),
         // The ticket has one place, in custody. The journal keeps the message without it.
-        event.body = canonical(&without(parsed.root(), TICKET));
-        event.raw = event.body.clone();
-    }
+        Some(_) => canonical(&without(parsed.root(), TICKET)),
+    };
     Ok(ComponentMessage { event, ticket })
 }
 

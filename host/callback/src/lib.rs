@@ -29,6 +29,7 @@ pub mod query;
 mod refusal;
 mod shop;
 pub mod signature;
+mod unusable;
 pub mod window;
 mod xml;
 

@@ -20,8 +20,8 @@ pub enum Binding {
 }
 
 /// Makes an event of a decrypted message. `now` in unix milliseconds.
-pub fn shop_event(tenant: &Tenant, message: Vec<u8>, now: i64) -> Result<(NewEvent, Binding), Refusal> {
-    let parsed = Message::parse(&message).map_err(MessageError::from)?;
+pub fn shop_event(tenant: &Tenant, message: &[u8], now: i64) -> Result<(NewEvent, Binding), Refusal> {
+    let parsed = Message::parse(message).map_err(MessageError::from)?;
     let binding = bind(tenant.user_name.as_deref(), parsed.text("ToUserName"))?;
     let facts = parsed.facts()?;
     let event = NewEvent {
@@ -34,9 +34,8 @@ pub fn shop_event(tenant: &Tenant, message: Vec<u8>, now: i64) -> Result<(NewEve
         received_at: now,
         dedup: dedup_key(tenant.id, &parsed, &facts),
         body: canonical(parsed.root()),
-        raw: Vec::new(),
     };
-    Ok((NewEvent { raw: message, ..event }, binding))
+    Ok((event, binding))
 }
 
 /// `msg_signature` does not cover the path: without this, a push to one shop could be replayed to another one of the

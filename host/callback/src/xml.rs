@@ -1,6 +1,6 @@
 //! XML as the platform writes it: elements, text, CDATA. Everything else that XML could do is refused.
 //!
-//! Attributes must be well-formed and are dropped: the platform has none, and the raw message keeps them.
+//! Attributes must be well-formed and are dropped: the platform has none.
 
 use std::borrow::Cow;
 

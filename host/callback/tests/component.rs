@@ -8,9 +8,10 @@ mod room;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use fangshi_tenants::TenantId;
+use fangshi_callback::CallbackLimits;
+use fangshi_tenants::{TenantId, TenantPatch};
 use faulty::{Fault, Faulty};
-use room::{ANNA, COMPONENT, COMPONENT_KEY, COMPONENT_TOKEN, NOW, Push, Room, SELF_KEY, SELF_TOKEN, hasty, paid};
+use room::{ANNA, BENE, COMPONENT, COMPONENT_KEY, COMPONENT_TOKEN, NOW, Push, Room, SELF_KEY, SELF_TOKEN, hasty, paid};
 
 const TICKET: &str = "ticket@@@canary-ticket";
 
@@ -85,14 +86,40 @@ impl io::Write for Log {
     }
 }
 
+/// Catches the log of this thread from here on.
+fn caught(level: tracing::Level) -> (Log, tracing::subscriber::DefaultGuard) {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(move || writer.clone()).finish();
+    (log, tracing::subscriber::set_default(subscriber))
+}
+
+#[tokio::test]
+async fn unusable_keys_are_told_once_for_each_tenant_and_change() {
+    let (log, _guard) = caught(tracing::Level::INFO);
+    let room = Room::build(None, CallbackLimits::default(), |durable| durable).await;
+    let told = || String::from_utf8(log.0.lock().unwrap().clone()).unwrap().matches("keys_unusable").count();
+    let (anna, bene) = (Push::authorized(ANNA, paid("gh_anna", 7)), Push::authorized(BENE, paid("gh_bene", 7)));
+    for _ in 0..3 {
+        for push in [&anna, &bene] {
+            assert_eq!(room.send(push.request()).await.code().as_deref(), Some("keys_unusable"));
+        }
+    }
+    assert_eq!(told(), 2, "once for each of the two");
+    let patch = TenantPatch { name: Some("another".into()), ..TenantPatch::default() };
+    room.tenants.update(room.id(ANNA), patch).await.unwrap();
+    for _ in 0..3 {
+        room.send(anna.request()).await;
+        room.send(bene.request()).await;
+    }
+    assert_eq!(told(), 3, "the changed one once more");
+    assert_eq!(room.refused(room.id(ANNA), "keys_unusable").await, 6, "and every one is counted");
+}
+
 /// Planted secrets are searched for in everything that the room logs and answers.
 #[tokio::test]
 async fn nothing_secret_is_logged_or_answered() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = caught(tracing::Level::TRACE);
     let (faulty, control) = Faulty::around();
     let room = Room::open_with(hasty(), faulty).await;
     let good = Push::authorized(ANNA, paid("gh_anna", 7).replace("OPENID", "canary-openid"));

@@ -64,7 +64,8 @@ impl Commands {
     /// Runs the command; errors go to standard error.
     pub fn run(self) -> ExitCode {
         let result = match self.command {
-            Command::Serve { config } => run_serve(&config),
+            // A host that nobody listens to must say so; whoever cut off a list has seen enough of it.
+            Command::Serve { config } => return run_serve(&config).unwrap_or_else(|error| told(&error)),
             Command::Plugin { command: PluginCommand::Run(arguments) } => plugin::run(&arguments),
             Command::Plugin { command: PluginCommand::Inspect { file } } => plugin::inspect(&file),
             Command::Config { command: ConfigCommand::Check { config } } => check_config(&config),
@@ -72,6 +73,7 @@ impl Commands {
         };
         match result {
             Ok(code) => code,
+            Err(error) if is_cut_off(&error) => ExitCode::SUCCESS,
             Err(error) => told(&error),
         }
     }
@@ -89,6 +91,7 @@ fn run_serve(file: &std::path::Path) -> anyhow::Result<ExitCode> {
 
 fn check_config(file: &std::path::Path) -> anyhow::Result<ExitCode> {
     let config = Config::load(file)?;
+    config.check_key_file()?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}: right", file.display())?;
     writeln!(out, "listen    {}", config.listen)?;
@@ -111,12 +114,19 @@ fn check_config(file: &std::path::Path) -> anyhow::Result<ExitCode> {
 fn list_keys() -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     for key in KEYS {
-        writeln!(out, "{}: {}", key.path(), key.expected)?;
+        writeln!(out, "{}: {}", key.path(), key.wanted())?;
         if key.kind == Kind::Secret {
             writeln!(out, "    or {}_file = \"FILE\", or the environment's {}", key.path(), key.variable())?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether standard output was closed by its reader, as `head` does. Only a bare write fails so: errors of files and
+/// sockets come with their context.
+fn is_cut_off(error: &anyhow::Error) -> bool {
+    let bare = error.chain().count() == 1;
+    bare && error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// Prints an error with its causes. A wrong config is the caller's to correct (2); for the rest (1) a backtrace may

@@ -106,6 +106,13 @@ fn limits_hold_at_the_desk_too() {
     let (code, out, err) = desk.run(&["--limits", "limits.json"]);
     assert_eq!(code, 1, "{out}{err}");
     assert!(out.contains("outcome  limit host_calls of 0 reached"), "{out}");
+    desk.put("limits.json", br#"{"effects_per_hour": 1, "echoes": false}"#);
+    let (code, out, err) = desk.run(&["--limits", "limits.json"]);
+    assert_eq!(code, 0, "those that span runs are known too: {out}{err}");
+    desk.put("limits.json", br#"{"fuel": 5}"#);
+    let (code, _, err) = desk.run(&["--limits", "limits.json"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("limits.json: fuel must be a whole number from 10000 to 60000000000, not 5"), "{err}");
 }
 
 #[test]

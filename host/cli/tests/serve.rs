@@ -150,6 +150,28 @@ fn a_right_config_is_shown_without_secrets() {
 }
 
 #[test]
+fn a_bad_key_in_the_environment_is_found_before_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(folder.path(), "");
+    for command in [&["serve", "--config"][..], &["config", "check", "--config"]] {
+        let output = fangshi().args(command).arg(&file).env("FANGSHI_CUSTODY_KEY", "CANARY-key").output().unwrap();
+        let text = refused(&output);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("FANGSHI_CUSTODY_KEY: expected 64 hex digits"), "{text}");
+        assert!(!text.contains("CANARY"), "{text}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = fangshi().args(["config", "keys"]).stdout(writer).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
 fn a_locked_folder_a_taken_port_and_a_wrong_key_say_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let file = config(folder.path(), "listen = \"127.0.0.1:0\"");

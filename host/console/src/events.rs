@@ -76,7 +76,7 @@ impl From<EventView> for EventItem {
 
 /// Events of a tenant, newest first
 #[utoipa::path(
-    get, path = "/tenants/{tenant}/events", tag = "events",
+    get, operation_id = "listEvents", path = "/tenants/{tenant}/events", tag = "events",
     params(("tenant" = String, Path, description = "t1"), EventsQuery),
     responses((status = 200, body = Page<EventItem>)),
 )]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use fangshi_lanes::RunLimits;
+use fangshi_lanes::{LimitRange, RunLimits};
 use fangshi_tenants::{
     Digest, Installation, InstallationId, InstallationPatch, InstallationState, NewInstallation, PluginId,
     RegistryError, TenantId,
@@ -13,6 +13,7 @@ use fangshi_tenants::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 
 use crate::Console;
 use crate::page::{self, Page, PageQuery};
@@ -33,9 +34,8 @@ pub(crate) struct InstallationBody {
     /// What the plugin reads as its settings; {} if absent.
     #[schema(value_type = Object)]
     settings: Option<Map<String, Value>>,
-    /// Limits other than the defaults: fuel, memory_bytes, table_elements, instances, host_calls, call_bytes,
-    /// border_bytes, log_bytes, open_orders, deadline_ms of one run; effects_per_hour, echoes.
-    #[schema(value_type = Object)]
+    /// Limits other than the defaults.
+    #[schema(schema_with = limits_schema)]
     limits: Option<Map<String, Value>>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct InstallationChange {
     #[schema(value_type = Object)]
     settings: Option<Map<String, Value>>,
     /// The whole new limits.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = limits_schema)]
     limits: Option<Map<String, Value>>,
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct InstallationView {
     #[schema(value_type = Object)]
     settings: Value,
     /// Limits other than the defaults.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = limits_schema)]
     limits: Value,
     /// active, paused, removed.
     state: String,
@@ -118,7 +118,7 @@ impl From<Installation> for InstallationView {
 
 /// Install a version
 #[utoipa::path(
-    post, path = "/tenants/{tenant}/installations", tag = "installations", request_body = InstallationBody,
+    post, operation_id = "createInstallation", path = "/tenants/{tenant}/installations", tag = "installations", request_body = InstallationBody,
     params(("tenant" = String, Path, description = "t1")),
     responses(
         (status = 201, body = InstallationView),
@@ -146,7 +146,7 @@ pub(crate) async fn create(
 
 /// Installations of a tenant, oldest first, removed ones included
 #[utoipa::path(
-    get, path = "/tenants/{tenant}/installations", tag = "installations",
+    get, operation_id = "listInstallations", path = "/tenants/{tenant}/installations", tag = "installations",
     params(("tenant" = String, Path, description = "t1"), PageQuery),
     responses((status = 200, body = Page<InstallationView>)),
 )]
@@ -164,7 +164,7 @@ pub(crate) async fn list(
 
 /// One installation
 #[utoipa::path(
-    get, path = "/tenants/{tenant}/installations/{installation}", tag = "installations",
+    get, operation_id = "getInstallation", path = "/tenants/{tenant}/installations/{installation}", tag = "installations",
     params(("tenant" = String, Path, description = "t1"), ("installation" = String, Path, description = "i1")),
     responses((status = 200, body = InstallationView), (status = 404, body = RefusalBody)),
 )]
@@ -182,7 +182,7 @@ pub(crate) async fn get(
 
 /// Pause, resume, replace the version, change grants, settings or limits
 #[utoipa::path(
-    patch, path = "/tenants/{tenant}/installations/{installation}", tag = "installations",
+    patch, operation_id = "changeInstallation", path = "/tenants/{tenant}/installations/{installation}", tag = "installations",
     request_body = InstallationChange,
     params(("tenant" = String, Path, description = "t1"), ("installation" = String, Path, description = "i1")),
     responses(
@@ -217,7 +217,7 @@ pub(crate) async fn patch(
 ///
 /// No new events reach it; it stays listed, since its runs name it.
 #[utoipa::path(
-    delete, path = "/tenants/{tenant}/installations/{installation}", tag = "installations",
+    delete, operation_id = "removeInstallation", path = "/tenants/{tenant}/installations/{installation}", tag = "installations",
     params(("tenant" = String, Path, description = "t1"), ("installation" = String, Path, description = "i1")),
     responses(
         (status = 204, description = "Removed"),
@@ -270,7 +270,11 @@ fn limits(given: Map<String, Value>) -> Result<Value, Refusal> {
     let limits = Value::Object(given);
     match RunLimits::parse(&limits) {
         Ok(_) => Ok(limits),
-        Err(problem) => Err(invalid("limits", &format!("can't be used: {problem}"))),
+        Err(problem) => Err(Refusal::invalid(
+            "invalid-body",
+            format!("member `limits` can't be used: {problem}"),
+            "leave a limit out for its default; the ranges of all are in /api/v1/openapi.json",
+        )),
     }
 }
 
@@ -280,6 +284,27 @@ fn invalid(member: &str, problem: &str) -> Refusal {
         format!("member `{member}` {problem}"),
         "the members of each body are in /api/v1/openapi.json",
     )
+}
+
+/// Every limit with its range and default, for the document.
+fn limits_schema() -> Schema {
+    let mut members = ObjectBuilder::new()
+        .description(Some("Limits other than the defaults. All but effects_per_hour and echoes are those of one run."))
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    for (name, range) in RunLimits::members() {
+        let member = match range {
+            LimitRange::Number { least, default, most } => ObjectBuilder::new()
+                .schema_type(Type::Integer)
+                .minimum(Some(least))
+                .maximum(Some(most))
+                .default(Some(default.into())),
+            LimitRange::Switch { default } => {
+                ObjectBuilder::new().schema_type(Type::Boolean).default(Some(default.into()))
+            }
+        };
+        members = members.property(name, member);
+    }
+    members.into()
 }
 
 /// What the registry refused, for the caller.

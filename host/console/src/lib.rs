@@ -106,7 +106,7 @@ fn routes() -> (Router<Console>, Router<Console>, utoipa::openapi::OpenApi) {
 }
 
 /// This document
-#[utoipa::path(get, path = "/openapi.json", tag = "openapi", responses((status = 200, description = "OpenAPI 3.1")))]
+#[utoipa::path(get, operation_id = "getOpenapiDocument", path = "/openapi.json", tag = "openapi", responses((status = 200, description = "OpenAPI 3.1")))]
 async fn openapi_json(
     axum::Extension(document): axum::Extension<std::sync::Arc<utoipa::openapi::OpenApi>>,
 ) -> axum::Json<std::sync::Arc<utoipa::openapi::OpenApi>> {

@@ -1,7 +1,7 @@
 //! The operator's bearer token, before every address under `/api/v1`.
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use secrecy::{ExposeSecret, SecretString};
@@ -22,6 +22,11 @@ impl OperatorToken {
         OperatorToken(digest(token.expose_secret().as_bytes()))
     }
 
+    /// Whether these headers carry the token.
+    pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
+        bearer(headers).is_some_and(|given| self.matches(given))
+    }
+
     fn matches(&self, given: &[u8]) -> bool {
         self.0.ct_eq(&digest(given)).into()
     }
@@ -37,15 +42,15 @@ pub(crate) async fn require(
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    match bearer(&request) {
+    match bearer(request.headers()) {
         Some(given) if token.matches(given) => Ok(next.run(request).await),
         Some(_) => Err(unauthorized("the bearer token is not the operator's")),
         None => Err(unauthorized("no bearer token")),
     }
 }
 
-fn bearer(request: &Request) -> Option<&[u8]> {
-    let value = request.headers().get(header::AUTHORIZATION)?.as_bytes();
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
 }

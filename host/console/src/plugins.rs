@@ -18,7 +18,7 @@ use crate::request::{Ids, QueryOf, read_body, require_type};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct UploadQuery {
-    /// The plugin's name; a name that the tenant already has gets a new version. 1 to 64 of a-z, 0-9, `-`, `_`, `.`.
+    /// The plugin's name; a name that the tenant already has gets a new version. 1 to 64 of a-z, 0-9, `-`, `_`, `.`; not `.` or `..`.
     #[param(min_length = 1, max_length = 64, pattern = "^[a-z0-9._-]+$")]
     name: String,
 }
@@ -108,7 +108,7 @@ impl From<GrantAsked> for GrantView {
 /// The body is a component. Its type is its manifest: exported hooks are what it subscribes to, imported interfaces the
 /// grants it asks for. The same bytes again give 200 and the same version.
 #[utoipa::path(
-    post, path = "/tenants/{tenant}/plugins", tag = "plugins",
+    post, operation_id = "uploadPluginVersion", path = "/tenants/{tenant}/plugins", tag = "plugins",
     params(("tenant" = String, Path, description = "t1"), UploadQuery),
     request_body(content = Vec<u8>, content_type = "application/wasm"),
     responses(
@@ -127,7 +127,13 @@ pub(crate) async fn upload(
 ) -> Result<(StatusCode, Json<VersionView>), Refusal> {
     crate::tenants::known(&console, tenant)?;
     require_type(request.headers(), "application/wasm")?;
-    let wasm = read_body(request.into_body(), console.max_plugin_bytes, "a component").await?;
+    let wasm = read_body(
+        request.into_body(),
+        console.max_plugin_bytes,
+        "a component",
+        "make it smaller, or let the operator raise max_plugin_bytes in [limits] of the host's config",
+    )
+    .await?;
     let (manifest, digest, wasm) = inspect(&console, wasm).await?;
     let manifest = ManifestRecord {
         hooks: manifest.hooks,
@@ -147,7 +153,7 @@ pub(crate) async fn upload(
 
 /// Versions of a tenant's plugins, in the order of their uploads
 #[utoipa::path(
-    get, path = "/tenants/{tenant}/plugins", tag = "plugins",
+    get, operation_id = "listPluginVersions", path = "/tenants/{tenant}/plugins", tag = "plugins",
     params(("tenant" = String, Path, description = "t1"), VersionsQuery),
     responses((status = 200, body = Page<VersionView>)),
 )]

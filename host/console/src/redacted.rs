@@ -1,7 +1,8 @@
 //! What a page may show of a host call: the table of operations decides member by member; what is not in the table is
 //! masked as a whole, but for the ids that say what the call was about.
 
-use fangshi_operations::{MASK, find, redact, redact_order};
+use fangshi_journal::CallView;
+use fangshi_operations::{MASK, delicate, find, redact, redact_order, redact_text};
 use serde_json::Value;
 
 /// A request as pages may show it. `name` is `interface/function`.
@@ -21,6 +22,33 @@ pub(crate) fn answer(name: &str, answered_ok: bool, answer: &Value) -> Value {
         Some(operation) => redact(operation, answer),
         None if name == "orders/get" => redact_order(answer),
         None => masked("", answer),
+    }
+}
+
+/// The words of one attempt: log lines and reasons. A plugin may repeat in them what it gave to its calls and got from
+/// them, so what these may not show is masked here too, besides mobile numbers and what may be a token.
+pub(crate) struct Words(Vec<String>);
+
+impl Words {
+    /// Of the attempt that made these calls.
+    pub fn of(calls: &[CallView]) -> Words {
+        let mut secrets = Vec::new();
+        for call in calls {
+            let Some(operation) = operation(&call.name) else { continue };
+            secrets.extend(delicate(operation, &call.request));
+            if call.result.as_deref() == Some("ok") {
+                secrets.extend(call.answer.iter().flat_map(|answer| delicate(operation, answer)));
+            }
+        }
+        // The longest first, so that no part of one is left.
+        secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        secrets.dedup();
+        Words(secrets)
+    }
+
+    /// A text as pages may show it.
+    pub fn shown(&self, text: &str) -> String {
+        redact_text(text, &self.0)
     }
 }
 
@@ -45,6 +73,44 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn call(name: &str, request: serde_json::Value, answer: Option<serde_json::Value>) -> CallView {
+        CallView {
+            position: 0,
+            name: name.to_owned(),
+            kind: fangshi_journal::CallKind::Read,
+            result: answer.as_ref().map(|_| "ok".to_owned()),
+            request,
+            answer,
+            snapshot: None,
+            origin: fangshi_journal::CallOrigin::Live,
+            at_ms: 0,
+            took_ms: None,
+        }
+    }
+
+    #[test]
+    fn words_lose_what_the_calls_beside_them_hide() {
+        let calls = [
+            call(
+                "decode/sensitive-info",
+                json!({"order_id": "37"}),
+                Some(json!({"address_info": {"user_name": "欧阳锋"}})),
+            ),
+            call(
+                "notes/set-merchant-notes",
+                json!({"order_id": "3732676853715311104", "merchant_notes": "VIP gate 7"}),
+                None,
+            ),
+            call("kv/set", json!({"key": "seen", "value": [1]}), Some(json!(null))),
+        ];
+        let words = Words::of(&calls);
+        assert_eq!(
+            words.shown("order 3732676853715311104: VIP gate 7 for 欧阳锋, 13800138000, 138****8000"),
+            "order 3732676853715311104: [masked] for [masked], [masked], 138****8000"
+        );
+        assert_eq!(Words::of(&[]).shown("VIP gate 7"), "VIP gate 7");
+    }
 
     #[test]
     fn the_table_decides_and_the_rest_is_masked() {

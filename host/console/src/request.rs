@@ -22,7 +22,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         require_type(request.headers(), "application/json")?;
-        let bytes = read_body(request.into_body(), MAX_JSON, "a JSON body").await?;
+        let bytes = read_body(
+            request.into_body(),
+            MAX_JSON,
+            "a JSON body",
+            "this bound is fixed: settings that large belong elsewhere",
+        )
+        .await?;
         parse(&bytes).map(JsonBody)
     }
 }
@@ -110,9 +116,9 @@ pub(crate) fn require_type(headers: &HeaderMap, expected: &str) -> Result<(), Re
     ))
 }
 
-/// Reads a body up to a limit. What comes beyond is read and dropped for a while, so that the caller, who may still
+/// Reads a body up to a limit; `hint` says what to do about a larger one. What comes beyond is read and dropped for a while, so that the caller, who may still
 /// be sending, gets to see the answer.
-pub(crate) async fn read_body(body: Body, limit: usize, what: &str) -> Result<Vec<u8>, Refusal> {
+pub(crate) async fn read_body(body: Body, limit: usize, what: &str, hint: &str) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     let mut received = 0_usize;
     let mut chunks = body.into_data_stream();
@@ -138,7 +144,7 @@ pub(crate) async fn read_body(body: Body, limit: usize, what: &str) -> Result<Ve
         StatusCode::PAYLOAD_TOO_LARGE,
         "too-large",
         format!("{what} may have {limit} bytes at most, this one has {received} or more"),
-        "make it smaller, or let the operator raise the limit",
+        hint,
     ))
 }
 
@@ -179,8 +185,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_ends_at_its_limit() {
-        assert_eq!(read_body(Body::from("12345"), 5, "it").await.unwrap(), b"12345");
-        let refusal = read_body(Body::from("123456"), 5, "it").await.unwrap_err();
+        assert_eq!(read_body(Body::from("12345"), 5, "it", "less").await.unwrap(), b"12345");
+        let refusal = read_body(Body::from("123456"), 5, "it", "less").await.unwrap_err();
         assert_eq!(refusal.code(), "too-large");
     }
 }

@@ -1,7 +1,7 @@
 //! Runs of a tenant: the list, and one with its attempts, host calls, effects and logs.
 //!
-//! Requests and answers of host calls are shown as the table of operations allows (`redacted`). Logs are the plugin's
-//! own words.
+//! Requests and answers of host calls are shown as the table of operations allows (`redacted`). Logs and
+//! reasons are the plugin's own words, shown without phones, tokens and what its calls may not show.
 
 use axum::Json;
 use axum::extract::State;
@@ -104,7 +104,7 @@ pub(crate) struct AttemptItem {
     ended_at: Option<i64>,
     /// done, retry-later, reject, trap, limit, deadline, …
     outcome: Option<String>,
-    /// The plugin's or the host's words about it.
+    /// The plugin's or the host's words about it; what is delicate is masked.
     reason: Option<String>,
     /// Fuel used.
     fuel: Option<u64>,
@@ -164,7 +164,7 @@ pub(crate) struct LogItem {
     position: u32,
     /// debug, info, warning, error.
     level: &'static str,
-    /// The plugin's words.
+    /// The plugin's words; what is delicate is masked.
     text: String,
 }
 
@@ -219,6 +219,7 @@ impl From<RunView> for RunItem {
 
 impl From<AttemptView> for AttemptItem {
     fn from(attempt: AttemptView) -> Self {
+        let words = redacted::Words::of(&attempt.calls);
         AttemptItem {
             id: attempt.id.to_string(),
             number: attempt.number,
@@ -228,7 +229,7 @@ impl From<AttemptView> for AttemptItem {
             started_at: attempt.started_at,
             ended_at: attempt.ended_at,
             outcome: attempt.outcome,
-            reason: attempt.reason,
+            reason: attempt.reason.map(|reason| words.shown(&reason)),
             fuel: attempt.fuel,
             peak_memory: attempt.peak_memory,
             host_calls: attempt.host_calls,
@@ -237,7 +238,7 @@ impl From<AttemptView> for AttemptItem {
             wall_ms: attempt.wall_ms,
             snapshot: attempt.snapshot.map(|digest| digest.to_string()),
             calls: attempt.calls.into_iter().map(CallItem::from).collect(),
-            logs: attempt.logs.into_iter().map(LogItem::from).collect(),
+            logs: attempt.logs.into_iter().map(|log| LogItem::of(log, &words)).collect(),
         }
     }
 }
@@ -260,15 +261,15 @@ impl From<CallView> for CallItem {
     }
 }
 
-impl From<LogView> for LogItem {
-    fn from(log: LogView) -> Self {
+impl LogItem {
+    fn of(log: LogView, words: &redacted::Words) -> Self {
         let level = match log.level {
             0 => "debug",
             2 => "warning",
             3 => "error",
             _ => "info",
         };
-        LogItem { line: log.line, position: log.position, level, text: log.text }
+        LogItem { line: log.line, position: log.position, level, text: words.shown(&log.text) }
     }
 }
 
@@ -291,7 +292,7 @@ impl From<EffectView> for EffectItem {
 
 /// Runs of a tenant, newest first
 #[utoipa::path(
-    get, path = "/tenants/{tenant}/runs", tag = "runs",
+    get, operation_id = "listRuns", path = "/tenants/{tenant}/runs", tag = "runs",
     params(("tenant" = String, Path, description = "t1"), RunsQuery),
     responses((status = 200, body = Page<RunItem>)),
 )]
@@ -316,7 +317,7 @@ pub(crate) async fn list(
 
 /// One run with its attempts, host calls, effects and logs
 #[utoipa::path(
-    get, path = "/tenants/{tenant}/runs/{run}", tag = "runs",
+    get, operation_id = "getRun", path = "/tenants/{tenant}/runs/{run}", tag = "runs",
     params(("tenant" = String, Path, description = "t1"), ("run" = String, Path, description = "r1")),
     responses((status = 200, body = RunPage), (status = 404, description = "The tenant has no such run", body = RefusalBody)),
 )]

@@ -30,10 +30,10 @@ pub(crate) struct TenantBody {
     /// The shop's appid, wx….
     #[schema(min_length = 1)]
     appid: String,
-    /// The shop's original id, gh_…: pushes that name another are refused.
+    /// The shop's original id, gh_ and 1 to 64 letters, digits, `_` or `-`: pushes that name another are refused.
     #[schema(min_length = 1)]
     user_name: String,
-    /// For people.
+    /// For people: 1 to 200 characters on one line.
     name: String,
     /// Only "authorized": a token at hand; without one it is fetched with the refresh token.
     access_token: Option<Secret>,
@@ -57,7 +57,7 @@ pub(crate) struct TenantBody {
 pub(crate) struct TenantChange {
     /// A new name.
     name: Option<String>,
-    /// The shop's original id, gh_….
+    /// The shop's original id, as for a new tenant.
     user_name: Option<String>,
     /// "suspended": callbacks are recorded, no runs, no calls. "active": back to work.
     state: Option<StateName>,
@@ -180,23 +180,33 @@ async fn view(console: &Console, tenant: &Tenant) -> Result<TenantView, Refusal>
 
 /// Make a tenant
 #[utoipa::path(
-    post, path = "/tenants", tag = "tenants", request_body = TenantBody,
+    post, operation_id = "createTenant", path = "/tenants", tag = "tenants", request_body = TenantBody,
     responses(
         (status = 201, body = TenantView),
         (status = 409, description = "The appid belongs to a tenant already", body = RefusalBody),
+        (status = 422, description = "A wrong member, or kind authorized at a host without a component", body = RefusalBody),
     ),
 )]
 pub(crate) async fn create(
     State(console): State<Console>,
     JsonBody(body): JsonBody<TenantBody>,
 ) -> Result<(StatusCode, Json<TenantView>), Refusal> {
-    let tenant = console.tenants.create(new_tenant(body)?).await.map_err(refuse)?;
+    let new = new_tenant(body)?;
+    if new.credentials.kind() == TenantKind::Authorized && !console.tenants.has_component() {
+        return Err(Refusal::invalid(
+            "no-component",
+            "tenants of kind authorized are reached through a third-party platform, and this host has none",
+            "give component_appid, component_appsecret, token and encoding_aes_key in [weixin] of the host's config and \
+             start it again, or make the tenant as kind self-built",
+        ));
+    }
+    let tenant = console.tenants.create(new).await.map_err(refuse)?;
     tracing::info!(tenant = %tenant.id, kind = %tenant.kind, appid = tenant.appid, "tenant made");
     Ok((StatusCode::CREATED, Json(view(&console, &tenant).await?)))
 }
 
 /// Tenants, oldest first
-#[utoipa::path(get, path = "/tenants", tag = "tenants", params(PageQuery), responses((status = 200, body = Page<TenantView>)))]
+#[utoipa::path(get, operation_id = "listTenants", path = "/tenants", tag = "tenants", params(PageQuery), responses((status = 200, body = Page<TenantView>)))]
 pub(crate) async fn list(
     State(console): State<Console>,
     QueryOf(query): QueryOf<PageQuery>,
@@ -213,7 +223,7 @@ pub(crate) async fn list(
 
 /// One tenant
 #[utoipa::path(
-    get, path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "t1")),
+    get, operation_id = "getTenant", path = "/tenants/{tenant}", tag = "tenants", params(("tenant" = String, Path, description = "t1")),
     responses((status = 200, body = TenantView), (status = 404, body = RefusalBody)),
 )]
 pub(crate) async fn get(
@@ -226,7 +236,7 @@ pub(crate) async fn get(
 
 /// Change a tenant
 #[utoipa::path(
-    patch, path = "/tenants/{tenant}", tag = "tenants", request_body = TenantChange,
+    patch, operation_id = "changeTenant", path = "/tenants/{tenant}", tag = "tenants", request_body = TenantChange,
     params(("tenant" = String, Path, description = "t1")),
     responses((status = 200, body = TenantView), (status = 404, body = RefusalBody)),
 )]

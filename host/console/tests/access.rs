@@ -54,6 +54,40 @@ fn the_document_has_every_route_and_no_other() {
 }
 
 #[test]
+fn every_operation_has_a_name_of_its_own_that_says_what_it_does() {
+    let document = serde_json::to_value(fangshi_console::document()).unwrap();
+    let mut ids = std::collections::BTreeSet::new();
+    for item in document["paths"].as_object().unwrap().values() {
+        for operation in item.as_object().unwrap().values().filter(|member| member.is_object()) {
+            let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("no operationId: {operation}"));
+            let verb =
+                ["get", "list", "create", "change", "upload", "remove"].iter().find(|verb| id.starts_with(**verb));
+            let object = id.strip_prefix(*verb.unwrap_or_else(|| panic!("{id} begins with no verb"))).unwrap();
+            assert!(object.starts_with(|c: char| c.is_ascii_uppercase()), "{id} names no object");
+            assert!(ids.insert(id.to_owned()), "{id} is there twice");
+        }
+    }
+    assert_eq!(ids.len(), SURFACE.len());
+}
+
+#[test]
+fn the_document_says_how_far_every_limit_may_go() {
+    let document = serde_json::to_value(fangshi_console::document()).unwrap();
+    for schema in ["InstallationBody", "InstallationChange", "Installation"] {
+        let limits = &document["components"]["schemas"][schema]["properties"]["limits"];
+        let members = limits["properties"].as_object().unwrap_or_else(|| panic!("{schema}: {limits}"));
+        for (name, range) in fangshi_lanes::RunLimits::members() {
+            let member = &members[name];
+            if let fangshi_lanes::LimitRange::Number { least, default, most } = range {
+                let found = [&member["minimum"], &member["default"], &member["maximum"]].map(|it| it.as_u64());
+                assert_eq!(found, [Some(least), Some(default), Some(most)], "{schema}.{name}: {member}");
+            }
+        }
+        assert_eq!(limits["additionalProperties"], false);
+    }
+}
+
+#[test]
 fn every_reference_of_the_document_leads_somewhere() {
     let document = serde_json::to_value(fangshi_console::document()).unwrap();
     let text = document.to_string();
@@ -133,7 +167,12 @@ async fn health_and_metrics_are_open_and_tell_no_names() {
     assert!(ready["engine_version"].as_str().unwrap().contains("48"), "{ready}");
     assert_eq!(ready["backlog_age_ms"], 0);
     assert_eq!(ready["database"], "ok");
+    let stranger = |path: &str| desk.send(Request::get(path).body(Body::empty()).unwrap());
     desk.database.close().await;
+    assert_eq!(stranger("/readyz").await.status, StatusCode::OK, "asked for a stranger once a second");
+    assert_eq!(desk.get("/readyz").await.refusal(503), "not-ready", "and for the operator each time");
+    desk.hand.advance(1_000);
+    assert_eq!(stranger("/readyz").await.refusal(503), "not-ready");
     assert_eq!(desk.get("/readyz").await.refusal(503), "not-ready");
     assert_eq!(desk.get("/healthz").await.status, StatusCode::OK, "the process still lives");
 }

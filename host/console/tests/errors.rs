@@ -32,7 +32,9 @@ async fn requests_that_no_handler_takes() {
     let deep = "[".repeat(10_000);
     assert_eq!(desk.with_token(Method::POST, TENANTS, JSON, Body::from(deep)).await.refusal(400), "malformed-json");
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(2 << 20));
-    assert_eq!(desk.with_token(Method::POST, TENANTS, JSON, Body::from(large)).await.refusal(413), "too-large");
+    assert_eq!(desk.with_token(Method::POST, TENANTS, JSON, Body::from(large.clone())).await.refusal(413), "too-large");
+    let answer = desk.with_token(Method::POST, TENANTS, JSON, Body::from(large)).await;
+    assert!(!answer.text.contains("operator"), "there is no setting for it: {}", answer.text);
 }
 
 fn tenant(change: Value) -> Value {
@@ -89,6 +91,38 @@ async fn wrong_tenants_name_the_member() {
         }
     }
     assert_eq!(desk.get(TENANTS).await.json(), json!({"items": [], "next": null}));
+}
+
+#[tokio::test]
+async fn a_host_without_a_component_takes_no_authorized_tenants() {
+    let desk = Desk::with(None).await;
+    let answer = desk.post(TENANTS, tenant(json!({}))).await;
+    assert_eq!(answer.refusal(422), "no-component");
+    let hint = answer.json()["hint"].as_str().unwrap().to_owned();
+    assert!(hint.contains("[weixin]") && hint.contains("component_appid") && hint.contains("self-built"), "{hint}");
+    let answer = desk.post(TENANTS, self_built(json!({}))).await;
+    assert_eq!(answer.status, 201, "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_change_is_checked_as_a_new_tenant_is() {
+    let desk = Desk::new().await;
+    let id = desk.tenant("wxone").await;
+    for (member, wrong) in [
+        ("user_name", "wx134c8103faa5a59e"),
+        ("user_name", ""),
+        ("user_name", "gh_ 1"),
+        ("name", ""),
+        ("name", "two\nlines"),
+        ("name", &"x".repeat(201)),
+    ] {
+        let posted = desk.post(TENANTS, tenant(json!({"appid": "wxtwo", member: wrong}))).await;
+        let patched = desk.json(Method::PATCH, &format!("{TENANTS}/{id}"), json!({member: wrong})).await;
+        assert_eq!((posted.refusal(422), patched.refusal(422)), ("invalid-body".into(), "invalid-body".into()));
+        assert_eq!(posted.json()["message"], patched.json()["message"], "{member} {wrong:?}");
+        assert!(patched.text.contains(&format!("`{member}`")), "{}", patched.text);
+    }
+    assert_eq!(desk.get(&format!("{TENANTS}/{id}")).await.json()["user_name"], "gh_1");
 }
 
 #[tokio::test]
@@ -149,10 +183,11 @@ async fn uploads_that_are_no_plugin() {
     let answer = desk.upload(&id, "bad", vec![0; MAX_PLUGIN_BYTES + 1]).await;
     assert_eq!(answer.refusal(413), "too-large");
     assert!(answer.text.contains(&MAX_PLUGIN_BYTES.to_string()), "the limit is named: {}", answer.text);
+    assert!(answer.text.contains("max_plugin_bytes"), "the setting is named: {}", answer.text);
     let path = format!("{TENANTS}/{id}/plugins?name=x");
     let answer = desk.with_token(Method::POST, &path, Some("application/octet-stream"), Body::from("x")).await;
     assert_eq!(answer.refusal(415), "unsupported-media-type");
-    for name in ["", "A", "a%20b", "..%2Fb", &"x".repeat(65)] {
+    for name in ["", "A", "a%20b", "..%2Fb", ".", "..", "%0A", &"x".repeat(65)] {
         let answer = desk.upload(&id, name, guest::quiet()).await;
         assert_eq!(answer.refusal(422), "invalid-body", "{name:?}");
         assert!(answer.text.contains("name"), "{}", answer.text);

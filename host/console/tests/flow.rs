@@ -34,6 +34,16 @@ async fn from_a_tenant_to_the_page_of_a_run() {
     assert_eq!(refused.refusal(422), "grants-not-asked-for");
     assert!(refused.text.contains("decode"), "{}", refused.text);
 
+    let mut endless = body(&["notes"]);
+    endless["limits"] = json!({"deadline_ms": 86_400_000});
+    let refused = desk.post(&at("installations"), endless).await;
+    assert_eq!(refused.refusal(422), "invalid-body");
+    assert!(
+        refused.text.contains("deadline_ms must be a whole number from 100 to 60000, not 86400000"),
+        "{}",
+        refused.text
+    );
+
     let mut good = body(&["notes"]);
     good["settings"] = json!({"mark": "大单"});
     good["limits"] = json!({"fuel": 5_000_000, "effects_per_hour": 3});
@@ -100,6 +110,17 @@ async fn installations_are_paused_resumed_replaced_and_removed() {
     for (change, code, part) in [
         (json!({"limits": {"fule": 1}}), "invalid-body", "fule"),
         (json!({"limits": {"fuel": "much"}}), "invalid-body", "limits"),
+        (
+            json!({"limits": {"fuel": 0}}),
+            "invalid-body",
+            "fuel must be a whole number from 10000 to 60000000000, not 0",
+        ),
+        (
+            json!({"limits": {"memory_bytes": 1_u64 << 62}}),
+            "invalid-body",
+            "memory_bytes must be a whole number from 65536",
+        ),
+        (json!({"limits": {"fule": 1}}), "invalid-body", "effects_per_hour, echoes"),
         (json!({"settings": []}), "invalid-body", "settings"),
         (json!({"state": "removed"}), "invalid-body", "state"),
         (json!({"stat": "paused"}), "invalid-body", "expected one of `state`, `version`"),
@@ -120,6 +141,22 @@ async fn installations_are_paused_resumed_replaced_and_removed() {
     );
     assert_eq!(desk.get(&one).await.json()["state"], "removed");
     assert_eq!(patch(json!({"state": "active"})).await.refusal(409), "installation-removed");
+}
+
+#[tokio::test]
+async fn log_lines_hide_phones_and_what_the_calls_hide() {
+    let desk = Desk::new().await;
+    let id = desk.tenant("wxone").await;
+    let at = |path: &str| format!("/api/v1/tenants/{id}/{path}");
+    let version = desk.upload(&id, "telling", guest::telling()).await.json();
+    let body = json!({"plugin": version["plugin"], "version": version["version"], "grants": ["notes"]});
+    assert_eq!(desk.post(&at("installations"), body).await.status, StatusCode::CREATED);
+    desk.paid(&id, "13").await;
+    let page = desk.get(&at("runs/r1")).await;
+    let logs = page.json()["attempt_list"][0]["logs"].clone();
+    assert_eq!(logs[0]["text"], "seen");
+    assert_eq!(logs[1]["text"], "call [masked] or 139****0775: [masked]");
+    assert!(!page.text.contains("13800138000") && !page.text.contains("CANARY"), "{}", page.text);
 }
 
 #[tokio::test]

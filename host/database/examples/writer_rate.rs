@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use fangshi_database::{BatchInsert, Database, Digest, OpenOptions, WriteError};
 use sqlx::error::BoxDynError;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments, Executor, Row};
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, Executor};
 
 struct Sample {
     key: Vec<u8>,
@@ -18,18 +18,13 @@ struct Sample {
 }
 
 impl BatchInsert for Sample {
-    type Key = Vec<u8>;
-    type Told = i64;
     const INTO: &'static str = "samples (tenant_id, key, at, body)";
     const VALUES: &'static str = "(?, ?, ?, ?)";
     const BOUND: usize = 4;
     const UNIQUE: &'static str = "tenant_id, key";
-    const RETURNING: &'static str = "id, key";
-    const EXISTING: &'static str = "SELECT id, key FROM samples WHERE tenant_id = $1 AND key = $2";
-
-    fn key(&self) -> Vec<u8> {
-        self.key.clone()
-    }
+    const EXISTING: &'static str = "SELECT id FROM samples WHERE tenant_id = $1 AND key = $2";
+    const LAST: &'static str = "SELECT coalesce(max(id), 0) FROM samples";
+    const MARKED: &'static str = "SELECT id FROM samples WHERE id BETWEEN $1 AND $2 AND at = 0";
 
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         arguments.add(i64::from(self.key[0]))?;
@@ -42,10 +37,6 @@ impl BatchInsert for Sample {
         arguments.add(i64::from(self.key[0]))?;
         arguments.add(self.key.clone())
     }
-
-    fn decode(row: &SqliteRow) -> Result<(i64, Vec<u8>), sqlx::Error> {
-        Ok((row.try_get(0)?, row.try_get(1)?))
-    }
 }
 
 #[tokio::main]
@@ -54,7 +45,7 @@ async fn main() {
     let (waiters, seconds) = (arguments.next().unwrap_or(256), arguments.next().unwrap_or(5));
     let dir = std::env::temp_dir().join(format!("fangshi-writer-rate-{}", std::process::id()));
     let db = Database::open(OpenOptions::new(&dir)).await.unwrap();
-    let create = "CREATE TABLE samples (id INTEGER PRIMARY KEY, tenant_id INTEGER NOT NULL, key BLOB NOT NULL, \
+    let create = "CREATE TABLE samples (id INTEGER PRIMARY KEY AUTOINCREMENT, tenant_id INTEGER NOT NULL, key BLOB NOT NULL, \
                   at INTEGER NOT NULL, body BLOB NOT NULL, UNIQUE (tenant_id, key))";
     let created: Result<(), WriteError> =
         db.writer().submit(move |c| Box::pin(async move { Ok(c.execute(create).await.map(|_| ())?) })).await;

@@ -43,7 +43,7 @@ pub struct Database {
 
 impl Database {
     /// Locks the data folder, opens `fangshi.db` in it (WAL, `synchronous=FULL`), brings the schema up to date and
-    /// starts the writer on the current tokio runtime.
+    /// starts the writer on a thread of its own.
     ///
     /// # Errors
     /// [`DatabaseError::Locked`], [`DatabaseError::NewerSchema`] and the others, each with what to do.
@@ -66,7 +66,7 @@ impl Database {
             .connect_with(reading(&path, &options))
             .await
             .map_err(sql)?;
-        let writer = Writer::start(connection, to_write, lock);
+        let writer = Writer::start(connection, to_write, lock).map_err(DatabaseError::Thread)?;
         Ok(Database { path: Arc::new(path), readers, writer })
     }
 

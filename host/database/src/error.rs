@@ -50,6 +50,9 @@ pub enum DatabaseError {
         /// What differs.
         cause: String,
     },
+    /// The system gives no thread to the writer.
+    #[error("the writer of the store cannot start: {0}; raise the limit of threads for this user")]
+    Thread(std::io::Error),
     /// SQLite refused.
     #[error("the store {} cannot be opened: {cause}", .path.display())]
     Sql {

@@ -62,10 +62,8 @@ pub struct NewEvent {
     pub received_at: i64,
     /// Digest of what makes the event this event: an equal one of the same tenant is a duplicate.
     pub dedup: [u8; 32],
-    /// Canonical JSON of the decrypted message.
+    /// Canonical JSON of the decrypted message: every member, whatever form the push had.
     pub body: Vec<u8>,
-    /// The decrypted bytes as they came.
-    pub raw: Vec<u8>,
 }
 
 /// The answer to [`Journal::record_event`], after the commit.

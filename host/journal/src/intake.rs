@@ -2,22 +2,13 @@
 
 use fangshi_database::{BatchInsert, EventSeq, TenantId};
 use sqlx::Arguments as _;
-use sqlx::Row as _;
 use sqlx::error::BoxDynError;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::sqlite::SqliteArguments;
 
 use crate::event::{NewEvent, Recorded};
 use crate::hook::hook_of;
 use crate::lane::LaneKey;
 use crate::{Journal, JournalError, seal};
-
-/// What the writer tells about a recorded event.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
-    seq: i64,
-    /// Whether its lane has something to do.
-    is_heard: bool,
-}
 
 /// A sealed event.
 pub(crate) struct EventRow {
@@ -31,30 +22,22 @@ pub(crate) struct EventRow {
     received_at: i64,
     dedup: [u8; 32],
     body: Vec<u8>,
-    raw: Vec<u8>,
 }
 
 impl BatchInsert for EventRow {
-    type Key = (i64, [u8; 32]);
-    type Told = Told;
-
     const INTO: &'static str =
-        "events (tenant_id, order_id, event, ext_type, source, created_at, received_at, dedup, body, raw, state)";
+        "events (tenant_id, order_id, event, ext_type, source, created_at, received_at, dedup, body, state)";
     /// What nobody hears is finished at once, unless it may be the echo of an effect, which its lane finds out. The
     /// writer is the only one, so this is what is active at the event's place in the sequence.
-    const VALUES: &'static str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CASE \
+    const VALUES: &'static str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, CASE \
          WHEN EXISTS (SELECT 1 FROM subscriptions WHERE tenant_id = ? AND hook = ? AND until_seq IS NULL) THEN 0 \
          WHEN EXISTS (SELECT 1 FROM effects WHERE tenant_id = ? AND order_id = ?) THEN 0 \
          ELSE 2 END)";
-    const BOUND: usize = 14;
+    const BOUND: usize = 13;
     const UNIQUE: &'static str = "dedup, tenant_id";
-    const RETURNING: &'static str = "seq, tenant_id, dedup, state";
-    const EXISTING: &'static str =
-        "SELECT seq, tenant_id, dedup, state FROM events WHERE dedup = $1 AND tenant_id = $2";
-
-    fn key(&self) -> Self::Key {
-        (self.tenant.0, self.dedup)
-    }
+    const EXISTING: &'static str = "SELECT seq FROM events WHERE dedup = $1 AND tenant_id = $2";
+    const LAST: &'static str = "SELECT coalesce(max(seq), 0) FROM events";
+    const MARKED: &'static str = "SELECT seq FROM events WHERE seq BETWEEN $1 AND $2 AND state = 0";
 
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         arguments.add(self.tenant.0)?;
@@ -66,7 +49,6 @@ impl BatchInsert for EventRow {
         arguments.add(self.received_at)?;
         arguments.add(self.dedup.to_vec())?;
         arguments.add(self.body.clone())?;
-        arguments.add(self.raw.clone())?;
         arguments.add(self.tenant.0)?;
         arguments.add(self.hook)?;
         arguments.add(self.tenant.0)?;
@@ -76,13 +58,6 @@ impl BatchInsert for EventRow {
     fn bind_key(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         arguments.add(self.dedup.to_vec())?;
         arguments.add(self.tenant.0)
-    }
-
-    fn decode(row: &SqliteRow) -> Result<(Told, Self::Key), sqlx::Error> {
-        let dedup: &[u8] = row.try_get(2)?;
-        let dedup = dedup.try_into().map_err(|_| sqlx::Error::Decode("length of events.dedup".into()))?;
-        let told = Told { seq: row.try_get(0)?, is_heard: row.try_get::<i64, _>(3)? == 0 };
-        Ok((told, (row.try_get(1)?, dedup)))
     }
 }
 
@@ -98,7 +73,6 @@ impl Journal {
         let row = EventRow {
             tenant,
             body: self.seal(tenant, seal::EVENT_BODY, &event.dedup, &event.body)?,
-            raw: self.seal(tenant, seal::EVENT_RAW, &event.dedup, &event.raw)?,
             order_id: event.order_id,
             hook: hook_of(&event.event),
             event: event.event,
@@ -109,10 +83,9 @@ impl Journal {
             dedup: event.dedup,
         };
         let inserted = self.events.insert(row).await?;
-        let Told { seq, is_heard } = inserted.told;
-        if is_heard && !inserted.duplicate {
+        if inserted.marked {
             self.poke(&lane);
         }
-        Ok(Recorded { seq: EventSeq(seq), duplicate: inserted.duplicate })
+        Ok(Recorded { seq: EventSeq(inserted.number), duplicate: inserted.duplicate })
     }
 }

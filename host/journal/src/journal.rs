@@ -11,6 +11,9 @@ use crate::JournalError;
 use crate::intake::EventRow;
 use crate::lane::{Executor, LaneKey};
 use crate::salt::Salt;
+use crate::views::Backlog;
+use crate::views::backlog::GOOD_MS;
+use crate::views::recent::Recent;
 
 /// The journal of one host. Cheap to clone.
 #[derive(Clone)]
@@ -20,6 +23,7 @@ pub struct Journal {
     pub(crate) clock: Clock,
     pub(crate) salts: Arc<RwLock<HashMap<TenantId, Arc<Salt>>>>,
     pub(crate) events: Rows<EventRow>,
+    pub(crate) backlog: Recent<Result<Backlog, Arc<JournalError>>>,
     executor: Arc<OnceLock<Arc<dyn Executor>>>,
 }
 
@@ -27,7 +31,8 @@ impl Journal {
     /// A journal over an open database, whose migrations have run.
     pub fn open(db: Database, tenants: Tenants, clock: Clock) -> Journal {
         let events = db.writer().rows();
-        Journal { db, tenants, clock, salts: Arc::default(), events, executor: Arc::default() }
+        let backlog = Recent::new(GOOD_MS);
+        Journal { db, tenants, clock, salts: Arc::default(), events, backlog, executor: Arc::default() }
     }
 
     /// Tells the journal whom to poke when an event was recorded. The first call counts.

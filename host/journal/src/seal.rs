@@ -7,7 +7,6 @@ use fangshi_tenants::Place;
 
 pub(crate) const SALT: Place = Place { table: "salts", column: "salt" };
 pub(crate) const EVENT_BODY: Place = Place { table: "events", column: "body" };
-pub(crate) const EVENT_RAW: Place = Place { table: "events", column: "raw" };
 pub(crate) const ATTEMPT_INPUTS: Place = Place { table: "attempts", column: "inputs" };
 pub(crate) const ATTEMPT_REASON: Place = Place { table: "attempts", column: "reason" };
 pub(crate) const CALL_REQUEST: Place = Place { table: "calls", column: "request" };

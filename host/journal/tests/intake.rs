@@ -108,6 +108,14 @@ async fn lists_are_paged_newest_first_and_the_backlog_has_an_age() {
     let backlog = rig.journal.backlog().await.unwrap();
     assert_eq!((backlog.events, backlog.unplanned, backlog.oldest_ms), (5, 5, 5_000));
 
+    assert_eq!(rig.journal.recent_backlog().await.unwrap(), backlog);
+    rig.journal.record_event(rig.event(6)).await.unwrap();
+    rig.hand.advance(999);
+    assert_eq!(rig.journal.recent_backlog().await.unwrap(), backlog, "counted within the last second");
+    rig.hand.advance(1);
+    assert_eq!(rig.journal.recent_backlog().await.unwrap(), rig.journal.backlog().await.unwrap());
+    assert_eq!(rig.journal.recent_backlog().await.unwrap().events, 6);
+
     let filter = EventFilter { limit: 2, ..EventFilter::default() };
     let page = rig.journal.events(rig.tenant, &filter).await.unwrap();
     let mut seen: Vec<_> = page.items.iter().map(|event| event.seq).collect();
@@ -118,10 +126,10 @@ async fn lists_are_paged_newest_first_and_the_backlog_has_an_age() {
         seen.extend(page.items.iter().map(|event| event.seq));
         next = page.next;
     }
-    assert_eq!(seen.len(), 5);
+    assert_eq!(seen.len(), 6);
     assert!(seen.is_sorted_by(|a, b| a > b));
     let of_order = EventFilter { order_id: Some(ORDER.into()), limit: 100, before: None };
-    assert_eq!(rig.journal.events(rig.tenant, &of_order).await.unwrap().items.len(), 4);
+    assert_eq!(rig.journal.events(rig.tenant, &of_order).await.unwrap().items.len(), 5);
     let nobody = fangshi_journal::TenantId(rig.tenant.0 + 1);
     assert!(rig.journal.events(nobody, &filter).await.unwrap().items.is_empty());
 }

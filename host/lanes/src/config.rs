@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fangshi_runtime::Limits;
+use fangshi_runtime::{BOUNDS, Bound, Limits};
 use serde_json::Value;
 
 use crate::decide::retry::Schedule;
@@ -52,42 +52,146 @@ pub struct RunLimits {
     /// What one run may use.
     pub run: Limits,
     /// Effects that the installation may make on one order within an hour (`effects_per_hour`); beyond, the run is
-    /// parked as a loop. Default 60.
+    /// parked as a loop. Default 60 (range 0 to 10,000; with 0 the installation can read only).
     pub effects_per_hour: u32,
     /// Whether events that its own effects caused are given to it too (`echoes`). Default false.
     pub echoes: bool,
 }
 
+/// What one member of the JSON form may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitRange {
+    /// A whole number from the least to the greatest value, both included.
+    Number {
+        /// The least value.
+        least: u64,
+        /// The value if the member is absent.
+        default: u64,
+        /// The greatest value.
+        most: u64,
+    },
+    /// True or false.
+    Switch {
+        /// The value if the member is absent.
+        default: bool,
+    },
+}
+
+const EFFECTS: &str = "effects_per_hour";
+const EFFECTS_USUAL: u32 = 60;
+const EFFECTS_MOST: u32 = 10_000;
+const ECHOES: &str = "echoes";
+
 impl Default for RunLimits {
     fn default() -> Self {
-        RunLimits { run: Limits::default(), effects_per_hour: 60, echoes: false }
+        RunLimits { run: Limits::default(), effects_per_hour: EFFECTS_USUAL, echoes: false }
     }
 }
 
 impl RunLimits {
+    /// Every member of the JSON form and what it may hold: those of one run first.
+    pub fn members() -> Vec<(&'static str, LimitRange)> {
+        let number =
+            |bound: &Bound| LimitRange::Number { least: bound.least, default: bound.default, most: bound.most };
+        let mut members: Vec<_> = BOUNDS.iter().map(|bound| (bound.name, number(bound))).collect();
+        let effects = LimitRange::Number { least: 0, default: EFFECTS_USUAL.into(), most: EFFECTS_MOST.into() };
+        members.extend([(EFFECTS, effects), (ECHOES, LimitRange::Switch { default: false })]);
+        members
+    }
+
     /// Reads the JSON form. Absent members take the default.
     ///
     /// # Errors
-    /// A sentence that names the member that is unknown or wrong.
+    /// A sentence that names the member that is unknown, wrong or out of its range, with the range and the value.
     pub fn parse(limits: &Value) -> Result<RunLimits, String> {
-        let mut members = match limits {
+        let members = match limits {
             Value::Null => return Ok(RunLimits::default()),
-            Value::Object(members) => members.clone(),
+            Value::Object(members) => members,
             _ => return Err("limits must be an object".into()),
         };
         let mut parsed = RunLimits::default();
-        if let Some(number) = members.remove("effects_per_hour") {
-            parsed.effects_per_hour = number
-                .as_u64()
-                .and_then(|number| u32::try_from(number).ok())
-                .ok_or("effects_per_hour must be a number from 0 to 4294967295")?;
+        for (name, value) in members {
+            parsed.put(name, checked(name, value)?);
         }
-        if let Some(wish) = members.remove("echoes") {
-            parsed.echoes = wish.as_bool().ok_or("echoes must be true or false")?;
-        }
-        parsed.run = serde_json::from_value(Value::Object(members)).map_err(|error| error.to_string())?;
         Ok(parsed)
     }
+
+    /// Reads limits out of the store. They were right when they were written, but an older version may have allowed
+    /// more: a number out of its range is brought into it, and what can't be read takes the default. A run must not
+    /// fail over it.
+    pub fn stored(limits: &Value) -> RunLimits {
+        let mut read = RunLimits::default();
+        for (name, value) in limits.as_object().into_iter().flatten() {
+            match clamped(name, value) {
+                Some(value) => read.put(name, value),
+                None => tracing::debug!(limit = name, "a stored limit can't be read: the default applies"),
+            }
+        }
+        read
+    }
+
+    fn put(&mut self, name: &str, value: Checked) {
+        match value {
+            Checked::Number(number) if name == EFFECTS => self.effects_per_hour = number as u32,
+            Checked::Number(number) => {
+                if let Some(bound) = BOUNDS.iter().find(|bound| bound.name == name) {
+                    bound.set(&mut self.run, number);
+                }
+            }
+            Checked::Switch(on) => self.echoes = on,
+        }
+    }
+}
+
+/// A value that fits its member.
+enum Checked {
+    Number(u64),
+    Switch(bool),
+}
+
+fn range_of(name: &str) -> Option<LimitRange> {
+    RunLimits::members().into_iter().find(|(known, _)| *known == name).map(|(_, range)| range)
+}
+
+fn checked(name: &str, value: &Value) -> Result<Checked, String> {
+    match range_of(name) {
+        None => {
+            let known: Vec<&str> = RunLimits::members().into_iter().map(|(name, _)| name).collect();
+            Err(format!("unknown limit `{}`, expected one of {}", short(name), known.join(", ")))
+        }
+        Some(LimitRange::Switch { .. }) => value
+            .as_bool()
+            .map(Checked::Switch)
+            .ok_or_else(|| format!("{name} must be true or false, not {}", told(value))),
+        Some(LimitRange::Number { least, most, .. }) => match value.as_u64() {
+            Some(number) if (least..=most).contains(&number) => Ok(Checked::Number(number)),
+            _ => Err(format!("{name} must be a whole number from {least} to {most}, not {}", told(value))),
+        },
+    }
+}
+
+fn clamped(name: &str, value: &Value) -> Option<Checked> {
+    match range_of(name)? {
+        LimitRange::Switch { .. } => value.as_bool().map(Checked::Switch),
+        LimitRange::Number { least, most, .. } => {
+            // A negative number is a number too small.
+            let number = value.as_u64().or_else(|| value.as_i64().map(|_| least))?;
+            Some(Checked::Number(number.clamp(least, most)))
+        }
+    }
+}
+
+/// A value for a message: as it was written, but not at any length.
+fn told(value: &Value) -> String {
+    match value {
+        Value::Object(_) => "an object".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        value => short(&value.to_string()),
+    }
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 #[cfg(test)]
@@ -97,17 +201,53 @@ mod tests {
 
     #[test]
     fn limits_that_span_runs_stand_beside_those_of_one_run() {
-        let limits = RunLimits::parse(&json!({"fuel": 5, "effects_per_hour": 2, "echoes": true})).unwrap();
-        assert_eq!((limits.run.fuel, limits.effects_per_hour, limits.echoes), (5, 2, true));
+        let limits = RunLimits::parse(&json!({"fuel": 50_000, "effects_per_hour": 2, "echoes": true})).unwrap();
+        assert_eq!((limits.run.fuel, limits.effects_per_hour, limits.echoes), (50_000, 2, true));
         assert_eq!(RunLimits::parse(&json!({})), Ok(RunLimits::default()));
         assert_eq!(RunLimits::parse(&Value::Null), Ok(RunLimits::default()));
     }
 
     #[test]
+    fn every_member_ends_at_its_bounds_and_the_refusal_says_where() {
+        let mut numbers = 0;
+        for (name, range) in RunLimits::members() {
+            let LimitRange::Number { least, default, most } = range else { continue };
+            numbers += 1;
+            for right in [least, default, most] {
+                RunLimits::parse(&json!({ name: right })).unwrap();
+            }
+            for wrong in [i128::from(least) - 1, i128::from(most) + 1, i128::from(u64::MAX)] {
+                let value: Value = serde_json::from_str(&wrong.to_string()).unwrap();
+                let told = RunLimits::parse(&json!({ name: value })).unwrap_err();
+                assert_eq!(told, format!("{name} must be a whole number from {least} to {most}, not {wrong}"));
+            }
+        }
+        assert_eq!(numbers, BOUNDS.len() + 1);
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
-        assert!(RunLimits::parse(&json!({"fule": 5})).unwrap_err().contains("fule"));
-        assert!(RunLimits::parse(&json!({"effects_per_hour": -1})).unwrap_err().contains("effects_per_hour"));
-        assert!(RunLimits::parse(&json!({"echoes": 1})).unwrap_err().contains("echoes"));
+        let unknown = RunLimits::parse(&json!({"fule": 5})).unwrap_err();
+        assert!(unknown.contains("`fule`"), "{unknown}");
+        for (name, _) in RunLimits::members() {
+            assert!(unknown.contains(name), "{name} is not among the known ones: {unknown}");
+        }
+        assert!(unknown.contains("effects_per_hour, echoes"), "{unknown}");
+        assert!(RunLimits::parse(&json!({"fuel": 1.5})).unwrap_err().ends_with("not 1.5"));
+        assert!(RunLimits::parse(&json!({"fuel": "much"})).unwrap_err().contains("fuel must be a whole number"));
+        assert!(RunLimits::parse(&json!({"echoes": 1})).unwrap_err().contains("echoes must be true or false, not 1"));
         assert!(RunLimits::parse(&json!([])).is_err());
+    }
+
+    #[test]
+    fn stored_limits_never_stop_a_run() {
+        let kept = json!({"fuel": 5, "memory_bytes": u64::MAX, "host_calls": -1, "deadline_ms": "long", "gone": 1,
+            "effects_per_hour": 4_294_967_295_u64, "echoes": true});
+        let limits = RunLimits::stored(&kept);
+        assert_eq!((limits.run.fuel, limits.run.memory_bytes, limits.run.host_calls), (10_000, 1 << 30, 0));
+        assert_eq!(limits.run.deadline_ms, Limits::default().deadline_ms);
+        assert_eq!((limits.effects_per_hour, limits.echoes), (EFFECTS_MOST, true));
+        assert_eq!(RunLimits::stored(&Value::Null), RunLimits::default());
+        assert_eq!(RunLimits::stored(&json!("x")), RunLimits::default());
     }
 }

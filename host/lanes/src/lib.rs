@@ -22,7 +22,7 @@ mod lanes;
 mod seams;
 mod shell;
 
-pub use config::{LanesConfig, RunLimits};
+pub use config::{LanesConfig, LimitRange, RunLimits};
 pub use decide::choose::Standing;
 pub use decide::plan::Subscriber;
 pub use decide::retry::Schedule;

@@ -183,7 +183,7 @@ impl Directory for Tenants {
                         InstallationState::Active | InstallationState::Paused => Standing::Held,
                         InstallationState::Removed => Standing::Gone,
                     },
-                    echoes: RunLimits::parse(&installation.limits).is_ok_and(|limits| limits.echoes),
+                    echoes: RunLimits::stored(&installation.limits).echoes,
                 },
                 grants: installation.grants.clone(),
                 settings: installation.settings.clone(),

@@ -331,6 +331,29 @@ async fn an_echo_is_given_to_others_but_not_to_its_causer() {
 }
 
 #[tokio::test]
+async fn limits_that_were_stored_before_they_had_ranges_break_no_run() {
+    let rig = Rig::new().await;
+    let limits =
+        json!({"fuel": 1, "memory_bytes": u64::MAX, "deadline_ms": -5, "gone": true, "effects_per_hour": 9_999_999});
+    rig.install_for(
+        rig.tenant,
+        1,
+        false,
+        limits,
+        script!(|input, _host| {
+            assert_eq!(
+                (input.limits.fuel, input.limits.memory_bytes, input.limits.deadline_ms),
+                (10_000, 1 << 30, 100)
+            );
+            Outcome::Done
+        }),
+    );
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert_eq!(rig.runs().await[0].state, RunState::Done);
+}
+
+#[tokio::test]
 async fn a_plugin_that_chases_its_own_tail_is_parked_as_a_loop() {
     let rig = Rig::new().await;
     let limits = json!({"effects_per_hour": 3, "echoes": true});

@@ -32,5 +32,5 @@ pub use evidence::{Evidence, Proof, Verdict};
 pub use fault::{Class, ContractError, Fault, Sent};
 pub use interfaces::{ALL_DATA, Interface, Kind, covers, interface, interfaces};
 pub use operation::{Operation, Repeat, Sensitivity};
-pub use redact::{MASK, redact, redact_event, redact_order};
+pub use redact::{MASK, delicate, redact, redact_event, redact_order, redact_text};
 pub use table::{find, read_order, table};

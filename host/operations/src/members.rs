@@ -47,6 +47,14 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// Text that must be there and may be empty: where an empty one is a wish of its own.
+    pub(crate) fn given(&self, name: &str, most: usize) -> Result<&'a str, String> {
+        match self.get(name) {
+            None => Err(self.wrong(name, "text, which may be empty but must be there")),
+            Some(_) => self.maybe(name, most),
+        }
+    }
+
     /// Text that must be there and not be empty.
     pub(crate) fn text(&self, name: &str, most: usize) -> Result<&'a str, String> {
         match self.maybe(name, most)? {

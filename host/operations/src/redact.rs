@@ -52,6 +52,24 @@ fn shown_only(shown: &[&str], name: &str, value: &Value) -> Value {
     }
 }
 
+/// Words of a plugin, or of the host about it, as pages may show them: without the texts in `secrets` (see [`delicate`]),
+/// mobile numbers, and what may be a token. Numbers that the platform has masked stay as they are.
+pub fn redact_text(text: &str, secrets: &[String]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret.as_str(), MASK);
+    }
+    without_phones(&without_opaque(&text))
+}
+
+/// The texts of a request or an answer that pages may not show, the longest first: whoever saw the call may repeat them
+/// elsewhere. Left out is what is too short to be told from other words, and what the platform has masked itself.
+pub fn delicate(op: &Operation, value: &Value) -> Vec<String> {
+    let mut found = secrets(op, value);
+    found.retain(|text| !text.contains('*') && if text.is_ascii() { text.len() > 5 } else { text.trim() != "" });
+    found
+}
+
 /// The texts of a request that pages may not show: they may not stand in messages either.
 pub(crate) fn secrets(op: &Operation, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -101,7 +119,7 @@ fn without_opaque(text: &str) -> String {
     out
 }
 
-/// Masks what looks like a mobile number of the mainland: exactly 11 digits in a row.
+/// Masks what looks like a mobile number of the mainland: exactly 11 digits in a row, or 13 with the country's 86.
 fn without_phones(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -117,6 +135,7 @@ fn without_phones(text: &str) -> String {
 }
 
 fn is_phone(digits: &str) -> bool {
+    let digits = if digits.len() == 13 { digits.strip_prefix("86").unwrap_or_default() } else { digits };
     digits.len() == 11
         && matches!(digits.as_bytes(), [b'1', b'3'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit))
 }
@@ -182,6 +201,24 @@ mod tests {
             without_phones("a13800138000b 3732676853715311104 12345678901"),
             "a[masked]b 3732676853715311104 12345678901"
         );
+    }
+
+    #[test]
+    fn words_of_plugins_lose_what_their_calls_showed_them() {
+        let op = find("decode", "sensitive-info").unwrap();
+        let answer = json!({"address_info": {"user_name": "张三", "detail_info": "桃花岛1号", "tel_number": "139****0775",
+            "postal_code": "31", "house_number": " "}, "virtual_number_info": {"extension": "0775"}});
+        let secrets = delicate(op, &answer);
+        assert_eq!(secrets, ["桃花岛1号", "张三"]);
+        assert_eq!(
+            redact_text("张三 at 桃花岛1号, 31 pieces, 139****0775, 13800138000", &secrets),
+            "[masked] at [masked], 31 pieces, 139****0775, [masked]"
+        );
+        let words = "order 3732676853715311104 of 38800 分 at 1764642403000, 139****0775, 大额订单\nnext";
+        assert_eq!(redact_text(words, &[]), words, "ids, money, times and masked numbers stay");
+        assert_eq!(redact_text("+8613800138000 8613800138000 138-0013", &[]), "+[masked] [masked] 138-0013");
+        let token = "57_Qz-".repeat(20);
+        assert_eq!(redact_text(&format!("token={token};"), &[]), "token=[masked];");
     }
 
     #[test]

@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 /// Settings of the engine and its caches. `RuntimeConfig::default()` is right for a small host.
 #[derive(Clone)]
 pub struct RuntimeConfig {
-    /// Runs that may be in a sandbox at one time; the pool is sized from it. Default 64. A run beyond it waits for a
+    /// Runs that may be in a sandbox at one time; the pool is sized from it. Default 64, at most
+    /// [`MAX_CONCURRENT_RUNS`]. A run beyond it waits for a
     /// free place, and its deadline runs meanwhile.
     pub max_concurrent_runs: u32,
 
@@ -86,6 +87,14 @@ pub struct PoolSizes {
     /// Tables.
     pub tables: u32,
 }
+
+/// The most concurrent runs that a pool can be mapped for.
+///
+/// A run's place reserves address space, used or not: [`MAX_MEMORIES`] memories of 4 GiB and a guard of 32 MiB each
+/// (16.1 GiB), [`MAX_TABLES`] tables of 20,000 elements (9.8 MiB), one stack of 2 MiB. 4,000 places reserve 63 TiB, half of
+/// the 128 TiB of an x86-64 process; 5,000 could be mapped on Linux, 6,000 could not. Each place also takes two mappings
+/// for its stack from the start and a few more once it is used, of the 65,530 that Linux allows a process by default.
+pub const MAX_CONCURRENT_RUNS: u32 = 4_000;
 
 /// The most core instances, tables and memories that one component may have.
 pub(crate) const MAX_CORE_INSTANCES: u32 = 64;

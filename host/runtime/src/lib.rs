@@ -36,10 +36,10 @@ mod runtime;
 mod state;
 
 pub use call::{Abort, CallError, RunHost};
-pub use config::{PoolSizes, RuntimeConfig};
+pub use config::{MAX_CONCURRENT_RUNS, PoolSizes, RuntimeConfig};
 pub use contract::{ContractFunction, contract_functions, contract_hooks};
 pub use input::{Envelope, RunInput, Snapshot};
-pub use limits::Limits;
+pub use limits::{BOUNDS, Bound, Limits};
 pub use manifest::{GrantAsked, Manifest, Problem, Refusal};
 pub use plugin::{Plugin, RuntimeError, digest_of};
 pub use report::{Outcome, RunReport};

@@ -3,7 +3,7 @@
 
 mod support;
 
-use fangshi_runtime::{Problem, Runtime, RuntimeConfig, contract_functions, contract_hooks};
+use fangshi_runtime::{MAX_CONCURRENT_RUNS, Problem, Runtime, RuntimeConfig, contract_functions, contract_hooks};
 use support::{Guest, contract, runtime};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve};
@@ -82,6 +82,12 @@ async fn the_whole_contract_inspects_and_links() {
     assert_eq!(listed, contract_functions().len(), "every function behind a grant");
     assert_eq!(contract_hooks().len(), 9, "on-schedule too");
     runtime.load_bytes(wasm).await.unwrap();
+}
+
+#[test]
+fn the_largest_pool_that_is_allowed_can_be_mapped() {
+    let largest = RuntimeConfig { max_concurrent_runs: MAX_CONCURRENT_RUNS, ..RuntimeConfig::default() };
+    assert!(Runtime::new(largest).is_ok());
 }
 
 #[test]

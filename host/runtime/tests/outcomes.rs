@@ -313,11 +313,3 @@ async fn empty_lines_fill_the_log_too() {
     assert_eq!((report.outcome, report.log_bytes, host.log().len()), (Outcome::Done, 10, 11));
     assert_eq!(host.log()[10].1, "… [log cut: 10 bytes are kept]");
 }
-
-#[test]
-fn limits_of_an_installation_take_defaults_and_refuse_unknown_names() {
-    let limits: Limits = serde_json::from_value(json!({"fuel": 5})).unwrap();
-    assert_eq!(limits, Limits { fuel: 5, ..Limits::default() });
-    let error = serde_json::from_value::<Limits>(json!({"fule": 5})).unwrap_err().to_string();
-    assert!(error.contains("unknown field `fule`"), "{error}");
-}

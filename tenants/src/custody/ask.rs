@@ -56,7 +56,7 @@ impl Flying {
     }
 
     async fn ask_authorizer(&self, tenant: &Tenant, row: &TokenRow) -> Result<Issued, Failure> {
-        let none = || Failure::Invalid { code: 0, message: "there is no refresh token".into() };
+        let none = || Failure::Invalid { code: 0 };
         let refresh = row.secrets.refresh.as_ref().ok_or_else(none)?;
         let refused = match self.ask_with(tenant, refresh).await {
             Err(refused @ Failure::Invalid { .. }) => refused,
@@ -92,10 +92,9 @@ impl Flying {
 
 /// Why there is no new token.
 pub(super) enum Failure {
-    /// The refresh token is no longer accepted.
+    /// The refresh token is no longer accepted; with code 0 there is none.
     Invalid {
         code: i64,
-        message: String,
     },
     Other(TokenError),
 }
@@ -109,7 +108,7 @@ impl Failure {
 impl From<IssueError> for Failure {
     fn from(error: IssueError) -> Self {
         match error {
-            IssueError::Invalid { code, message } => Failure::Invalid { code, message },
+            IssueError::Invalid { code, .. } => Failure::Invalid { code },
             IssueError::Unavailable(text) => Failure::Other(TokenError::Unavailable(text)),
             IssueError::Refused { code, message } => Failure::Other(TokenError::Refused { code, message }),
         }

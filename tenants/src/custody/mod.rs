@@ -118,6 +118,10 @@ impl Custody {
         Custody { inner: Arc::new(Inner { directory, component, owner, slots: Mutex::default() }) }
     }
 
+    pub(crate) fn has_component(&self) -> bool {
+        self.inner.component.is_some()
+    }
+
     /// A working access token of the tenant: from memory, else from the store, else a new one from `issuer`. Near the
     /// end of a token's life one caller refreshes it, and the others go on with it meanwhile. If the platform was just
     /// unable to issue one, it is left alone for a moment.

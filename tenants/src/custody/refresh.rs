@@ -138,9 +138,9 @@ impl Flying {
         let asked_at = self.now();
         let issued = match self.ask(row).await {
             Ok(issued) => issued,
-            Err(Failure::Invalid { code, message }) => {
-                self.refuse(row.version, code, &message).await;
-                return Err(self.reauthorize((code, message)));
+            Err(Failure::Invalid { code }) => {
+                self.refuse(row.version, code).await;
+                return Err(self.reauthorize(code));
             }
             Err(Failure::Other(error)) => {
                 self.release(row.version).await;
@@ -242,14 +242,13 @@ impl Flying {
     }
 
     /// The merchant must authorize again: noted in the row, and the tenant is suspended.
-    async fn refuse(&self, version: i64, code: i64, message: &str) {
+    async fn refuse(&self, version: i64, code: i64) {
         let (custody, tenant) = (Arc::clone(self.custody()), self.key.tenant);
-        let text = message.to_owned();
         let noted = self
             .write(move |c, key| {
                 Box::pin(async move {
                     let now = custody.directory.clock.now();
-                    rows::refuse(c, key, version, &custody.owner, (code, &text), now).await
+                    rows::refuse(c, key, version, &custody.owner, code, now).await
                 })
             })
             .await;
@@ -287,8 +286,8 @@ impl Flying {
         self.custody().directory.db.writer().submit(move |c| step(c, key)).await
     }
 
-    fn reauthorize(&self, (code, message): (i64, String)) -> TokenError {
-        TokenError::Reauthorize { tenant: self.key.tenant, code, message }
+    fn reauthorize(&self, code: i64) -> TokenError {
+        TokenError::Reauthorize { tenant: self.key.tenant, code }
     }
 
     pub(super) fn now(&self) -> i64 {

@@ -23,7 +23,9 @@ pub(crate) struct TokenRow {
     pub(crate) expires_at: i64,
     pub(crate) lease_owner: Option<String>,
     pub(crate) lease_until: i64,
-    pub(crate) refused: Option<(i64, String)>,
+    /// The code with which the platform wants a new authorization. Its words are not kept: they may quote what was sent,
+    /// and `refused_message` is not sealed. The column is written NULL.
+    pub(crate) refused: Option<i64>,
 }
 
 #[derive(Clone, Default)]
@@ -60,7 +62,7 @@ macro_rules! with_columns {
         concat!(
             $before,
             "version, access, refresh, previous_refresh, issued_at, refresh_at, expires_at, lease_owner, lease_until, \
-             refused_code, refused_message",
+             refused_code",
             $after
         )
     };
@@ -164,19 +166,18 @@ pub(crate) async fn refuse(
     key: Key,
     version: i64,
     owner: &str,
-    refused: (i64, &str),
+    code: i64,
     now: i64,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "UPDATE tokens SET refused_code = $5, refused_message = $6, refused_at = $7, lease_owner = NULL, \
+        "UPDATE tokens SET refused_code = $5, refused_message = NULL, refused_at = $6, lease_owner = NULL, \
          lease_until = 0 WHERE tenant_id = $1 AND kind = $2 AND version = $3 AND lease_owner = $4",
     )
     .bind(key.tenant.0)
     .bind(key.kind.code())
     .bind(version)
     .bind(owner)
-    .bind(refused.0)
-    .bind(refused.1)
+    .bind(code)
     .bind(now)
     .execute(c)
     .await?;
@@ -307,8 +308,6 @@ fn open(row: &SqliteRow, vault: &Vault, key: Key) -> Result<TokenRow, StoreError
         })?;
         Ok(Some(SecretString::from(text)))
     };
-    let refused_code: Option<i64> = row.try_get("refused_code")?;
-    let refused_message: Option<String> = row.try_get("refused_message")?;
     Ok(TokenRow {
         version,
         secrets: Secrets {
@@ -321,7 +320,7 @@ fn open(row: &SqliteRow, vault: &Vault, key: Key) -> Result<TokenRow, StoreError
         expires_at: row.try_get("expires_at")?,
         lease_owner: row.try_get("lease_owner")?,
         lease_until: row.try_get("lease_until")?,
-        refused: refused_code.map(|code| (code, refused_message.unwrap_or_default())),
+        refused: row.try_get("refused_code")?,
     })
 }
 

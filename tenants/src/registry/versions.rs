@@ -25,7 +25,7 @@ impl Registry {
     /// `wasm`, `manifest` what its type says. The same bytes again give the version that is there, and false.
     ///
     /// # Errors
-    /// No such tenant, a name that is not 1 to 64 of `a-z 0-9 - _ .`, a digest of other bytes, or the store refused.
+    /// No such tenant, a name that is not 1 to 64 of `a-z 0-9 - _ .` (or is `.` or `..`), a digest of other bytes, or the store refused.
     pub async fn add_version(
         &self,
         tenant: TenantId,
@@ -231,10 +231,14 @@ fn read(row: &SqliteRow) -> Result<VersionRecord, RegistryError> {
 
 fn check_name(name: &str) -> Result<(), RegistryError> {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b);
-    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) {
+    // Two names mean a folder wherever a plugin's name becomes a part of a path.
+    if (1..=64).contains(&name.len()) && name.bytes().all(allowed) && name != "." && name != ".." {
         return Ok(());
     }
-    Err(RegistryError::Invalid { member: "name", problem: "must be 1 to 64 of a-z, 0-9, `-`, `_` and `.`".into() })
+    Err(RegistryError::Invalid {
+        member: "name",
+        problem: "must be 1 to 64 of a-z, 0-9, `-`, `_` and `.`, and not `.` or `..`".into(),
+    })
 }
 
 pub(super) fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, RegistryError> {

@@ -229,6 +229,9 @@ async fn a_shop_that_must_authorize_again_is_suspended_and_comes_back_with_a_new
         assert!(!error.to_string().contains("refresh-"), "{error}");
     }
     assert_eq!(scene.platform.count("authorizer"), 3, "the newest, the one before, and never again");
+    // The code is kept, the platform's words are not: the column is not sealed.
+    assert_eq!(scene.number("SELECT refused_code FROM tokens WHERE refused_at IS NOT NULL").await, 61_023);
+    assert_eq!(scene.number("SELECT count(*) FROM tokens WHERE refused_message IS NOT NULL").await, 0);
     let found = scene.tenants.get(shop).unwrap();
     assert!(
         matches!(&found.state, TenantState::Suspended { reason, .. } if reason.contains("61023")),

@@ -68,12 +68,20 @@ async fn a_new_aes_key_keeps_the_one_before() {
     }
 }
 
+const NO_USER_NAMES: &[&str] =
+    &["", "gh_", "GH_1", "wx1234", "gh_1 ", " gh_1", "gh_1/2", "gh_店", "gh_a\n", "gh1", "shop@example"];
+
 #[tokio::test]
 async fn what_cannot_be_is_refused_by_member() {
     let scene = scene().await;
     let mut bad = vec![authorized("", None, None), authorized("wx 1", None, None), authorized("wx1\n", None, None)];
     bad.push(crate::NewTenant { name: String::new(), ..authorized("wx1", None, None) });
-    bad.push(crate::NewTenant { user_name: Some(String::new()), ..authorized("wx1", None, None) });
+    for name in [" ", "a\nb", "\u{7}", &"大".repeat(201)] {
+        bad.push(crate::NewTenant { name: name.to_owned(), ..authorized("wx1", None, None) });
+    }
+    for name in NO_USER_NAMES {
+        bad.push(crate::NewTenant { user_name: Some((*name).to_owned()), ..authorized("wx1", None, None) });
+    }
     for new in bad {
         assert!(matches!(scene.tenants.create(new).await.unwrap_err(), TenantsError::Invalid { .. }));
     }
@@ -87,6 +95,16 @@ async fn what_cannot_be_is_refused_by_member() {
         let refused = scene.tenants.update(id, patch).await.unwrap_err();
         assert!(matches!(&refused, TenantsError::Invalid { member: named, .. } if *named == member), "{refused}");
     }
+    for name in NO_USER_NAMES {
+        let patch = TenantPatch { user_name: Some((*name).to_owned()), ..TenantPatch::default() };
+        let refused = scene.tenants.update(shop, patch).await.unwrap_err();
+        assert!(matches!(refused, TenantsError::Invalid { member: "user_name", .. }), "{name:?}: {refused}");
+    }
+    let patch = TenantPatch { user_name: Some("gh_A-b_9".into()), ..TenantPatch::default() };
+    assert_eq!(scene.tenants.update(shop, patch).await.unwrap().user_name.as_deref(), Some("gh_A-b_9"));
+    let suspended = StateChange::Suspended { reason: "a\u{1b}[31mb".into() };
+    let patch = TenantPatch { state: Some(suspended), ..TenantPatch::default() };
+    assert!(matches!(scene.tenants.update(shop, patch).await, Err(TenantsError::Invalid { member: "reason", .. })));
     let unknown = scene.tenants.update(fangshi_database::TenantId(77), TenantPatch::default()).await.unwrap_err();
     assert!(matches!(unknown, TenantsError::Unknown(_)));
     assert_eq!(scene.number("SELECT count(*) FROM tenants").await, 2);

@@ -1,5 +1,9 @@
 //! The keys of a config file, one table: the reader refuses everything else, `fangshi config keys` prints it.
 
+use std::path::Path;
+
+use super::problem::Problem;
+
 /// What a key holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -30,6 +34,19 @@ impl Key {
     /// The key with its section, such as `weixin.token`.
     pub fn path(&self) -> String {
         join(self.section, self.name)
+    }
+
+    /// What is wrong with this key, where no line is known.
+    pub fn problem(&self, file: &Path, message: String) -> Problem {
+        Problem { key: self.path(), file: file.to_owned(), line: None, message }
+    }
+
+    /// What is expected, with the range of a number.
+    pub fn wanted(&self) -> String {
+        match self.kind {
+            Kind::Number(least, most) => format!("a whole number from {least} to {most}: {}", self.expected),
+            _ => self.expected.to_owned(),
+        }
     }
 
     /// The environment variable a secret may come from, such as `FANGSHI_WEIXIN_TOKEN`.
@@ -89,11 +106,15 @@ pub const PREVIOUS_AES_KEY: Key = key(
 pub const MAX_CONCURRENT_RUNS: Key = key(
     "limits",
     "max_concurrent_runs",
-    Kind::Number(1, 10_000),
-    "runs at once in the whole process; memory is reserved for as many (default 64)",
+    Kind::Number(1, fangshi_runtime::MAX_CONCURRENT_RUNS as u64),
+    "runs at once in the whole process; address space is reserved for as many (default 64)",
 );
-pub const RUNS_PER_TENANT: Key =
-    key("limits", "runs_per_tenant", Kind::Number(1, 10_000), "runs at once of one tenant (default 16)");
+pub const RUNS_PER_TENANT: Key = key(
+    "limits",
+    "runs_per_tenant",
+    Kind::Number(1, fangshi_runtime::MAX_CONCURRENT_RUNS as u64),
+    "runs at once of one tenant (default 16)",
+);
 pub const MAX_PLUGIN_BYTES: Key = key(
     "limits",
     "max_plugin_bytes",

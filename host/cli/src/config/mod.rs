@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fangshi_tenants::Kek;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use keys::{KEYS, Kind};
@@ -106,7 +107,14 @@ impl Config {
         let operator_token = read_operator_token(&mut reader);
         let key_file = reader.path(&keys::KEY_FILE);
         let key = match environment(KEY_VARIABLE) {
-            Some(text) => KeySource::Text(SecretString::from(text)),
+            Some(text) => {
+                let text = SecretString::from(text);
+                if Kek::from_text(&text, KEY_VARIABLE).is_err() {
+                    reader
+                        .wrong_variable(KEY_VARIABLE, "expected 64 hex digits in the environment; found another text");
+                }
+                KeySource::Text(text)
+            }
             None => KeySource::File(key_file.unwrap_or_else(|| folder_of(file).join(KEY_FILE_NAME))),
         };
         let api_base = read_api_base(&mut reader);
@@ -134,6 +142,19 @@ impl Config {
             max_plugin_bytes: max_plugin_bytes as usize,
             shutdown: Duration::from_secs(shutdown),
             log_format,
+        })
+    }
+
+    /// Opens the key file, if it is there already: one that holds no key would end the start.
+    pub fn check_key_file(&self) -> Result<(), ConfigError> {
+        let KeySource::File(file) = &self.key else { return Ok(()) };
+        if !file.exists() {
+            return Ok(());
+        }
+        let read = Kek::from_file(file);
+        read.map(drop).map_err(|error| {
+            let message = format!("expected a readable key file; found: {error}");
+            ConfigError { problems: vec![keys::KEY_FILE.problem(&self.file, message)] }
         })
     }
 

@@ -81,8 +81,7 @@ impl<'a> Reader<'a> {
         match u64::from_str_radix(digits.as_str(), digits.radix()) {
             Ok(number) if (least..=most).contains(&number) => Some(number),
             _ => {
-                let found = format!("{digits}, which is not within {least} to {most}");
-                self.wrong(key, Some(line), &found);
+                self.wrong(key, Some(line), &digits.to_string());
                 None
             }
         }
@@ -134,13 +133,18 @@ impl<'a> Reader<'a> {
 
     /// Notes that a key's value is not what is expected. `found` must not be the value of a secret.
     pub fn wrong(&mut self, key: &Key, line: Option<usize>, found: &str) {
-        let message = format!("expected {}; found {found}", key.expected);
+        let message = format!("expected {}; found {found}", key.wanted());
         self.problem(key.path(), line, message);
+    }
+
+    /// Notes that a variable of the environment is not what is expected. `message` must not hold its value.
+    pub fn wrong_variable(&mut self, variable: &str, message: &str) {
+        self.problem(variable.to_owned(), None, message.to_owned());
     }
 
     /// Notes that a key is needed and missing.
     pub fn missing(&mut self, key: &Key, why: &str) {
-        let mut message = format!("missing{why}; expected {}", key.expected);
+        let mut message = format!("missing{why}; expected {}", key.wanted());
         if key.kind == Kind::Secret {
             message.push_str(&format!(" (or `{}_file`, or the environment's {})", key.name, key.variable()));
         }

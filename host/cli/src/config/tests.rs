@@ -142,15 +142,20 @@ const WRONG: &[(&str, &[&str])] = &[
     ),
     (
         "[limits]\nmax_concurrent_runs = 0",
-        &["limits.max_concurrent_runs: expected", "found 0, which is not within 1 to 10000"],
+        &["limits.max_concurrent_runs: expected a whole number from 1 to 4000", "found 0"],
     ),
-    ("[limits]\nmax_concurrent_runs = -1", &["limits.max_concurrent_runs: expected", "found -1"]),
-    ("[limits]\nruns_per_tenant = 1.5", &["limits.runs_per_tenant: expected", "found a number with a fraction"]),
-    ("[limits]\nmax_plugin_bytes = \"1M\"", &["limits.max_plugin_bytes: expected", "found a text"]),
+    ("[limits]\nmax_concurrent_runs = 4001", &["limits.max_concurrent_runs: expected a whole number from 1 to 4000"]),
+    ("[limits]\nmax_concurrent_runs = -1", &["limits.max_concurrent_runs: expected", "from 1 to 4000", "found -1"]),
     (
-        "[limits]\nshutdown_seconds = 99999999999999999999999",
-        &["limits.shutdown_seconds: expected", "not within 0 to 3600"],
+        "[limits]\nruns_per_tenant = 1.5",
+        &["limits.runs_per_tenant: expected", "from 1 to 4000", "found a number with a fraction"],
     ),
+    (
+        "[limits]\nmax_plugin_bytes = \"1M\"",
+        &["limits.max_plugin_bytes: expected", "from 1024 to 268435456", "found a text"],
+    ),
+    ("[limits]\nmax_plugin_bytes = 5", &["limits.max_plugin_bytes: expected", "from 1024 to 268435456", "found 5"]),
+    ("[limits]\nshutdown_seconds = 99999999999999999999999", &["limits.shutdown_seconds: expected", "from 0 to 3600"]),
     ("[log]\nformat = \"xml\"", &["log.format: expected \"text\"", "found \"xml\""]),
 ];
 
@@ -246,10 +251,31 @@ fn the_example_is_right_and_has_the_defaults() {
 
 #[test]
 fn the_key_may_come_from_the_environment() {
-    let environment = |name: &str| (name == KEY_VARIABLE).then(|| "CANARY".to_owned());
+    let key = "0c".repeat(32);
+    let environment = |name: &str| (name == KEY_VARIABLE).then(|| key.clone());
     let config = parse_with(GOOD, &environment).unwrap();
-    assert!(matches!(&config.key, KeySource::Text(text) if text.expose_secret() == "CANARY"));
-    assert!(!format!("{:?}", config.key).contains("CANARY"));
+    assert!(matches!(&config.key, KeySource::Text(text) if text.expose_secret() == key));
+    assert!(!format!("{:?}", config.key).contains("0c0c"));
+    for wrong in ["", "CANARY", &"0".repeat(63), &"g".repeat(64)] {
+        let environment = |name: &str| (name == KEY_VARIABLE).then(|| wrong.to_owned());
+        let shown = parse_with(GOOD, &environment).err().unwrap().to_string();
+        assert!(shown.contains("FANGSHI_CUSTODY_KEY: expected 64 hex digits"), "{shown}");
+        assert!(!shown.contains("CANARY"), "{shown}");
+    }
+}
+
+#[test]
+fn a_key_file_that_holds_no_key_is_found_by_the_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::parse(&folder.path().join("fangshi.toml"), GOOD, &|_| None).unwrap();
+    config.check_key_file().unwrap();
+    let file = folder.path().join("fangshi.key");
+    std::fs::write(&file, "CANARY").unwrap();
+    let shown = config.check_key_file().unwrap_err().to_string();
+    assert!(shown.contains("custody.key_file: ") && shown.contains("fangshi.key"), "{shown}");
+    assert!(!shown.contains("CANARY"), "{shown}");
+    std::fs::write(&file, "# a key\n".to_owned() + &"0c".repeat(32)).unwrap();
+    config.check_key_file().unwrap();
 }
 
 #[test]

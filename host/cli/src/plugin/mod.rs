@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use fangshi_database::Digest;
+use fangshi_lanes::RunLimits;
 use fangshi_operations::Kind;
 use fangshi_runtime::{Envelope, Limits, Manifest, Outcome, RunInput, Runtime, RuntimeConfig};
 use serde_json::Value;
@@ -72,8 +73,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     let event = event_file::read(&arguments.event, arguments.pick.as_deref())?;
     let order = order_file::read(&arguments.order)?;
     let settings = object_of(arguments.settings.as_deref(), "settings file")?;
-    let limits: Limits = serde_json::from_value(object_of(arguments.limits.as_deref(), "limits file")?)
-        .context("limits file: see the admin API for the known limits")?;
+    let limits = limits_of(arguments.limits.as_deref())?;
     let answers = match &arguments.answers {
         Some(file) => Answers::read(file)?,
         None => Answers::default(),
@@ -141,6 +141,15 @@ fn object_of(file: Option<&Path>, what: &str) -> anyhow::Result<Value> {
         bail!("{what} {}: expected a JSON object", file.display());
     }
     Ok(value)
+}
+
+/// The limits of one run, read and refused as the admin API does it. Those that span runs are checked and do nothing here.
+fn limits_of(file: Option<&Path>) -> anyhow::Result<Limits> {
+    let given = object_of(file, "limits file")?;
+    match RunLimits::parse(&given) {
+        Ok(limits) => Ok(limits.run),
+        Err(problem) => bail!("limits file {}: {problem}", file.unwrap_or(Path::new("")).display()),
+    }
 }
 
 fn hook_of(event: &EventFile, manifest: &Manifest) -> anyhow::Result<String> {

@@ -12,13 +12,26 @@ pub fn quiet() -> Vec<u8> {
 
 /// A plugin with `on-pay` that sets the order's note to "CANARY-note" and logs "seen". It asks for `notes`.
 pub fn noting() -> Vec<u8> {
+    noting_and("", "")
+}
+
+/// As [`noting`], and logs a phone, a masked phone and the note that it has set.
+pub fn telling() -> Vec<u8> {
+    const TEXT: &str = "call 13800138000 or 139****0775: CANARY-note";
+    noting_and(
+        &format!(r#"(data (i32.const 640) "{TEXT}")"#),
+        &format!("(call $log (i32.const 1) (i32.const 640) (i32.const {}))", TEXT.len()),
+    )
+}
+
+fn noting_and(data: &str, more: &str) -> Vec<u8> {
     let import = r#"(import "fangshi:store/notes@0.1.0" "set-merchant-notes"
         (func $note (param i32 i32 i32 i32 i32)))
       (import "fangshi:host/events@0.1.0" "[method]event.order-id" (func $order_id (param i32 i32)))"#;
     // The order's id is text in the event: pointer and length lie at 2048 after the call.
     let call = "(call $order_id (local.get 0) (i32.const 2048))
         (call $note (i32.load (i32.const 2048)) (i32.load (i32.const 2052)) (i32.const 512) (i32.const 11) (i32.const 3072))";
-    plugin("import fangshi:store/notes@0.1.0;", import, call)
+    plugin("import fangshi:store/notes@0.1.0;", &format!("{import}{data}"), &format!("{call}{more}"))
 }
 
 /// A plugin that imports `http`, which is not offered yet.

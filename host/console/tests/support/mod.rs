@@ -11,12 +11,12 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use fangshi_console::{Console, OperatorToken};
-use fangshi_database::{Clock, Database, OpenOptions};
+use fangshi_database::{Clock, Database, ManualClock, OpenOptions};
 use fangshi_journal::{Journal, NewEvent, Source};
 use fangshi_lanes::{Lanes, LanesConfig, Parts, Shop, WasmGuests};
 use fangshi_operations::{Fault, Operation, Verdict};
 use fangshi_runtime::{Runtime, RuntimeConfig};
-use fangshi_tenants::{Kek, TenantId, Tenants};
+use fangshi_tenants::{ComponentCredentials, Kek, TenantId, Tenants};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -32,6 +32,7 @@ pub struct Desk {
     pub journal: Journal,
     pub lanes: Lanes,
     pub database: Database,
+    pub hand: ManualClock,
     _folder: tempfile::TempDir,
 }
 
@@ -70,10 +71,17 @@ impl Shop for KindShop {
 
 impl Desk {
     pub async fn new() -> Desk {
+        Desk::with(Some(ComponentCredentials { appid: "wxcomponent".into(), appsecret: SecretString::from("s") })).await
+    }
+
+    /// A console of a host with or without a component.
+    pub async fn with(component: Option<ComponentCredentials>) -> Desk {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::system();
+        let (clock, hand) = Clock::manual();
+        hand.set(Clock::system().now());
         let database = Database::open(OpenOptions::new(folder.path())).await.unwrap();
-        let tenants = Tenants::open(database.clone(), Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
+        let tenants =
+            Tenants::open(database.clone(), Kek::from_bytes(&[7; 32]), component, clock.clone()).await.unwrap();
         let journal = Journal::open(database.clone(), tenants.clone(), clock.clone());
         let config =
             RuntimeConfig { max_concurrent_runs: 2, max_component_bytes: MAX_PLUGIN_BYTES, ..RuntimeConfig::default() };
@@ -97,7 +105,7 @@ impl Desk {
             operator: OperatorToken::new(&SecretString::from(TOKEN)),
             max_plugin_bytes: MAX_PLUGIN_BYTES,
         });
-        Desk { router, tenants, journal, lanes, database, _folder: folder }
+        Desk { router, tenants, journal, lanes, database, hand, _folder: folder }
     }
 
     /// Sends a request as it is.
@@ -162,7 +170,6 @@ impl Desk {
             received_at: Clock::system().now(),
             dedup: fangshi_database::Digest::of(order_id.as_bytes()).0,
             body: body.to_string().into_bytes(),
-            raw: body.to_string().into_bytes(),
         };
         self.journal.record_event(event).await.unwrap();
         tokio::time::timeout(Duration::from_secs(60), self.lanes.settle()).await.unwrap();

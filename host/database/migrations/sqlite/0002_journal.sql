@@ -23,7 +23,6 @@ CREATE TABLE events (
     received_at INTEGER NOT NULL,
     dedup       BLOB NOT NULL,                      -- CreateTime and a digest of what makes the event this event
     body        BLOB NOT NULL,                      -- sealed: canonical JSON of the message
-    raw         BLOB NOT NULL,                      -- sealed: the decrypted bytes as they came
     state       INTEGER NOT NULL DEFAULT 0,         -- 0 recorded, 1 planned (its runs exist), 2 finished (or unheard)
     planned_at  INTEGER,
     finished_at INTEGER,

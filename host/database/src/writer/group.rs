@@ -1,4 +1,4 @@
-//! The task behind the writer: gather what waits, write it in one transaction, commit, answer.
+//! The thread behind the writer: gather what waits, write it in one transaction, commit, answer.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};

@@ -20,7 +20,6 @@ use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteConnectOptions;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use crate::WriteError;
 use crate::lock::FolderLock;
@@ -42,7 +41,8 @@ pub struct Writer {
 struct Inner {
     writes: mpsc::Sender<Box<dyn Job>>,
     shared: Arc<Shared>,
-    task: tokio::sync::Mutex<Option<JoinHandle<()>>>,
+    /// Told when the last group is committed.
+    ended: tokio::sync::Mutex<Option<oneshot::Receiver<()>>>,
 }
 
 /// What handles and the task share.
@@ -81,12 +81,23 @@ pub struct WriterStats {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: SqliteConnection, reopen: SqliteConnectOptions, lock: FolderLock) -> Writer {
+    /// Starts the writer on a thread of its own: among the tasks of the server, every statement of a group would wait its
+    /// turn behind the requests.
+    pub(crate) fn start(
+        connection: SqliteConnection,
+        reopen: SqliteConnectOptions,
+        lock: FolderLock,
+    ) -> std::io::Result<Writer> {
         let (writes, waiting) = mpsc::channel(WAITING_WRITES);
         let shared = Arc::new(Shared::default());
         let group_commit = GroupCommit::new(connection, reopen, waiting, Arc::clone(&shared), lock);
-        let task = tokio::spawn(group_commit.run());
-        Writer { inner: Arc::new(Inner { writes, shared, task: tokio::sync::Mutex::new(Some(task)) }) }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (end, ended) = oneshot::channel();
+        std::thread::Builder::new().name("fangshi-commit".to_owned()).spawn(move || {
+            runtime.block_on(group_commit.run());
+            let _ = end.send(());
+        })?;
+        Ok(Writer { inner: Arc::new(Inner { writes, shared, ended: tokio::sync::Mutex::new(Some(ended)) }) })
     }
 
     /// Runs `write` inside the next group, in a savepoint of its own, and answers once the group is durable. If it
@@ -142,8 +153,8 @@ impl Writer {
     /// Commits what waits and ends the writer; later writes answer [`WriteError::Closed`].
     pub(crate) async fn close(&self) {
         self.inner.shared.close();
-        if let Some(task) = self.inner.task.lock().await.take() {
-            let _ = task.await;
+        if let Some(ended) = self.inner.ended.lock().await.take() {
+            let _ = ended.await;
         }
     }
 }

@@ -3,13 +3,12 @@
 //! A multi-row insert costs a few microseconds a row where single inserts cost tens. The statements are made once, for
 //! sizes that are powers of two, so that SQLite's prepared statements are reused whatever the size of a group.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::error::BoxDynError;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,15 +20,12 @@ use crate::WriteError;
 const WAITING_ROWS: usize = 2048;
 
 /// Rows per statement, largest first; every number is a sum of these.
-const SIZES: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
+const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 /// A kind of row that is inserted often, with a unique key that makes a second insert of the same row harmless.
+///
+/// The table numbers its rows with `INTEGER PRIMARY KEY AUTOINCREMENT`.
 pub trait BatchInsert: Send + Sync + 'static {
-    /// The value of the unique key.
-    type Key: Eq + Hash + Send + Sync;
-    /// What the inserter is told about the row in the store: its number, …
-    type Told: Copy + Send + Sync;
-
     /// Table and columns, as after `INSERT INTO`: `"events (tenant_id, dedup, body)"`.
     const INTO: &'static str;
     /// The values of one row: `"(?, ?, ?)"`; may be expressions.
@@ -38,32 +34,30 @@ pub trait BatchInsert: Send + Sync + 'static {
     const BOUND: usize;
     /// The columns of the unique key: `"tenant_id, dedup"`.
     const UNIQUE: &'static str;
-    /// What [`BatchInsert::decode`] reads: `"seq, tenant_id, dedup"`.
-    const RETURNING: &'static str;
-    /// The same columns of a row that was there before, by its key: `"SELECT seq, tenant_id, dedup FROM events WHERE
-    /// tenant_id = $1 AND dedup = $2"`.
+    /// The number of the row with a key: `"SELECT seq FROM events WHERE tenant_id = $1 AND dedup = $2"`.
     const EXISTING: &'static str;
-
-    /// The key of this row.
-    fn key(&self) -> Self::Key;
+    /// The largest number so far: `"SELECT coalesce(max(seq), 0) FROM events"`.
+    const LAST: &'static str;
+    /// Which of the rows just inserted, by the first and last of their numbers, need something done after the commit:
+    /// `"SELECT seq FROM events WHERE seq BETWEEN $1 AND $2 AND state = 0"`.
+    const MARKED: &'static str;
 
     /// Binds the values of [`BatchInsert::VALUES`] in their order. An error fails this row alone.
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError>;
 
     /// Adds the key in the order of [`BatchInsert::EXISTING`].
     fn bind_key(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError>;
-
-    /// What is told of a row given back by the insert or by [`BatchInsert::EXISTING`], and its key.
-    fn decode(row: &SqliteRow) -> Result<(Self::Told, Self::Key), sqlx::Error>;
 }
 
 /// Where a row ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Inserted<T> {
-    /// What is told of the row: the new one, or the one that was there.
-    pub told: T,
+pub struct Inserted {
+    /// The number of the row: the new one, or the one that was there.
+    pub number: i64,
     /// True if a row with this key was there before.
     pub duplicate: bool,
+    /// Whether it is a new row of [`BatchInsert::MARKED`].
+    pub marked: bool,
 }
 
 /// The queue for rows of kind `K`.
@@ -74,11 +68,10 @@ pub struct Rows<K: BatchInsert> {
 
 struct Waiting<K: BatchInsert> {
     row: K,
-    answer: Answer<K>,
+    answer: oneshot::Sender<Outcome>,
 }
 
-type Outcome<K> = Result<Inserted<<K as BatchInsert>::Told>, WriteError>;
-type Answer<K> = oneshot::Sender<Outcome<K>>;
+type Outcome = Result<Inserted, WriteError>;
 
 impl<K: BatchInsert> Rows<K> {
     /// Inserts the row with the next group and answers once it is durable. Once queued, it is inserted even if the
@@ -86,7 +79,7 @@ impl<K: BatchInsert> Rows<K> {
     ///
     /// # Errors
     /// [`WriteError::Row`] if this row alone was refused, else what happened to the whole group.
-    pub async fn insert(&self, row: K) -> Outcome<K> {
+    pub async fn insert(&self, row: K) -> Outcome {
         let (answer, answered) = oneshot::channel();
         self.waiting.send(Waiting { row, answer }).await.map_err(|_| WriteError::Closed)?;
         self.shared.wake.notify_one();
@@ -164,7 +157,7 @@ impl Statements {
         Statements(SIZES.map(|size| {
             let mut sql = format!("INSERT INTO {} VALUES ", K::INTO);
             sql.push_str(&[K::VALUES].repeat(size).join(", "));
-            sql.push_str(&format!(" ON CONFLICT ({}) DO NOTHING RETURNING {}", K::UNIQUE, K::RETURNING));
+            sql.push_str(&format!(" ON CONFLICT ({}) DO NOTHING", K::UNIQUE));
             // Made of constants of the kind alone.
             AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
         }))
@@ -180,7 +173,7 @@ impl Statements {
 struct RowBatch<K: BatchInsert> {
     rows: Vec<Waiting<K>>,
     /// One for each row, in their order; shorter while the batch runs.
-    outcomes: Vec<Outcome<K>>,
+    outcomes: Vec<Outcome>,
     statements: Arc<Statements>,
 }
 
@@ -193,43 +186,37 @@ impl<K: BatchInsert> RowBatch<K> {
         for waiting in rows {
             waiting.row.bind(&mut arguments).map_err(sqlx::Error::Encode)?;
         }
-        let inserted = sqlx::query_with(sql, arguments).fetch_all(&mut *connection).await?;
-
-        if let ([waiting], [row]) = (rows, inserted.as_slice()) {
-            debug_assert!(K::decode(row)?.1 == waiting.row.key());
-            self.outcomes.push(Ok(Inserted { told: K::decode(row)?.0, duplicate: false }));
-            return Ok(());
-        }
-        // SQLite promises no order for what RETURNING gives back, so rows are found by their keys.
-        let mut fresh = HashMap::with_capacity(size);
-        for row in &inserted {
-            let (told, key) = K::decode(row)?;
-            fresh.insert(key, Inserted { told, duplicate: false });
-        }
-        for waiting in rows {
-            let outcome = match fresh.get_mut(&waiting.row.key()) {
-                // A second row with this key in the same statement is the duplicate of the first.
-                Some(inserted) => {
-                    let first = *inserted;
-                    inserted.duplicate = true;
-                    first
-                }
-                None => existing(&waiting.row, connection).await?,
+        let before: i64 = sqlx::query_scalar(K::LAST).fetch_one(&mut *connection).await?;
+        let done = sqlx::query_with(sql, arguments).execute(&mut *connection).await?;
+        let fresh = done.rows_affected();
+        let marked: HashSet<i64> = match fresh {
+            0 => HashSet::new(),
+            _ => {
+                let marked = sqlx::query_scalar(K::MARKED).bind(before + 1).bind(done.last_insert_rowid());
+                marked.fetch_all(&mut *connection).await?.into_iter().collect()
+            }
+        };
+        // Numbers are given in the order of the rows, without gaps as long as none was there before.
+        let first = done.last_insert_rowid() - size as i64 + 1;
+        let mut seen = HashSet::new();
+        for (place, waiting) in rows.iter().enumerate() {
+            let number = match fresh == size as u64 {
+                true => first + place as i64,
+                false => existing(&waiting.row, connection).await?,
             };
-            self.outcomes.push(Ok(outcome));
+            // The second row with a key in one statement is the duplicate of the first.
+            let duplicate = number <= before || !seen.insert(number);
+            let marked = !duplicate && marked.contains(&number);
+            self.outcomes.push(Ok(Inserted { number, duplicate, marked }));
         }
         Ok(())
     }
 }
 
-async fn existing<K: BatchInsert>(
-    row: &K,
-    connection: &mut SqliteConnection,
-) -> Result<Inserted<K::Told>, sqlx::Error> {
+async fn existing<K: BatchInsert>(row: &K, connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     let mut arguments = SqliteArguments::default();
     row.bind_key(&mut arguments).map_err(sqlx::Error::Encode)?;
-    let found = sqlx::query_with(K::EXISTING, arguments).fetch_one(connection).await?;
-    Ok(Inserted { told: K::decode(&found)?.0, duplicate: true })
+    sqlx::query_scalar_with(K::EXISTING, arguments).fetch_one(connection).await
 }
 
 impl<K: BatchInsert> Batch for RowBatch<K> {

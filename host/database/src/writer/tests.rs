@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use sqlx::error::BoxDynError;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments, Executor, Row};
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments, Executor};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -29,18 +29,13 @@ impl Mark {
 }
 
 impl BatchInsert for Mark {
-    type Key = i64;
-    type Told = i64;
     const INTO: &'static str = "marks (key, value, body)";
     const VALUES: &'static str = "(?, ?, ?)";
     const BOUND: usize = 3;
     const UNIQUE: &'static str = "key";
-    const RETURNING: &'static str = "id, key";
-    const EXISTING: &'static str = "SELECT id, key FROM marks WHERE key = $1";
-
-    fn key(&self) -> i64 {
-        self.key
-    }
+    const EXISTING: &'static str = "SELECT id FROM marks WHERE key = $1";
+    const LAST: &'static str = "SELECT coalesce(max(id), 0) FROM marks";
+    const MARKED: &'static str = "SELECT id FROM marks WHERE id BETWEEN $1 AND $2 AND value = 7";
 
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         if self.value == UNBINDABLE {
@@ -53,10 +48,6 @@ impl BatchInsert for Mark {
 
     fn bind_key(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         arguments.add(self.key)
-    }
-
-    fn decode(row: &SqliteRow) -> Result<(i64, i64), sqlx::Error> {
-        Ok((row.try_get(0)?, row.try_get(1)?))
     }
 }
 
@@ -72,7 +63,7 @@ async fn store() -> Store {
 
 async fn store_in(dir: TempDir) -> Store {
     let db = Database::open(OpenOptions::new(dir.path())).await.unwrap();
-    run(db.writer(), "CREATE TABLE marks (id INTEGER PRIMARY KEY, key INTEGER NOT NULL UNIQUE, value INTEGER NOT NULL CHECK (value >= 0), body BLOB NOT NULL)").await.unwrap();
+    run(db.writer(), "CREATE TABLE marks (id INTEGER PRIMARY KEY AUTOINCREMENT, key INTEGER NOT NULL UNIQUE, value INTEGER NOT NULL CHECK (value >= 0), body BLOB NOT NULL)").await.unwrap();
     let marks = db.writer().rows::<Mark>();
     Store { db, marks, _dir: dir }
 }
@@ -105,7 +96,7 @@ async fn hold(writer: &Writer) -> oneshot::Sender<()> {
     release
 }
 
-fn insert(store: &Store, mark: Mark) -> JoinHandle<Result<Inserted<i64>, WriteError>> {
+fn insert(store: &Store, mark: Mark) -> JoinHandle<Result<Inserted, WriteError>> {
     let marks = store.marks.clone();
     tokio::spawn(async move { marks.insert(mark).await })
 }
@@ -143,7 +134,7 @@ async fn an_answer_comes_after_the_commit() {
         .map(|key| {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
-                let number = store.marks.insert(Mark::new(key)).await.unwrap().told;
+                let number = store.marks.insert(Mark::new(key)).await.unwrap().number;
                 let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM marks WHERE id = $1 AND key = $2")
                     .bind(number)
                     .bind(key)
@@ -217,7 +208,8 @@ async fn a_key_is_inserted_once_and_every_waiter_learns_its_number() {
         release.send(()).unwrap();
         for (key, value, waiter) in waiting {
             match waiter.await.unwrap() {
-                Ok(Inserted { told: number, duplicate }) => {
+                Ok(Inserted { number, duplicate, marked }) => {
+                    assert_eq!(marked, value == 7 && !duplicate, "key {key}");
                     let known = numbers.insert(key, number);
                     assert_eq!(known.is_some(), duplicate, "key {key}");
                     assert!(known.is_none_or(|known| known == number), "key {key}");
@@ -226,7 +218,8 @@ async fn a_key_is_inserted_once_and_every_waiter_learns_its_number() {
             }
         }
     }
-    assert_eq!(ask(&store.db, "SELECT count(*) FROM marks").await, i64::try_from(numbers.len()).unwrap());
+    let rows: Vec<(i64, i64)> = sqlx::query_as("SELECT key, id FROM marks").fetch_all(store.db.reader()).await.unwrap();
+    assert_eq!(rows.into_iter().collect::<std::collections::HashMap<_, _>>(), numbers);
 }
 
 #[tokio::test]
@@ -299,10 +292,14 @@ async fn a_full_disk_refuses_rows_and_recovers() {
         store.marks.insert(big(key)).await.unwrap();
     }
     // The file may not grow by a page: what SQLite then says is what it says on a full disk.
-    run(writer, "PRAGMA max_page_count = 1").await.unwrap();
     let mut kept = 20;
     for round in 0..3 {
+        // Each round anew: after a refusal the writer may have opened another connection.
+        run(writer, "PRAGMA max_page_count = 1").await.unwrap();
+        let release = hold(writer).await;
         let waiting: Vec<_> = (0..100).map(|n| insert(&store, big(1000 + round * 1000 + n))).collect();
+        queued().await;
+        release.send(()).unwrap();
         for waiter in waiting {
             match waiter.await.unwrap() {
                 Ok(_) => kept += 1,
@@ -312,6 +309,7 @@ async fn a_full_disk_refuses_rows_and_recovers() {
         assert_eq!(ask(&store.db, "SELECT count(*) FROM marks").await, kept, "stored is exactly what was answered so");
     }
     assert!(kept < 25, "the disk was not full: {kept}");
+    run(writer, "PRAGMA max_page_count = 1").await.unwrap();
     let refused = run(writer, "INSERT INTO marks (key, value, body) VALUES (-1, 0, zeroblob(9000000))").await;
     assert!(refused.unwrap_err().is_full());
 

@@ -1,8 +1,13 @@
 //! How far behind the host is.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::{Journal, JournalError};
+
+/// How long a count is good for those who may ask as often as they like, milliseconds.
+pub(crate) const GOOD_MS: i64 = 1_000;
 
 /// What is not finished.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -20,6 +25,15 @@ pub struct Backlog {
 }
 
 impl Journal {
+    /// The backlog as counted within the last second, by one count for all who ask at once: strangers who ask for the
+    /// host's health must not load the store. A failure is kept as long.
+    pub async fn recent_backlog(&self) -> Result<Backlog, Arc<JournalError>> {
+        let journal = self.clone();
+        let count = || async move { journal.backlog().await.map_err(Arc::new) };
+        let counted = self.backlog.get(&self.clock, count).await;
+        counted.unwrap_or_else(|| Err(Arc::new(JournalError::Corrupt("the backlog could not be counted".into()))))
+    }
+
     /// The backlog of the whole host.
     pub async fn backlog(&self) -> Result<Backlog, JournalError> {
         let (recorded, oldest_recorded): (i64, Option<i64>) =

@@ -1,9 +1,10 @@
 //! What the admin API shows. Times are unix milliseconds unless a name says otherwise; bodies, requests, answers and
 //! logs are unsealed here: the caller redacts them by the operations' sensitivity.
 
-mod backlog;
+pub(crate) mod backlog;
 mod detail;
 mod events;
+pub(crate) mod recent;
 mod runs;
 
 pub use backlog::Backlog;

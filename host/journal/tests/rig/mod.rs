@@ -63,7 +63,6 @@ impl Rig {
             body: json!({"Event": "channels_ec_order_pay", "order_info": {"order_id": ORDER, "note": CANARY}})
                 .to_string()
                 .into_bytes(),
-            raw: format!("<xml>{CANARY}</xml>").into_bytes(),
         }
     }
 

@@ -165,10 +165,7 @@ impl One<'_> {
         } else {
             Vec::new()
         };
-        let limits = RunLimits::parse(&start.inputs.limits).unwrap_or_else(|error| {
-            tracing::error!(installation = %self.run.installation, error, "limits can't be read: defaults apply");
-            RunLimits::default()
-        });
+        let limits = RunLimits::stored(&start.inputs.limits);
         let (host, aftermath) = Host::new(Known {
             journal: self.core.journal.clone(),
             shop: self.core.shop.clone(),

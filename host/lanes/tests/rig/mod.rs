@@ -451,7 +451,6 @@ impl Rig {
             received_at: self.clock.now(),
             dedup,
             body: body.to_string().into_bytes(),
-            raw: b"raw".to_vec(),
         };
         self.journal.record_event(new).await.unwrap().seq
     }

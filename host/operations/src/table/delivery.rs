@@ -117,7 +117,7 @@ pub(super) fn rows() -> [Operation; 6] {
                 }
                 let mut audit = Vec::new();
                 for item in items {
-                    let (name, value) = (item.text("item_name", NAME)?, item.maybe("item_value", NOTE)?);
+                    let (name, value) = (item.text("item_name", NAME)?, item.given("item_value", NOTE)?);
                     audit.push(json!({"item_name": name, "item_value": value}));
                 }
                 Ok(Body::default().with("order_id", members.order_id("order_id")?).with("audit_items", audit).done())

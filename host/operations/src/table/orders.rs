@@ -57,8 +57,8 @@ fn notes() -> Operation {
             let members = Members::of(request)?;
             Ok(Body::default()
                 .with("order_id", members.order_id("order_id")?)
-                // An empty note is a wish too: it removes the note.
-                .with("merchant_notes", members.maybe("merchant_notes", NOTE)?)
+                // An empty note is a wish too, as the contract says: it removes the note.
+                .with("merchant_notes", members.given("merchant_notes", NOTE)?)
                 .done())
         },
         response: answer::nothing,
@@ -214,6 +214,8 @@ mod tests {
             (json!({"merchant_notes": "x"}), "order_id"),
             (json!({"order_id": 3705115058471208928_u64, "merchant_notes": "x"}), "order_id"),
             (json!({"order_id": "37/../05", "merchant_notes": "x"}), "order_id"),
+            (json!({"order_id": "1"}), "merchant_notes"),
+            (json!({"order_id": "1", "merchant_notes": null}), "merchant_notes"),
             (json!({"order_id": "1", "merchant_notes": 5}), "merchant_notes"),
             (json!({"order_id": "1", "merchant_notes": "大".repeat(2001)}), "merchant_notes"),
             (json!([]), "object"),

@@ -29,7 +29,7 @@ pub(super) fn rows() -> [Operation; 2] {
                 let members = Members::of(request)?;
                 Ok(Body::default()
                     .with("present_order_id", members.id("present_order_id")?)
-                    .with("notes", members.maybe("notes", NOTE)?)
+                    .with("notes", members.given("notes", NOTE)?)
                     .done())
             },
             response: answer::nothing,
@@ -73,6 +73,8 @@ mod tests {
         let request = json!({"present_order_id": "3705115058471208928", "notes": "生日快乐"});
         assert_eq!(note.body(&request).unwrap(), request);
         assert!(note.body(&json!({"notes": "x"})).unwrap_err().starts_with("present_order_id"));
+        assert!(note.body(&json!({"present_order_id": "12"})).unwrap_err().starts_with("notes"));
+        assert_eq!(note.body(&json!({"present_order_id": "12", "notes": ""})).unwrap()["notes"], "");
         let sub = find("presents", "sub-orders").unwrap();
         assert_eq!(sub.body(&json!({"present_order_id": "12"})).unwrap(), json!({"present_order_id": "12"}));
         assert_eq!(
