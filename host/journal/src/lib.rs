@@ -30,6 +30,7 @@ mod intake;
 mod journal;
 mod kv;
 mod lane;
+mod places;
 mod run;
 mod salt;
 mod seal;

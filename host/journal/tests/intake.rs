@@ -134,6 +134,41 @@ async fn lists_are_paged_newest_first_and_the_backlog_has_an_age() {
     assert!(rig.journal.events(nobody, &filter).await.unwrap().items.is_empty());
 }
 
+/// The index of a tenant's events begins with the piece of the sequence, and a list crosses many.
+#[tokio::test]
+async fn a_list_finds_events_however_far_apart_they_lie() {
+    let rig = Rig::new().await;
+    let mut places = Vec::new();
+    for (n, gap) in [0_i64, 1, 4_094, 4_095, 4_096, 1_000_000, 3_000_000_000, 3].into_iter().enumerate() {
+        let jump: Result<(), fangshi_database::WriteError> = rig
+            .db
+            .writer()
+            .submit(move |c| {
+                Box::pin(async move {
+                    sqlx::query("UPDATE sqlite_sequence SET seq = seq + $1 WHERE name = 'events'")
+                        .bind(gap)
+                        .execute(c)
+                        .await?;
+                    Ok(())
+                })
+            })
+            .await;
+        jump.unwrap();
+        places.push(rig.journal.record_event(rig.event(n as u8 + 1)).await.unwrap().seq);
+    }
+    let (mut seen, mut filter) = (Vec::new(), EventFilter { limit: 3, ..EventFilter::default() });
+    loop {
+        let page = rig.journal.events(rig.tenant, &filter).await.unwrap();
+        seen.extend(page.items.iter().map(|event| event.seq));
+        filter.before = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
+    places.reverse();
+    assert_eq!(seen, places);
+}
+
 #[tokio::test]
 async fn the_sweeper_finds_events_without_runs_page_by_page() {
     let rig = Rig::new().await;

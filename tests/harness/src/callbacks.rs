@@ -59,12 +59,14 @@ pub fn payments(
         .map(|n| {
             let shop = n % shops.len();
             let order_id = (first_order + n as u64).to_string();
+            // As if they had happened at 10,000 a second until now.
+            let at = now_s - ((count - n) / 10_000) as i64;
             let message = EventMessage {
                 to_user_name: shops[shop].user_name.clone(),
                 from_user_name: "oWRGA7eC8hTdngzEnBSbFKBTVFcQ".to_owned(),
-                create_time: now_s,
+                create_time: at,
                 order_id: order_id.clone(),
-                event: OrderEvent::Pay { pay_time: now_s },
+                event: OrderEvent::Pay { pay_time: at },
             };
             let form = PushForm {
                 body: if n % 2 == 0 { Body::Xml } else { Body::Json },

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::Shared;
@@ -48,6 +49,8 @@ pub(super) struct GroupCommit {
     kinds: Vec<Box<dyn Queue>>,
     writes: mpsc::Receiver<Box<dyn Job>>,
     shared: Arc<Shared>,
+    /// Where the waiters are told.
+    server: Handle,
     /// Held until the last group is committed.
     _lock: FolderLock,
 }
@@ -81,7 +84,8 @@ impl GroupCommit {
         shared: Arc<Shared>,
         lock: FolderLock,
     ) -> GroupCommit {
-        GroupCommit { connection: Some(connection), reopen, kinds: Vec::new(), writes, shared, _lock: lock }
+        let server = Handle::current();
+        GroupCommit { connection: Some(connection), reopen, kinds: Vec::new(), writes, shared, server, _lock: lock }
     }
 
     pub(super) async fn run(mut self) {
@@ -99,7 +103,10 @@ impl GroupCommit {
             let fate = self.write(&mut group).await;
             self.count(&group, fate.is_ok());
             // The commit has returned, or nothing of the group is in the store: only now may answers leave.
-            group.answer(fate.map_err(|Fatal(cause)| WriteError::Commit(cause)));
+            let fate = fate.map_err(|Fatal(cause)| WriteError::Commit(cause));
+            // On the server's own threads: waking hundreds of waiters from outside costs a system call for many of them,
+            // and the next group would wait for it.
+            self.server.spawn(async move { group.answer(fate) });
         }
         if let Some(connection) = self.connection.take()
             && let Err(error) = connection.close().await

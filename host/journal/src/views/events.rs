@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{Page, page, size};
 use crate::event::Source;
+use crate::places::First;
 use crate::{Journal, JournalError};
 
 /// Which events of a tenant.
@@ -64,10 +65,10 @@ struct EventRead {
 }
 
 // Static texts: the two lists differ in one condition, and each must use its own index.
-const OF_TENANT: &str = "SELECT seq, order_id, event, ext_type, source, created_at, received_at, state, planned_at, \
+const OF_PLACES: &str = "SELECT seq, order_id, event, ext_type, source, created_at, received_at, state, planned_at, \
      finished_at, (SELECT run_id FROM effects WHERE effects.id = events.echo_of) AS echo_run, \
      (SELECT COUNT(*) FROM runs WHERE runs.event_seq = events.seq) AS runs \
-     FROM events WHERE tenant_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3";
+     FROM events WHERE seq IN (SELECT value FROM json_each($1)) ORDER BY seq DESC";
 const OF_ORDER: &str = "SELECT seq, order_id, event, ext_type, source, created_at, received_at, state, planned_at, \
      finished_at, (SELECT run_id FROM effects WHERE effects.id = events.echo_of) AS echo_run, \
      (SELECT COUNT(*) FROM runs WHERE runs.event_seq = events.seq) AS runs \
@@ -84,12 +85,9 @@ impl Journal {
         let before = filter.before.map_or(i64::MAX, |seq| seq.0);
         let rows: Vec<EventRead> = match &filter.order_id {
             None => {
-                sqlx::query_as(OF_TENANT)
-                    .bind(tenant.0)
-                    .bind(before)
-                    .bind(i64::from(limit) + 1)
-                    .fetch_all(self.reader())
-                    .await?
+                let places = self.places(tenant, First::Newest, (0, before), i64::from(limit) + 1).await?;
+                let places = serde_json::Value::from(places).to_string();
+                sqlx::query_as(OF_PLACES).bind(places).fetch_all(self.reader()).await?
             }
             Some(order_id) => {
                 sqlx::query_as(OF_ORDER)
