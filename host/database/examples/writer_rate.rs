@@ -23,7 +23,6 @@ impl BatchInsert for Sample {
     const BOUND: usize = 4;
     const UNIQUE: &'static str = "tenant_id, key";
     const EXISTING: &'static str = "SELECT id FROM samples WHERE tenant_id = $1 AND key = $2";
-    const LAST: &'static str = "SELECT coalesce(max(id), 0) FROM samples";
     const MARKED: &'static str = "SELECT id FROM samples WHERE id BETWEEN $1 AND $2 AND at = 0";
 
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {

@@ -36,7 +36,6 @@ impl BatchInsert for EventRow {
     const BOUND: usize = 13;
     const UNIQUE: &'static str = "dedup, tenant_id";
     const EXISTING: &'static str = "SELECT seq FROM events WHERE dedup = $1 AND tenant_id = $2";
-    const LAST: &'static str = "SELECT coalesce(max(seq), 0) FROM events";
     const MARKED: &'static str = "SELECT seq FROM events WHERE seq BETWEEN $1 AND $2 AND state = 0";
 
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {

@@ -1,10 +1,10 @@
 //! Rows of one kind, inserted many at a time.
 //!
-//! A multi-row insert costs a few microseconds a row where single inserts cost tens. The statements are made once, for
-//! sizes that are powers of two, so that SQLite's prepared statements are reused whatever the size of a group.
+//! A multi-row insert costs a few microseconds a row where single inserts cost tens. Statements are made once for each
+//! number of rows, and SQLite keeps them prepared.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use sqlx::error::BoxDynError;
@@ -19,8 +19,16 @@ use crate::WriteError;
 /// Rows that may wait before [`Rows::insert`] itself waits.
 const WAITING_ROWS: usize = 2048;
 
-/// Rows per statement, largest first; every number is a sum of these.
-const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
+/// How many of `left` rows go into one statement. Every statement costs the two threads of the writer a turn each, so an
+/// ordinary group is one; few sizes for the large ones keep prepared statements few.
+fn fitting(left: usize) -> usize {
+    match left {
+        256.. => 256,
+        128.. => 128,
+        64.. => 64,
+        few => few,
+    }
+}
 
 /// A kind of row that is inserted often, with a unique key that makes a second insert of the same row harmless.
 ///
@@ -36,8 +44,6 @@ pub trait BatchInsert: Send + Sync + 'static {
     const UNIQUE: &'static str;
     /// The number of the row with a key: `"SELECT seq FROM events WHERE tenant_id = $1 AND dedup = $2"`.
     const EXISTING: &'static str;
-    /// The largest number so far: `"SELECT coalesce(max(seq), 0) FROM events"`.
-    const LAST: &'static str;
     /// Which of the rows just inserted, by the first and last of their numbers, need something done after the commit:
     /// `"SELECT seq FROM events WHERE seq BETWEEN $1 AND $2 AND state = 0"`.
     const MARKED: &'static str;
@@ -121,7 +127,7 @@ pub(super) trait Batch: Send {
 
 pub(super) fn queue<K: BatchInsert>(shared: Arc<Shared>) -> (Rows<K>, Box<dyn Queue>) {
     let (waiting, taken) = mpsc::channel(WAITING_ROWS);
-    let queue = RowQueue { waiting: taken, statements: Arc::new(Statements::new::<K>()) };
+    let queue = RowQueue { waiting: taken, statements: Arc::default() };
     (Rows { waiting, shared }, Box::new(queue))
 }
 
@@ -149,24 +155,20 @@ impl<K: BatchInsert> Queue for RowQueue<K> {
     }
 }
 
-/// The insert of a kind, for each of [`SIZES`].
-struct Statements([SqlStr; SIZES.len()]);
+/// The inserts of a kind by their number of rows, made as they are needed.
+#[derive(Default)]
+struct Statements(Mutex<HashMap<usize, SqlStr>>);
 
 impl Statements {
-    fn new<K: BatchInsert>() -> Statements {
-        Statements(SIZES.map(|size| {
-            let mut sql = format!("INSERT INTO {} VALUES ", K::INTO);
-            sql.push_str(&[K::VALUES].repeat(size).join(", "));
-            sql.push_str(&format!(" ON CONFLICT ({}) DO NOTHING", K::UNIQUE));
+    fn of<K: BatchInsert>(&self, size: usize) -> SqlStr {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let insert = made.entry(size).or_insert_with(|| {
+            let rows = [K::VALUES].repeat(size).join(", ");
+            let sql = format!("INSERT INTO {} VALUES {rows} ON CONFLICT ({}) DO NOTHING", K::INTO, K::UNIQUE);
             // Made of constants of the kind alone.
             AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
-        }))
-    }
-
-    /// The largest size that `left` rows fill, and its statement.
-    fn fitting(&self, left: usize) -> (usize, SqlStr) {
-        let at = SIZES.iter().position(|size| *size <= left).unwrap_or(SIZES.len() - 1);
-        (SIZES[at], self.0[at].clone())
+        });
+        insert.clone()
     }
 }
 
@@ -186,26 +188,33 @@ impl<K: BatchInsert> RowBatch<K> {
         for waiting in rows {
             waiting.row.bind(&mut arguments).map_err(sqlx::Error::Encode)?;
         }
-        let before: i64 = sqlx::query_scalar(K::LAST).fetch_one(&mut *connection).await?;
         let done = sqlx::query_with(sql, arguments).execute(&mut *connection).await?;
-        let fresh = done.rows_affected();
-        let marked: HashSet<i64> = match fresh {
-            0 => HashSet::new(),
-            _ => {
-                let marked = sqlx::query_scalar(K::MARKED).bind(before + 1).bind(done.last_insert_rowid());
+        let fresh = done.rows_affected() as usize;
+        // AUTOINCREMENT gives larger numbers than there ever were, in the order of the rows and, if none of them was there
+        // before, without gaps.
+        let (last, count) = (done.last_insert_rowid(), size as i64);
+        let mut numbers: Vec<i64> = (last - count + 1..=last).collect();
+        if fresh < size {
+            for (number, waiting) in numbers.iter_mut().zip(rows) {
+                *number = existing(&waiting.row, connection).await?;
+            }
+        }
+        let mut largest = numbers.clone();
+        largest.sort_unstable_by(|a, b| b.cmp(a));
+        largest.dedup();
+        largest.truncate(fresh);
+        let marked: HashSet<i64> = match largest.as_slice() {
+            [] => HashSet::new(),
+            [newest, ..] => {
+                let oldest = largest.last().unwrap_or(newest);
+                let marked = sqlx::query_scalar(K::MARKED).bind(*oldest).bind(*newest);
                 marked.fetch_all(&mut *connection).await?.into_iter().collect()
             }
         };
-        // Numbers are given in the order of the rows, without gaps as long as none was there before.
-        let first = done.last_insert_rowid() - size as i64 + 1;
-        let mut seen = HashSet::new();
-        for (place, waiting) in rows.iter().enumerate() {
-            let number = match fresh == size as u64 {
-                true => first + place as i64,
-                false => existing(&waiting.row, connection).await?,
-            };
+        let mut fresh: HashSet<i64> = largest.into_iter().collect();
+        for number in numbers {
             // The second row with a key in one statement is the duplicate of the first.
-            let duplicate = number <= before || !seen.insert(number);
+            let duplicate = !fresh.remove(&number);
             let marked = !duplicate && marked.contains(&number);
             self.outcomes.push(Ok(Inserted { number, duplicate, marked }));
         }
@@ -231,7 +240,8 @@ impl<K: BatchInsert> Batch for RowBatch<K> {
             while self.outcomes.len() < self.rows.len() {
                 let done = self.outcomes.len();
                 let left = if done < single_until { 1 } else { self.rows.len() - done };
-                let (size, sql) = self.statements.fitting(left);
+                let size = fitting(left);
+                let sql = self.statements.of::<K>(size);
                 if let Err(error) = self.insert(size, sql, connection).await {
                     // The rows of a failed statement are undone by SQLite, unless it undid everything.
                     let error = Arc::new(error);

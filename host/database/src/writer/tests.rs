@@ -34,7 +34,6 @@ impl BatchInsert for Mark {
     const BOUND: usize = 3;
     const UNIQUE: &'static str = "key";
     const EXISTING: &'static str = "SELECT id FROM marks WHERE key = $1";
-    const LAST: &'static str = "SELECT coalesce(max(id), 0) FROM marks";
     const MARKED: &'static str = "SELECT id FROM marks WHERE id BETWEEN $1 AND $2 AND value = 7";
 
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
