@@ -8,22 +8,28 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use fangshi_database::{Clock, Database, TenantId};
 use secrecy::ExposeSecret;
+use serde_json::json;
 use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
+use crate::audit::{self, Action, Actor, Entry};
 use crate::custody::rows as token_rows;
 use crate::custody::{Planted, TOKEN_LIFE_S};
 use crate::tenant::{Credentials, NewTenant, Platform, StateChange, Tenant, TenantPatch, TenantState};
 use crate::to_the_end::to_the_end;
-use crate::{CallbackKeys, Kek, TenantsError, Vault, custody, tenant_rows};
+use crate::vault::NewKey;
+use crate::{CallbackKeys, DECODES_A_DAY, KeyWrap, TenantsError, Vault, custody, life, tenant_rows};
+
+/// Attempts at a number for a new tenant that other processes want as well.
+pub(crate) const NUMBERS: u32 = 16;
 
 pub(crate) struct Directory {
     pub(crate) db: Database,
     pub(crate) vault: Vault,
     pub(crate) clock: Clock,
-    kek: Kek,
+    kek: Arc<dyn KeyWrap>,
     listed: ArcSwap<Listed>,
-    changing: Mutex<()>,
+    pub(crate) changing: Mutex<()>,
 }
 
 #[derive(Default, Clone)]
@@ -43,7 +49,12 @@ impl Listed {
 }
 
 impl Directory {
-    pub(crate) async fn load(db: Database, kek: Kek, vault: Vault, clock: Clock) -> Result<Directory, TenantsError> {
+    pub(crate) async fn load(
+        db: Database,
+        kek: Arc<dyn KeyWrap>,
+        vault: Vault,
+        clock: Clock,
+    ) -> Result<Directory, TenantsError> {
         let mut listed = Listed::default();
         for tenant in tenant_rows::all(db.reader(), &vault).await? {
             listed.put(Arc::new(tenant));
@@ -65,46 +76,79 @@ impl Directory {
     }
 
     /// Makes a tenant with its data key and its tokens, all at once.
-    pub(crate) async fn create(self: &Arc<Self>, new: NewTenant) -> Result<Arc<Tenant>, TenantsError> {
+    pub(crate) async fn create(self: &Arc<Self>, actor: Actor, new: NewTenant) -> Result<Arc<Tenant>, TenantsError> {
         check(&new)?;
         let directory = Arc::clone(self);
         to_the_end(async move {
             let _changing = directory.changing.lock().await;
-            let writing = Arc::clone(&directory);
-            let written = directory.db.writer().submit(move |c| Box::pin(async move { writing.insert(c, new).await }));
-            let tenant = written.await?;
-            Ok(directory.show(tenant))
+            // Wrapped before the write, which must not wait for a KMS: for the number that comes next, once more if
+            // another process took it.
+            let new = Arc::new(new);
+            for _ in 0..NUMBERS {
+                let key = directory.next_key().await?;
+                let (writing, new) = (Arc::clone(&directory), Arc::clone(&new));
+                let written = directory
+                    .db
+                    .writer()
+                    .submit(move |c| Box::pin(async move { writing.insert(c, actor, &new, key).await }));
+                match written.await {
+                    Err(TenantsError::NumberTaken) => {}
+                    outcome => return Ok(directory.show(outcome?)),
+                }
+            }
+            Err(TenantsError::NumberTaken)
         })
         .await
     }
 
-    async fn insert(&self, c: &mut SqliteConnection, new: NewTenant) -> Result<Tenant, TenantsError> {
+    /// A data key for the tenant that comes next. Made before the write, which must not wait for a KMS; if another process
+    /// takes the number, [`Directory::insert`] says so.
+    pub(crate) async fn next_key(&self) -> Result<NewKey, TenantsError> {
+        let id = tenant_rows::next(self.db.reader()).await?;
+        self.vault.new_key(&self.kek, id).await
+    }
+
+    pub(crate) async fn insert(
+        &self,
+        c: &mut SqliteConnection,
+        actor: Actor,
+        new: &NewTenant,
+        key: NewKey,
+    ) -> Result<Tenant, TenantsError> {
         let now = self.clock.now();
-        let id = tenant_rows::claim(c, &new, now).await?;
-        let key = self.vault.new_key(&self.kek, id)?;
+        let id = tenant_rows::claim(c, new, now).await?;
+        if id != key.tenant() {
+            return Err(TenantsError::NumberTaken);
+        }
         self.vault.keep_key(c, key, now).await?;
         let kind = new.credentials.kind();
-        let (appsecret, callback_keys, planted) = unfold(new.credentials, now);
+        let (appsecret, callback_keys, planted) = unfold(&new.credentials, now);
         let tenant = Tenant {
             id,
             platform: new.platform,
             kind,
-            appid: new.appid,
-            user_name: new.user_name,
-            name: new.name,
+            appid: new.appid.clone(),
+            user_name: new.user_name.clone(),
+            name: new.name.clone(),
             state: TenantState::Active,
+            permission_sets: None,
             created_at: now,
+            decode_budget: DECODES_A_DAY,
             callback_keys,
             appsecret,
         };
         tenant_rows::write(c, &self.vault, &tenant, now).await?;
         token_rows::plant(c, &self.vault, id, planted, now).await?;
+        let entry = Entry::new(actor, Action::TenantCreated, id).about(id);
+        let details = json!({"kind": tenant.kind, "appid": tenant.appid, "name": tenant.name});
+        audit::append(c, &self.vault, now, entry.with(details)).await?;
         Ok(tenant)
     }
 
     /// Changes a tenant, its tokens included, all at once; gives the version of a new token too.
     pub(crate) async fn update(
         self: &Arc<Self>,
+        actor: Actor,
         id: TenantId,
         patch: TenantPatch,
     ) -> Result<(Arc<Tenant>, Option<i64>), TenantsError> {
@@ -114,6 +158,7 @@ impl Directory {
             let current = directory.get(id).ok_or(TenantsError::Unknown(id))?;
             let now = directory.clock.now();
             let reset = patch.state == Some(StateChange::Active);
+            let changed = changed_members(&patch);
             let (tenant, planted) = patched(&current, patch, now)?;
             let vault = directory.vault.clone();
             let written = directory.db.writer().submit(move |c| {
@@ -123,6 +168,7 @@ impl Directory {
                         token_rows::forget_refusal(c, id).await?;
                     }
                     let version = token_rows::plant(c, &vault, id, planted, now).await?;
+                    audit::append(c, &vault, now, change_entry(actor, &current, &tenant, &changed)).await?;
                     Ok::<_, TenantsError>((tenant, version))
                 })
             });
@@ -132,7 +178,41 @@ impl Directory {
         .await
     }
 
-    fn show(&self, tenant: Tenant) -> Arc<Tenant> {
+    /// Begins the deletion of a tenant that is not active. `appid` must name it again.
+    pub(crate) async fn delete(self: &Arc<Self>, actor: Actor, id: TenantId, appid: &str) -> Result<(), TenantsError> {
+        let (directory, appid) = (Arc::clone(self), appid.to_owned());
+        to_the_end(async move {
+            let _changing = directory.changing.lock().await;
+            let current = directory.get(id).ok_or(TenantsError::Unknown(id))?;
+            if current.appid != appid {
+                return Err(invalid("appid", "does not name this tenant: repeat its appid to confirm the deletion"));
+            }
+            if current.is_active() {
+                return Err(TenantsError::StillActive(id));
+            }
+            let now = directory.clock.now();
+            let vault = directory.vault.clone();
+            let destroyed = directory.db.writer().submit(move |c| {
+                Box::pin(async move {
+                    let entry = Entry::new(actor, Action::TenantDeleted, id).about(id);
+                    audit::append(c, &vault, now, entry).await?;
+                    life::destroy(c, id, now).await
+                })
+            });
+            destroyed.await?;
+            directory.vault.forget(id);
+            directory.listed.rcu(|listed| {
+                let mut listed = Listed::clone(listed);
+                listed.by_id.remove(&id);
+                listed.by_appid.retain(|_, tenant| tenant.id != id);
+                listed
+            });
+            Ok(())
+        })
+        .await
+    }
+
+    pub(crate) fn show(&self, tenant: Tenant) -> Arc<Tenant> {
         let tenant = Arc::new(tenant);
         self.listed.rcu(|listed| {
             let mut listed = Listed::clone(listed);
@@ -145,12 +225,14 @@ impl Directory {
 
 type Secrets = Option<secrecy::SecretString>;
 
-fn unfold(credentials: Credentials, now: i64) -> (Secrets, Option<CallbackKeys>, Planted) {
+fn unfold(credentials: &Credentials, now: i64) -> (Secrets, Option<CallbackKeys>, Planted) {
     match credentials {
         Credentials::Authorized { access_token, expires_in, refresh_token } => {
-            (None, None, planted(access_token, expires_in, refresh_token, now))
+            (None, None, planted(access_token.clone(), *expires_in, refresh_token.clone(), now))
         }
-        Credentials::SelfBuilt { appsecret, callback } => (Some(appsecret), Some(callback), Planted::default()),
+        Credentials::SelfBuilt { appsecret, callback } => {
+            (Some(appsecret.clone()), Some(callback.clone()), Planted::default())
+        }
         Credentials::CardShop => (None, None, Planted::default()),
     }
 }
@@ -160,7 +242,7 @@ fn planted(access: Secrets, expires_in: Option<i64>, refresh: Secrets, now: i64)
     Planted { access: access.map(|token| (token, now.saturating_add(life))), refresh }
 }
 
-fn check(new: &NewTenant) -> Result<(), TenantsError> {
+pub(crate) fn check(new: &NewTenant) -> Result<(), TenantsError> {
     let usable = |text: &str| !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic());
     // `component` is the platform's own address among the callbacks; `$APPID$` and paths are slips of the pen.
     if !new.appid.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
@@ -197,6 +279,31 @@ fn invalid(member: &'static str, problem: &str) -> TenantsError {
     TenantsError::Invalid { member, problem: problem.to_owned() }
 }
 
+/// The names of what a patch changes; its values may be secrets.
+fn changed_members(patch: &TenantPatch) -> Vec<&'static str> {
+    let members = [
+        ("name", patch.name.is_some()),
+        ("user_name", patch.user_name.is_some()),
+        ("state", patch.state.is_some()),
+        ("access_token", patch.access_token.is_some()),
+        ("refresh_token", patch.refresh_token.is_some()),
+        ("appsecret", patch.appsecret.is_some()),
+        ("token", patch.token.is_some()),
+        ("encoding_aes_key", patch.encoding_aes_key.is_some()),
+    ];
+    members.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+}
+
+fn change_entry(actor: Actor, before: &Tenant, after: &Tenant, changed: &[&str]) -> Entry {
+    let (action, reason) = match (&before.state, &after.state) {
+        (now, then) if now == then => (Action::TenantChanged, None),
+        (_, TenantState::Suspended { reason, .. }) => (Action::TenantSuspended, Some(reason)),
+        (_, TenantState::Revoked { reason, .. }) => (Action::TenantRevoked, Some(reason)),
+        (_, TenantState::Active) => (Action::TenantResumed, None),
+    };
+    Entry::new(actor, action, after.id).about(after.id).with(json!({"changed": changed, "reason": reason}))
+}
+
 /// The tenant after a patch. Secrets of another kind of tenant are refused, not ignored.
 fn patched(current: &Tenant, patch: TenantPatch, now: i64) -> Result<(Tenant, Planted), TenantsError> {
     let mut tenant = current.clone();
@@ -204,13 +311,16 @@ fn patched(current: &Tenant, patch: TenantPatch, now: i64) -> Result<(Tenant, Pl
         check_text("name", &name)?;
         tenant.name = name;
     }
+    if let Some(budget) = patch.decode_budget {
+        tenant.decode_budget = budget;
+    }
     if let Some(user_name) = patch.user_name {
         check_user_name(&user_name)?;
         tenant.user_name = Some(user_name);
     }
     match patch.state {
-        // What a refused refresh token caused, a new one cures.
-        None if patch.refresh_token.is_some() && custody::is_to_reauthorize(&tenant) => {
+        // What a refused refresh token or a revocation caused, a new one cures.
+        None if patch.refresh_token.is_some() && custody::is_cured_by_tokens(&tenant) => {
             tenant.state = TenantState::Active
         }
         None => {}
@@ -218,6 +328,10 @@ fn patched(current: &Tenant, patch: TenantPatch, now: i64) -> Result<(Tenant, Pl
         Some(StateChange::Suspended { reason }) => {
             check_text("reason", &reason)?;
             tenant.state = TenantState::Suspended { reason, since: now };
+        }
+        Some(StateChange::Revoked { reason }) => {
+            check_text("reason", &reason)?;
+            tenant.state = TenantState::Revoked { reason, since: now };
         }
     }
 

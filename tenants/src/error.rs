@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fangshi_database::{Digest, InstallationId, TenantId, WriteError};
+use fangshi_database::{Digest, InstallationId, TenantId, TokenId, WriteError};
 
 /// The key-encryption key cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,20 @@ pub enum KekError {
     /// The system gives no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(String),
+    /// What was to be opened was damaged, moved, or wrapped by another key.
+    #[error("the key {id} does not open this")]
+    NotOurs {
+        /// The key.
+        id: String,
+    },
+    /// The key is kept elsewhere and cannot be reached: try later.
+    #[error("the key {id} cannot be reached: {cause}")]
+    Unreached {
+        /// The key.
+        id: String,
+        /// What the other side said; no secret.
+        cause: String,
+    },
 }
 
 /// A value cannot be sealed or opened.
@@ -90,7 +104,7 @@ macro_rules! contains_store_error {
     )*};
 }
 
-contains_store_error!(TenantsError, TokenError, RegistryError);
+contains_store_error!(TenantsError, TokenError, RegistryError, AuditError, AccessError);
 
 /// Tenants cannot be opened, made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +120,15 @@ pub enum TenantsError {
         /// The id of the key given.
         given: String,
     },
+    /// A rotation needs another key.
+    #[error("the store is under the key {id} already: name a file with another key, or one that does not exist yet")]
+    SameKey {
+        /// The key.
+        id: String,
+    },
+    /// The key-encryption key cannot be used.
+    #[error(transparent)]
+    Kek(#[from] KekError),
     /// Key rows of the store do not open under the right key.
     #[error("key rows of the store are damaged ({what}): restore a backup of the data folder")]
     DamagedKeys {
@@ -123,6 +146,12 @@ pub enum TenantsError {
     /// No such tenant.
     #[error("there is no tenant {0}")]
     Unknown(TenantId),
+    /// Other processes kept taking the number of a new tenant: try again.
+    #[error("the number of the new tenant was taken by another process: try again")]
+    NumberTaken,
+    /// An active tenant is not deleted.
+    #[error("{0} is active: suspend it before deleting it")]
+    StillActive(TenantId),
     /// A member of the request cannot be used.
     #[error("`{member}` {problem}")]
     Invalid {
@@ -131,6 +160,9 @@ pub enum TenantsError {
         /// What is wrong and what is expected.
         problem: String,
     },
+    /// The platform cannot be asked on behalf of the component.
+    #[error("{0}")]
+    Component(String),
     /// A value cannot be sealed or opened.
     #[error(transparent)]
     Custody(#[from] CustodyError),
@@ -162,6 +194,14 @@ pub enum TokenError {
         /// Which.
         tenant: TenantId,
         /// Why.
+        reason: String,
+    },
+    /// The merchant took the authorization back: no calls are made for the tenant.
+    #[error("the merchant of {tenant} took the authorization back: {reason}")]
+    Revoked {
+        /// Which.
+        tenant: TenantId,
+        /// How that became known.
         reason: String,
     },
     /// The component (third-party platform) is not configured or has no ticket yet.
@@ -229,6 +269,56 @@ pub enum RegistryError {
     /// A stored value cannot be read back.
     #[error("a stored value of {0} is damaged")]
     Damaged(&'static str),
+    /// A value cannot be sealed or opened.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+    /// The store refused the change.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
+    Sql(#[from] sqlx::Error),
+}
+
+/// The audit cannot be written, read or exported.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The file of exported heads cannot be used.
+    #[error("the exported heads in {}: {problem}", .path.display())]
+    Heads {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A value cannot be sealed or opened.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
+    /// The store refused the entry.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The store cannot be read.
+    #[error("the store cannot be read")]
+    Sql(#[from] sqlx::Error),
+}
+
+/// Tokens and links of the admin API cannot be made, read or revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// No such tenant.
+    #[error("there is no tenant {0}")]
+    UnknownTenant(TenantId),
+    /// No such token.
+    #[error("there is no token {0}")]
+    UnknownToken(TokenId),
+    /// A member of the request cannot be used.
+    #[error("`{member}` {problem}")]
+    Invalid {
+        /// The member's name.
+        member: &'static str,
+        /// What is wrong and what is expected.
+        problem: String,
+    },
     /// A value cannot be sealed or opened.
     #[error(transparent)]
     Custody(#[from] CustodyError),

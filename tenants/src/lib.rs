@@ -1,18 +1,26 @@
 //! Who: the tenants, what they entrusted to the host, and which plugins work for them.
 //!
-//! [`Tenants`] keeps the directory of tenants in memory, so that a callback finds its tenant without SQL. Three rooms
+//! [`Tenants`] keeps the directory of tenants in memory, so that a callback finds its tenant without SQL. Four rooms
 //! lie behind it: the [`Vault`] seals every column that carries platform or merchant data under a key per tenant,
 //! wrapped by the [`Kek`]; [`Custody`] keeps the platform's tokens fresh, refreshing each once however many tasks or
-//! processes ask; the [`Registry`] knows plugins, versions, installations and their grants.
+//! processes ask; [`Decodes`] does the same for decoded buyer data; [`Onboarding`] follows authorizations given and taken
+//! back; the [`Registry`] knows plugins, versions, installations and their grants. Two more tell who may and who did:
+//! [`Access`] keeps the tokens of the admin API and the links to the merchant page, the [`Audit`] every change with its
+//! [`Actor`], in one chain.
 //!
 //! Nothing but this crate can read a token at rest, and nothing but `operations` asks for one.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod access;
+mod audit;
 mod custody;
+mod decodes;
 mod directory;
 mod envelope;
 mod error;
 mod kek;
+mod life;
+mod onboarding;
 mod refusals;
 mod registry;
 mod tenant;
@@ -24,9 +32,22 @@ mod tests;
 mod to_the_end;
 mod vault;
 
-pub use custody::{AccessToken, ComponentCredentials, Custody, IssueError, Issued, Issuer};
-pub use error::{CustodyError, KekError, RegistryError, TenantsError, TokenError};
-pub use kek::Kek;
+pub use access::{Access, Door, LinkRecord, NewToken, Role, TokenRecord};
+pub use audit::{
+    Action, Actor, Audit, AuditFilter, AuditRecord, Broken, Entry, ExportedHead, Head, Verified, head, read_heads,
+    verify,
+};
+pub use custody::{
+    AccessToken, AuthorizerInfo, ComponentCredentials, ComponentHealth, Custody, IssueError, Issued, Issuer,
+};
+pub use decodes::{Begun, Came, DECODES_A_DAY, DecodeAsk, DecodeTicket, DecodeUsage, Decodes, ShownAddress};
+pub use error::{AccessError, AuditError, CustodyError, KekError, RegistryError, TenantsError, TokenError};
+pub use kek::{Kek, KeyWrap, Rotated, rotate};
+pub use life::Retention;
+pub use onboarding::{
+    AccountView, Arrived, Authorization, AuthorizationChange, Authorizer, AuthorizerPage, ChangeKind, FreshLink, Link,
+    LinkOpening, LinkState, ListedAuthorizer, NewLink, Onboarding, PreAuthCode, Stepped, Walked,
+};
 pub use refusals::Refusal;
 pub use registry::{
     GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation, PluginRecord,
@@ -39,5 +60,6 @@ pub use tenants::Tenants;
 pub use vault::{Place, Vault};
 
 pub use fangshi_database::{
-    AttemptId, Clock, Digest, EventSeq, InstallationId, ManualClock, ParseIdError, PluginId, RunId, TenantId,
+    AttemptId, AuthorizationId, Clock, Digest, EventSeq, InstallationId, LinkId, ManualClock, ParseIdError, PluginId,
+    RunId, TenantId, TokenId,
 };

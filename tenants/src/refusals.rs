@@ -89,6 +89,11 @@ impl Refusals {
         Ok(())
     }
 
+    /// What was counted for a deleted tenant is not written any more.
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        self.lock().retain(|(of, _), _| *of != tenant);
+    }
+
     /// The tenant's refusals, most frequent first.
     pub(crate) async fn of(&self, tenant: TenantId) -> Result<Vec<Refusal>, sqlx::Error> {
         let mut all: HashMap<String, Counted> =

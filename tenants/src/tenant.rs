@@ -1,5 +1,6 @@
 //! A tenant: one merchant's shop on one platform.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use fangshi_database::TenantId;
@@ -26,7 +27,7 @@ pub enum TenantKind {
     CardShop,
 }
 
-/// Whether plugins work for the tenant. Its callbacks are recorded in either state.
+/// Whether plugins work for the tenant. Its callbacks are recorded in every state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum TenantState {
@@ -39,6 +40,67 @@ pub enum TenantState {
         /// Since when, unix ms.
         since: i64,
     },
+    /// The merchant took the authorization back: no runs, no calls, and the data goes after the time of [`Retention`].
+    ///
+    /// [`Retention`]: crate::Retention
+    Revoked {
+        /// Why, in a code or a few words.
+        reason: String,
+        /// Since when, unix ms.
+        since: i64,
+    },
+}
+
+/// What a person is to do about a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WhatToDo {
+    /// In Chinese.
+    pub zh: &'static str,
+    /// In English.
+    pub en: &'static str,
+}
+
+impl TenantState {
+    /// Its code in SQL and in the admin API.
+    pub fn code(&self) -> &'static str {
+        match self {
+            TenantState::Active => "active",
+            TenantState::Suspended { .. } => "suspended",
+            TenantState::Revoked { .. } => "revoked",
+        }
+    }
+
+    /// Why, and since when (unix ms); none for an active tenant.
+    pub fn because(&self) -> Option<(&str, i64)> {
+        match self {
+            TenantState::Active => None,
+            TenantState::Suspended { reason, since } | TenantState::Revoked { reason, since } => Some((reason, *since)),
+        }
+    }
+
+    /// What a person is to do so that plugins work again; none for an active tenant.
+    pub fn what_to_do(&self) -> Option<WhatToDo> {
+        match self {
+            TenantState::Active => None,
+            TenantState::Suspended { reason, .. } if reason.starts_with(crate::custody::REAUTHORIZE) => {
+                Some(WhatToDo {
+                    zh: "授权已失效。请发送新的授权链接（POST /api/v1/authorizations），商家重新授权后插件将自动恢复；期间的回调已记录。",
+                    en: "The authorization has ended. Send the merchant a new link (POST /api/v1/authorizations): once it is \
+                     authorized again, plugins go on by themselves; the callbacks of the meantime are recorded.",
+                })
+            }
+            TenantState::Suspended { .. } => Some(WhatToDo {
+                zh: "已由运营方暂停。处理原因后将状态改为 active 即可恢复；期间的回调已记录。",
+                en: "Suspended by the operator. Settle the reason and set the state to active: the callbacks of the meantime \
+                     are recorded.",
+            }),
+            TenantState::Revoked { .. } => Some(WhatToDo {
+                zh: "商家已取消授权。可发送新的授权链接（POST /api/v1/authorizations）请商家重新授权；否则数据将按保留设置删除，也可先导出后立即删除。",
+                en: "The merchant took the authorization back. Send a new link (POST /api/v1/authorizations) if the shop \
+                     shall come back; otherwise the data is deleted after the retention setting, or now, after an export if one is wanted.",
+            }),
+        }
+    }
 }
 
 /// What protects the callbacks of one address: the component's (from the config) or a self-built tenant's.
@@ -67,10 +129,14 @@ pub struct Tenant {
     pub user_name: Option<String>,
     /// The name people know it by.
     pub name: String,
-    /// Active or suspended.
+    /// Active, suspended or revoked.
     pub state: TenantState,
+    /// The permission sets that the merchant granted (platform page 2.5); `None` if nobody told: self-built, or moved in.
+    pub permission_sets: Option<BTreeSet<u16>>,
     /// When it was made, unix ms.
     pub created_at: i64,
+    /// How many decodes a day may be asked of the platform.
+    pub decode_budget: u32,
     pub(crate) callback_keys: Option<CallbackKeys>,
     pub(crate) appsecret: Option<SecretString>,
 }
@@ -81,7 +147,7 @@ impl Tenant {
         self.callback_keys.as_ref()
     }
 
-    /// True unless suspended.
+    /// True unless suspended or revoked.
     pub fn is_active(&self) -> bool {
         self.state == TenantState::Active
     }
@@ -143,6 +209,8 @@ pub struct TenantPatch {
     pub name: Option<String>,
     /// A new original id.
     pub user_name: Option<String>,
+    /// How many decodes a day may be asked of the platform.
+    pub decode_budget: Option<u32>,
     /// Activate or suspend. Activating also forgets that the platform refused its refresh token.
     pub state: Option<StateChange>,
     /// Authorized: a new access token, with the seconds it lives (7200 if `None`).
@@ -164,6 +232,11 @@ pub enum StateChange {
     Active,
     /// Stop, for a reason.
     Suspended {
+        /// Why, in a code or a few words.
+        reason: String,
+    },
+    /// The merchant took the authorization back.
+    Revoked {
         /// Why, in a code or a few words.
         reason: String,
     },

@@ -1,5 +1,7 @@
 //! The rows of `tenants`: sealed on the way in, opened on the way out.
 
+use std::collections::BTreeSet;
+
 use fangshi_database::TenantId;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::sqlite::SqliteRow;
@@ -13,6 +15,13 @@ const APPSECRET: Place = Place { table: "tenants", column: "appsecret" };
 const CALLBACK_TOKEN: Place = Place { table: "tenants", column: "callback_token" };
 const AES_KEY: Place = Place { table: "tenants", column: "encoding_aes_key" };
 const PREVIOUS_AES_KEY: Place = Place { table: "tenants", column: "previous_encoding_aes_key" };
+
+/// The number that the next tenant gets, unless somebody else is faster.
+pub(crate) async fn next(db: &SqlitePool) -> Result<TenantId, TenantsError> {
+    let last: Option<i64> =
+        sqlx::query_scalar("SELECT seq FROM sqlite_sequence WHERE name = 'tenants'").fetch_optional(db).await?;
+    Ok(TenantId(last.unwrap_or(0) + 1))
+}
 
 /// Takes a number for a new tenant; what is sealed follows with [`write`], in the same transaction.
 pub(crate) async fn claim(c: &mut SqliteConnection, new: &NewTenant, now: i64) -> Result<TenantId, TenantsError> {
@@ -43,19 +52,17 @@ pub(crate) async fn write(c: &mut SqliteConnection, vault: &Vault, t: &Tenant, n
         secret.map(|secret| vault.seal(t.id, place, &row_name(t.id), secret.expose_secret().as_bytes())).transpose()
     };
     let keys = t.callback_keys.as_ref();
-    let (state, reason, since) = match &t.state {
-        TenantState::Active => ("active", None, None),
-        TenantState::Suspended { reason, since } => ("suspended", Some(reason), Some(*since)),
-    };
+    let (reason, since) = t.state.because().unzip();
+    let sets = t.permission_sets.as_ref().map(sets_text);
     sqlx::query(
         "UPDATE tenants SET user_name = $2, name = $3, state = $4, suspended_reason = $5, suspended_since = $6, \
-         appsecret = $7, callback_token = $8, encoding_aes_key = $9, previous_encoding_aes_key = $10, updated_at = $11 \
-         WHERE id = $1",
+         appsecret = $7, callback_token = $8, encoding_aes_key = $9, previous_encoding_aes_key = $10, updated_at = $11, \
+         decode_budget = $12, permission_sets = $13 WHERE id = $1",
     )
     .bind(t.id.0)
     .bind(&t.user_name)
     .bind(vault.seal(t.id, NAME, &row_name(t.id), t.name.as_bytes())?)
-    .bind(state)
+    .bind(t.state.code())
     .bind(reason)
     .bind(since)
     .bind(secret(APPSECRET, t.appsecret.as_ref())?)
@@ -63,16 +70,24 @@ pub(crate) async fn write(c: &mut SqliteConnection, vault: &Vault, t: &Tenant, n
     .bind(secret(AES_KEY, keys.map(|keys| &keys.encoding_aes_key))?)
     .bind(secret(PREVIOUS_AES_KEY, keys.and_then(|keys| keys.previous_encoding_aes_key.as_ref()))?)
     .bind(now)
+    .bind(t.decode_budget)
+    .bind(sets)
     .execute(c)
     .await?;
     Ok(())
+}
+
+/// Permission sets as a JSON list.
+pub(crate) fn sets_text(sets: &BTreeSet<u16>) -> String {
+    serde_json::json!(sets).to_string()
 }
 
 /// Every tenant.
 pub(crate) async fn all(db: &SqlitePool, vault: &Vault) -> Result<Vec<Tenant>, TenantsError> {
     let rows = sqlx::query(
         "SELECT id, platform, kind, appid, user_name, name, state, suspended_reason, suspended_since, created_at, \
-         appsecret, callback_token, encoding_aes_key, previous_encoding_aes_key FROM tenants ORDER BY id",
+         decode_budget, permission_sets, appsecret, callback_token, encoding_aes_key, previous_encoding_aes_key FROM tenants \
+         WHERE state <> 'deleted' ORDER BY id",
     )
     .fetch_all(db)
     .await?;
@@ -92,12 +107,15 @@ fn read(row: &SqliteRow, vault: &Vault) -> Result<Tenant, TenantsError> {
 
     let platform: &str = row.try_get("platform")?;
     let kind: &str = row.try_get("kind")?;
+    let reason = row.try_get::<Option<String>, _>("suspended_reason")?.unwrap_or_default();
+    let since = row.try_get::<Option<i64>, _>("suspended_since")?.unwrap_or_default();
+    let sets: Option<&str> = row.try_get("permission_sets")?;
+    let permission_sets =
+        sets.map(|text| serde_json::from_str(text).map_err(|_| code("permission_sets", text))).transpose()?;
     let state = match row.try_get("state")? {
         "active" => TenantState::Active,
-        "suspended" => TenantState::Suspended {
-            reason: row.try_get::<Option<_>, _>("suspended_reason")?.unwrap_or_default(),
-            since: row.try_get::<Option<_>, _>("suspended_since")?.unwrap_or_default(),
-        },
+        "suspended" => TenantState::Suspended { reason, since },
+        "revoked" => TenantState::Revoked { reason, since },
         other => return Err(code("state", other).into()),
     };
     let callback_keys = match (secret(CALLBACK_TOKEN)?, secret(AES_KEY)?) {
@@ -114,7 +132,9 @@ fn read(row: &SqliteRow, vault: &Vault) -> Result<Tenant, TenantsError> {
         user_name: row.try_get("user_name")?,
         name: text(NAME)?.unwrap_or_default(),
         state,
+        permission_sets,
         created_at: row.try_get("created_at")?,
+        decode_budget: row.try_get("decode_budget")?,
         callback_keys,
         appsecret: secret(APPSECRET)?,
     })

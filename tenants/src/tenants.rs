@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use fangshi_database::{Clock, Database, TenantId, WriteError};
 
+use crate::access::Access;
+use crate::audit::{Actor, Audit};
 use crate::custody::{ComponentCredentials, Custody};
+use crate::decodes::Decodes;
 use crate::directory::Directory;
 use crate::kek;
+use crate::onboarding::Onboarding;
 use crate::refusals::{Refusal, Refusals};
 use crate::registry::Registry;
 use crate::tenant::{NewTenant, Tenant, TenantPatch};
-use crate::{Kek, TenantsError, Vault};
+use crate::{KeyWrap, Retention, TenantsError, Vault, life};
 
-/// What the key check seals: whoever opens it has the right key.
-const CHECK: &[u8] = b"fangshi key check";
 /// How often counted refusals go to the store.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
 
@@ -23,8 +25,11 @@ const FLUSH_EVERY: Duration = Duration::from_secs(10);
 pub struct Tenants {
     directory: Arc<Directory>,
     custody: Custody,
+    decodes: Decodes,
     registry: Registry,
+    onboarding: Onboarding,
     refusals: Arc<Refusals>,
+    actor: Actor,
 }
 
 impl Tenants {
@@ -35,22 +40,34 @@ impl Tenants {
     /// [`TenantsError::WrongKey`], naming the key wanted; damaged rows; a store that cannot be read.
     pub async fn open(
         db: Database,
-        kek: Kek,
+        kek: impl KeyWrap + 'static,
         component: Option<ComponentCredentials>,
         clock: Clock,
     ) -> Result<Tenants, TenantsError> {
-        check_key(&db, &kek, &clock).await?;
+        let kek: Arc<dyn KeyWrap> = Arc::new(kek);
+        kek::check(&db, &kek, &clock).await?;
         let vault = Vault::load(db.reader(), &kek).await?;
         first_key(&db, &kek, &vault, &clock).await?;
         let directory = Arc::new(Directory::load(db.clone(), kek, vault, clock).await?);
         let refusals = Arc::new(Refusals::new(db));
         flush_now_and_then(&refusals);
+        let custody = Custody::new(Arc::clone(&directory), component);
         Ok(Tenants {
-            custody: Custody::new(Arc::clone(&directory), component),
+            onboarding: Onboarding::new(Arc::clone(&directory), custody.clone()),
+            custody,
+            decodes: Decodes::new(Arc::clone(&directory)),
             registry: Registry::new(Arc::clone(&directory)),
             directory,
             refusals,
+            actor: Actor::System,
         })
+    }
+
+    /// The same tenants, with everything changed through it (the registry and access included) audited as `actor`'s.
+    /// Without this, changes are the system's.
+    #[must_use]
+    pub fn by(&self, actor: Actor) -> Tenants {
+        Tenants { registry: self.registry.by(actor), actor, ..self.clone() }
     }
 
     /// The tenant of an appid of WeChat Store, from memory.
@@ -68,7 +85,7 @@ impl Tenants {
     /// # Errors
     /// [`TenantsError::DuplicateAppid`], [`TenantsError::Invalid`], or the store refused.
     pub async fn create(&self, new: NewTenant) -> Result<Arc<Tenant>, TenantsError> {
-        self.directory.create(new).await
+        self.directory.create(self.actor, new).await
     }
 
     /// Changes a tenant.
@@ -76,9 +93,57 @@ impl Tenants {
     /// # Errors
     /// [`TenantsError::Unknown`], [`TenantsError::Invalid`], or the store refused.
     pub async fn update(&self, id: TenantId, patch: TenantPatch) -> Result<Arc<Tenant>, TenantsError> {
-        let (tenant, version) = self.directory.update(id, patch).await?;
+        let (tenant, version) = self.directory.update(self.actor, id, patch).await?;
         self.custody.planted(id, version);
         Ok(tenant)
+    }
+
+    /// Begins the deletion of a tenant that is suspended or revoked; `appid` repeats its appid. From the return on its data
+    /// can't be read, its callbacks are those of an unknown tenant, and its appid can be onboarded anew. The rows that are
+    /// left go with [`Tenants::erase`].
+    ///
+    /// # Errors
+    /// [`TenantsError::Unknown`], [`TenantsError::StillActive`], [`TenantsError::Invalid`] for another appid.
+    pub async fn delete(&self, id: TenantId, appid: &str) -> Result<(), TenantsError> {
+        self.directory.delete(self.actor, id, appid).await?;
+        self.custody.forget(id);
+        self.registry.forget(id);
+        self.refusals.forget(id);
+        Ok(())
+    }
+
+    /// Tenants whose data is to be deleted by now (unix ms).
+    pub fn expired(&self, retention: Retention, now: i64) -> Vec<Arc<Tenant>> {
+        let all = self.directory.list(None, usize::MAX);
+        all.into_iter().filter(|tenant| retention.ends(&tenant.state).is_some_and(|end| end <= now)).collect()
+    }
+
+    /// Deletions that are not finished, with the time when they began, unix ms.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn deletions(&self) -> Result<Vec<(TenantId, i64)>, TenantsError> {
+        life::begun(self.directory.db.reader()).await
+    }
+
+    /// One small step of a deletion: takes some rows of this crate, and says how many; 0 when none is left. The rows of
+    /// the journal go before.
+    ///
+    /// # Errors
+    /// The store refused.
+    pub async fn erase(&self, deleted: TenantId) -> Result<u64, TenantsError> {
+        let write = self.directory.db.writer();
+        write.submit(move |c| Box::pin(async move { life::erase(c, deleted).await })).await
+    }
+
+    /// Ends a deletion whose rows are gone.
+    ///
+    /// # Errors
+    /// The store refused.
+    pub async fn finish_deletion(&self, deleted: TenantId) -> Result<(), TenantsError> {
+        let now = self.directory.clock.now();
+        let write = self.directory.db.writer();
+        write.submit(move |c| Box::pin(async move { life::finish(c, deleted, now).await })).await
     }
 
     /// Up to `limit` tenants after one, by id, from memory.
@@ -101,9 +166,34 @@ impl Tenants {
         &self.custody
     }
 
+    /// Decoded buyer data.
+    pub fn decodes(&self) -> &Decodes {
+        &self.decodes
+    }
+
+    /// How shops come through the component, and leave.
+    pub fn onboarding(&self) -> &Onboarding {
+        &self.onboarding
+    }
+
     /// Plugins, versions, installations, grants.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Tokens of the admin API, and links to the merchant page.
+    pub fn access(&self) -> Access {
+        Access::new(Arc::clone(&self.directory), self.actor)
+    }
+
+    /// Who did what.
+    pub fn audit(&self) -> Audit {
+        Audit::new(Arc::clone(&self.directory))
+    }
+
+    /// The clock that all of this goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.directory.clock
     }
 
     /// Counts a refused callback, in memory; the store learns it within seconds. `reason` is a code.
@@ -134,50 +224,13 @@ impl std::fmt::Debug for Tenants {
     }
 }
 
-/// Refuses a key that is not the store's; a store without a key gets this one.
-async fn check_key(db: &Database, kek: &Kek, clock: &Clock) -> Result<(), TenantsError> {
-    if kek::wanted(db).await?.is_none() {
-        let check_value = kek
-            .key
-            .seal(&[b"key_check"], CHECK)
-            .map_err(|_| TenantsError::DamagedKeys { what: "no random bytes".into() })?;
-        let (id, now) = (kek.id(), clock.now());
-        db.writer()
-            .submit(move |c| {
-                Box::pin(async move {
-                    // Another process may have been first; then the check below decides.
-                    sqlx::query(
-                        "INSERT INTO key_check (kek_id, check_value, created_at) SELECT $1, $2, $3 \
-                         WHERE NOT EXISTS (SELECT 1 FROM key_check)",
-                    )
-                    .bind(id)
-                    .bind(check_value)
-                    .bind(now)
-                    .execute(c)
-                    .await?;
-                    Ok::<_, TenantsError>(())
-                })
-            })
-            .await?;
-    }
-    let (wanted, check_value): (String, Vec<u8>) =
-        sqlx::query_as("SELECT kek_id, check_value FROM key_check").fetch_one(db.reader()).await?;
-    if wanted != kek.id() {
-        return Err(TenantsError::WrongKey { wanted, given: kek.id() });
-    }
-    match kek.key.open(&[b"key_check"], &check_value) {
-        Ok(text) if text.as_slice() == CHECK => Ok(()),
-        _ => Err(TenantsError::DamagedKeys { what: "key_check".into() }),
-    }
-}
-
 /// The host's own data key, for the component's ticket and token.
-async fn first_key(db: &Database, kek: &Kek, vault: &Vault, clock: &Clock) -> Result<(), TenantsError> {
+async fn first_key(db: &Database, kek: &dyn KeyWrap, vault: &Vault, clock: &Clock) -> Result<(), TenantsError> {
     if vault.has_key(TenantId::HOST) {
         return Ok(());
     }
     let (vault, now) = (vault.clone(), clock.now());
-    let new = vault.new_key(kek, TenantId::HOST)?;
+    let new = vault.new_key(kek, TenantId::HOST).await?;
     db.writer().submit(move |c| Box::pin(async move { vault.keep_key(c, new, now).await })).await
 }
 

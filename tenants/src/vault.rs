@@ -9,7 +9,7 @@ use sqlx::{Row, SqliteConnection};
 use zeroize::Zeroizing;
 
 use crate::envelope::{SealKey, key_version};
-use crate::{CustodyError, Kek, TenantsError};
+use crate::{CustodyError, KekError, KeyWrap, TenantsError};
 
 /// The version of a tenant's first data key.
 const FIRST_KEY: u32 = 1;
@@ -43,9 +43,19 @@ pub(crate) struct NewKey {
     key: SealKey,
 }
 
+impl NewKey {
+    /// Whose it is.
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+}
+
 impl Vault {
     /// Every data key of the store, unwrapped.
-    pub(crate) async fn load(db: &sqlx::SqlitePool, kek: &Kek) -> Result<Vault, TenantsError> {
+    ///
+    /// # Errors
+    /// The key is not the store's, its key rows are damaged, or the store cannot be read.
+    pub async fn load(db: &sqlx::SqlitePool, kek: &dyn KeyWrap) -> Result<Vault, TenantsError> {
         let rows = sqlx::query("SELECT tenant_id, key_version, wrapped, kek_id FROM data_keys ORDER BY key_version")
             .fetch_all(db)
             .await?;
@@ -58,8 +68,13 @@ impl Vault {
             if kek_id != kek.id() {
                 return Err(TenantsError::WrongKey { wanted: kek_id, given: kek.id() });
             }
-            let key = unwrap(kek, tenant, version, wrapped)
-                .ok_or_else(|| TenantsError::DamagedKeys { what: format!("data key {version} of {tenant}") })?;
+            let key = match kek.open(&wrapping(tenant, version), wrapped).await {
+                Ok(bytes) => bytes.as_slice().try_into().ok().map(|bytes| SealKey::new(version, bytes)),
+                Err(unreached @ KekError::Unreached { .. }) => return Err(unreached.into()),
+                Err(_) => None,
+            };
+            let key =
+                key.ok_or_else(|| TenantsError::DamagedKeys { what: format!("data key {version} of {tenant}") })?;
             keys.entry(tenant).or_default().push(key);
         }
         let keys = keys.into_iter().filter_map(|(tenant, mut older)| {
@@ -106,18 +121,26 @@ impl Vault {
         keys.get(&tenant).cloned().ok_or(CustodyError::NoKey { tenant })
     }
 
+    /// How many data keys there are.
+    pub(crate) fn count(&self) -> usize {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.values().map(|keys| 1 + keys.older.len()).sum()
+    }
+
     pub(crate) fn has_key(&self, tenant: TenantId) -> bool {
         self.keys(tenant).is_ok()
     }
 
+    /// Drops a tenant's keys; whoever seals or opens just now still ends.
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+    }
+
     /// Makes the first data key of a tenant.
-    pub(crate) fn new_key(&self, kek: &Kek, tenant: TenantId) -> Result<NewKey, CustodyError> {
+    pub(crate) async fn new_key(&self, kek: &dyn KeyWrap, tenant: TenantId) -> Result<NewKey, TenantsError> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(bytes.as_mut_slice()).map_err(|error| CustodyError::Seal(error.to_string()))?;
-        let wrapped = kek
-            .key
-            .seal(&[&wrapping(tenant, FIRST_KEY)], bytes.as_slice())
-            .map_err(|_| CustodyError::Seal("the data key cannot be wrapped".into()))?;
+        let wrapped = kek.wrap(&wrapping(tenant, FIRST_KEY), bytes.as_slice()).await?;
         Ok(NewKey { tenant, wrapped, kek_id: kek.id(), key: SealKey::new(FIRST_KEY, &bytes) })
     }
 
@@ -146,18 +169,11 @@ impl Vault {
 }
 
 /// What a wrapped data key belongs to.
-fn wrapping(tenant: TenantId, version: u32) -> Vec<u8> {
+pub(crate) fn wrapping(tenant: TenantId, version: u32) -> Vec<u8> {
     let mut belongs = b"data_keys.wrapped\0".to_vec();
     belongs.extend_from_slice(&tenant.0.to_be_bytes());
     belongs.extend_from_slice(&version.to_be_bytes());
     belongs
-}
-
-fn unwrap(kek: &Kek, tenant: TenantId, version: u32, wrapped: &[u8]) -> Option<SealKey> {
-    let belongs = wrapping(tenant, version);
-    let bytes = kek.key.open(&[&belongs], wrapped).ok()?;
-    let bytes: &[u8; 32] = bytes.as_slice().try_into().ok()?;
-    Some(SealKey::new(version, bytes))
 }
 
 impl fmt::Debug for Vault {

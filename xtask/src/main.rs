@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Parser;
 
+mod browser;
 mod guests;
 mod run;
 mod steps;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 use anyhow::Result;
 
 use crate::{
-    guests,
+    browser, guests,
     steps::{cargo, root, run},
 };
 
@@ -16,6 +16,7 @@ pub fn test() -> Result<()> {
     run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     supply_chain()?;
     guests::build()?;
+    browser::ensure()?;
     run("JavaScript SDK", Command::new("node").args(["--test", "plugins"]).current_dir(root()))?;
     run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
     // The guests are components and link for no other target. Programs and tests are built in one go, or the tests' features

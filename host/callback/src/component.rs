@@ -1,13 +1,14 @@
 //! The component's own messages: its ticket and changes of authorization (platform page 2.3).
 //!
 //! They become events too: of the tenant that an authorization is about, or of the host (tenant 0) when no such tenant
-//! is known. What follows from them is the business of later steps; only the ticket goes into custody at once.
+//! is known. The ticket goes into custody at once; what follows from a change of authorization is written down with its
+//! event, for onboarding to do.
 //!
 //! A shop's order events never come here. Whoever sends them here has the wrong address in the platform's console, and
 //! is told so.
 
 use fangshi_journal::{NewEvent, Source};
-use fangshi_tenants::TenantId;
+use fangshi_tenants::{AuthorizationChange, ChangeKind, TenantId};
 use secrecy::SecretString;
 
 use crate::canonical::canonical;
@@ -25,6 +26,8 @@ pub struct ComponentMessage {
     pub event: NewEvent,
     /// To be kept after that.
     pub ticket: Option<SecretString>,
+    /// To be written down with the event.
+    pub change: Option<AuthorizationChange>,
 }
 
 /// Makes an event of a decrypted component message. `tenant_of` finds the tenant of an authorizer's appid; `now` in
@@ -52,6 +55,7 @@ pub fn component_event(
         ("component_verify_ticket", None) => return Err(MessageError::Missing(TICKET).into()),
         (_, ticket) => ticket.map(|text| SecretString::from(text.to_owned())),
     };
+    let change = change_of(&parsed, &facts);
     let mut event = NewEvent {
         tenant,
         event: facts.event.to_owned(),
@@ -68,7 +72,26 @@ pub fn component_event(
         // The ticket has one place, in custody. The journal keeps the message without it.
         Some(_) => canonical(&without(parsed.root(), TICKET)),
     };
-    Ok(ComponentMessage { event, ticket })
+    Ok(ComponentMessage { event, ticket, change })
+}
+
+/// What an event about an authorization says; nothing for others, and for one that names no account.
+fn change_of(message: &Message<'_>, facts: &Facts<'_>) -> Option<AuthorizationChange> {
+    let kind = match facts.event {
+        "authorized" => ChangeKind::Authorized,
+        "updateauthorized" => ChangeKind::Updated,
+        "unauthorized" => ChangeKind::Unauthorized,
+        _ => return None,
+    };
+    let text = |name: &str| message.text(name).filter(|text| !text.is_empty());
+    let secret = |name: &str| text(name).map(|text| SecretString::from(text.to_owned()));
+    Some(AuthorizationChange {
+        appid: text("AuthorizerAppid")?.to_owned(),
+        kind,
+        created_at: facts.created_at,
+        code: secret("AuthorizationCode"),
+        pre_auth_code: secret("PreAuthCode"),
+    })
 }
 
 fn without<'a>(root: &Node<'a>, name: &str) -> Node<'a> {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::future::Future;
 
 use fangshi_journal::{Journal, NewEvent, Recorded};
-use fangshi_tenants::Tenants;
+use fangshi_tenants::{AuthorizationChange, Tenants};
 use secrecy::SecretString;
 
 /// Nothing was written, as far as is known; the platform must push again. The cause is for the operator.
@@ -16,6 +16,13 @@ pub struct NotRecorded(#[source] pub Box<dyn Error + Send + Sync>);
 pub trait Intake: Send + Sync + 'static {
     /// Returns `Ok` after the commit only.
     fn record(&self, event: NewEvent) -> impl Future<Output = Result<Recorded, NotRecorded>> + Send;
+
+    /// As [`Intake::record`], with what follows from the event: both or neither.
+    fn record_change(
+        &self,
+        event: NewEvent,
+        change: AuthorizationChange,
+    ) -> impl Future<Output = Result<Recorded, NotRecorded>> + Send;
 
     /// Keeps the component's ticket in custody. `created_at` in unix seconds.
     fn keep_ticket(
@@ -39,8 +46,14 @@ impl Intake for Durable {
         self.journal.record_event(event).await.map_err(|error| NotRecorded(Box::new(error)))
     }
 
+    async fn record_change(&self, event: NewEvent, change: AuthorizationChange) -> Result<Recorded, NotRecorded> {
+        self.journal.record_authorization(event, change).await.map_err(|error| NotRecorded(Box::new(error)))
+    }
+
     async fn keep_ticket(&self, ticket: SecretString, created_at: i64) -> Result<(), NotRecorded> {
         let kept = self.tenants.custody().keep_ticket(ticket, created_at).await;
-        kept.map_err(|error| NotRecorded(Box::new(error)))
+        kept.map_err(|error| NotRecorded(Box::new(error)))?;
+        self.tenants.onboarding().ticket_came();
+        Ok(())
     }
 }

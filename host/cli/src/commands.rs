@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::audit::{self, AuditCommand};
 use crate::config::{Config, ConfigError, KEY_VARIABLE, KEYS, KeySource, Kind};
-use crate::{logs, plugin, serve};
+use crate::{keys, logs, plugin, serve, tenant};
 
 /// Fangshi: a WebAssembly plugin runtime for the orders of many shops.
 #[derive(Parser)]
@@ -30,6 +31,21 @@ enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
+    /// The key that seals tokens and buyer data.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// One tenant's data.
+    Tenant {
+        #[command(subcommand)]
+        command: TenantCommand,
+    },
+    /// Check who did what: the chain of the audit. A running host does not stand in the way.
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Check a config, or list its keys.
     Config {
         #[command(subcommand)]
@@ -45,6 +61,36 @@ enum PluginCommand {
     Inspect {
         /// The component (.wasm).
         file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Wrap every data key anew under another key. The host must be down; nothing that was sealed changes.
+    Rotate {
+        /// The config file (TOML), which names the present key.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The file of the new key; made if it does not exist.
+        #[arg(long, value_name = "NEWFILE")]
+        to: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum TenantCommand {
+    /// Write everything of one tenant, in clear, as lines of JSON. The host must be down; GET
+    /// /api/v1/tenants/{id}/export does the same while it runs.
+    Export {
+        /// The config file (TOML).
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The tenant, such as t1.
+        #[arg(long, value_name = "ID")]
+        tenant: fangshi_tenants::TenantId,
+        /// The file to make; only its owner may read it.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
     },
 }
 
@@ -68,6 +114,11 @@ impl Commands {
             Command::Serve { config } => return run_serve(&config).unwrap_or_else(|error| told(&error)),
             Command::Plugin { command: PluginCommand::Run(arguments) } => plugin::run(&arguments),
             Command::Plugin { command: PluginCommand::Inspect { file } } => plugin::inspect(&file),
+            Command::Keys { command: KeysCommand::Rotate { config, to } } => keys::rotate_to(&config, &to),
+            Command::Tenant { command: TenantCommand::Export { config, tenant: id, to } } => {
+                tenant::export(&config, id, &to)
+            }
+            Command::Audit { command } => audit::run(command),
             Command::Config { command: ConfigCommand::Check { config } } => check_config(&config),
             Command::Config { command: ConfigCommand::Keys } => list_keys(),
         };

@@ -56,6 +56,20 @@ impl Host {
         answer
     }
 
+    fn post(&self, path: &str, token: &str, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     /// Ends it by a signal; gives the exit code and what it logged.
     fn end(mut self, signal: &str) -> (Option<i32>, String) {
         let told = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
@@ -206,4 +220,55 @@ fn a_locked_folder_a_taken_port_and_a_wrong_key_say_what_to_do() {
 
     std::fs::write(&key, right).unwrap();
     assert_eq!(Host::start(&file).end("-TERM").0, Some(0), "the right key opens it again");
+}
+
+#[test]
+fn keys_are_rotated_and_a_tenant_exported_while_the_host_is_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(folder.path(), "listen = \"127.0.0.1:0\"");
+    let (old, new) = (folder.path().join("fangshi.key"), folder.path().join("keys/new.key"));
+    let rotate = || fangshi().args(["keys", "rotate", "--config"]).arg(&file).arg("--to").arg(&new).output().unwrap();
+    let export = |tenant: &str, to: &str| {
+        let mut command = fangshi();
+        command.args(["tenant", "export", "--tenant", tenant, "--config"]).arg(&file);
+        command.arg("--to").arg(folder.path().join(to)).output().unwrap()
+    };
+    let host = Host::start(&file);
+    let body =
+        r#"{"kind":"self-built","appid":"wxa","user_name":"gh_1","name":"shop","appsecret":"CANARY-secret","token":"CANARYtoken","encoding_aes_key":"AES"}"#.replace("AES", &"a".repeat(43));
+    let made = host.post("/api/v1/tenants", TOKEN, &body);
+    assert!(made.starts_with("HTTP/1.1 201"), "{made}");
+    for output in [rotate(), export("t1", "t1.ndjson")] {
+        let text = refused(&output);
+        assert!(output.status.code() == Some(1) && text.contains("is in use by"), "{text}");
+    }
+    assert!(!new.exists() && !folder.path().join("t1.ndjson").exists(), "refused before anything was made");
+    assert_eq!(host.end("-TERM").0, Some(0));
+
+    let output = export("t1", "t1.ndjson");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(folder.path().join("t1.ndjson")).unwrap();
+    assert!(text.lines().next().unwrap().contains("\"wxa\"") && text.ends_with("\"lines\":1}\n"), "{text}");
+    assert!(!text.contains("CANARY"), "{text}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(folder.path().join("t1.ndjson")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    assert!(refused(&export("t1", "t1.ndjson")).contains("does not exist"), "nothing is written over");
+    assert!(refused(&export("t7", "t7.ndjson")).contains("there is no tenant t7"));
+
+    let before = std::fs::read_to_string(&old).unwrap();
+    let output = rotate();
+    let told = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let id = |text: &str| {
+        text.split_whitespace().find(|word| word.starts_with("k-")).unwrap().trim_matches([':', ';', ',']).to_owned()
+    };
+    assert!(told.contains("2 data keys") && told.contains(&id(&before)), "the old key is named: {told}");
+    let after = fangshi().args(["serve", "--config"]).arg(&file).output().unwrap();
+    assert!(refused(&after).contains(&id(&std::fs::read_to_string(&new).unwrap())), "the old key no longer opens it");
+    std::fs::rename(&new, &old).unwrap();
+    assert_eq!(Host::start(&file).end("-TERM").0, Some(0));
 }

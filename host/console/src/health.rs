@@ -34,6 +34,23 @@ pub(crate) struct Ready {
     backlog_age_ms: u64,
     /// What is not finished.
     backlog: BacklogView,
+    /// The operator's third-party platform; null if none is configured.
+    component: Option<ComponentView>,
+}
+
+/// How the third-party platform stands. Without a ticket no token is renewed: shops go on for two hours.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ComponentView {
+    /// "good", or "missing": then the platform is asked to push one, at most every 10 minutes.
+    ticket: &'static str,
+    /// When the ticket was made, unix milliseconds; 0 if there never was one.
+    ticket_at: i64,
+    /// When the platform was last asked to push tickets, unix milliseconds; 0 if never.
+    ticket_asked_at: i64,
+    /// "good", or "none": it is fetched when it is wanted.
+    token: &'static str,
+    /// When the token ends, unix milliseconds.
+    token_expires_at: i64,
 }
 
 /// What is not finished.
@@ -64,12 +81,13 @@ pub(crate) async fn healthz() -> Json<Alive> {
 )]
 pub(crate) async fn readyz(State(console): State<Console>, headers: HeaderMap) -> Result<Json<Ready>, Refusal> {
     // Whoever waits for the backlog to end needs it as it is now; strangers may ask at any rate.
-    let counted = if console.operator.is_in(&headers) {
-        console.journal.backlog().await.map_err(Arc::new)
+    let (journal, custody) = (&console.journal, console.tenants.custody());
+    let (counted, component) = if console.operator.is_in(&headers) {
+        (journal.backlog().await.map_err(Arc::new), custody.component_health().await.map_err(Arc::new))
     } else {
-        console.journal.recent_backlog().await
+        (journal.recent_backlog().await, custody.recent_component_health().await)
     };
-    let backlog = counted.map_err(|error| {
+    let not_ready = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, "not ready: the database does not answer");
         Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -77,7 +95,9 @@ pub(crate) async fn readyz(State(console): State<Console>, headers: HeaderMap) -
             "the database does not answer",
             "look into the host's log: disk full, or the data folder is gone",
         )
-    })?;
+    };
+    let backlog = counted.map_err(|error| not_ready(&error))?;
+    let component = component.map_err(|error| not_ready(&error))?;
     Ok(Json(Ready {
         status: "ok",
         database: "ok",
@@ -89,6 +109,13 @@ pub(crate) async fn readyz(State(console): State<Console>, headers: HeaderMap) -
             waiting: backlog.waiting,
             parked: backlog.parked,
         },
+        component: component.map(|health| ComponentView {
+            ticket: if health.ticket_good { "good" } else { "missing" },
+            ticket_at: health.ticket_at,
+            ticket_asked_at: health.ticket_asked_at,
+            token: if health.token_good { "good" } else { "none" },
+            token_expires_at: health.token_expires_at,
+        }),
     }))
 }
 

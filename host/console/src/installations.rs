@@ -16,7 +16,9 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 
 use crate::Console;
+use crate::caller::Caller;
 use crate::page::{self, Page, PageQuery};
+use crate::permission;
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, JsonBody, QueryOf};
 use crate::tenants::{known, wake};
@@ -122,23 +124,30 @@ impl From<Installation> for InstallationView {
     params(("tenant" = String, Path, description = "t1")),
     responses(
         (status = 201, body = InstallationView),
-        (status = 422, description = "Grants missing or not asked for (each named), unknown limits, no such plugin or version", body = RefusalBody),
+        (status = 422, description = "Grants missing or not asked for (each named), a permission set that the shop did not grant, unknown limits, no such plugin or version", body = RefusalBody),
     ),
 )]
 pub(crate) async fn create(
     State(console): State<Console>,
+    caller: Caller,
     Ids(tenant): Ids<TenantId>,
     JsonBody(body): JsonBody<InstallationBody>,
 ) -> Result<(StatusCode, Json<InstallationView>), Refusal> {
-    known(&console, tenant)?;
+    let owner = known(&console, tenant)?;
+    if body.limits.as_ref().is_some_and(|limits| !limits.is_empty()) {
+        // They protect the host and the other tenants: no merchant raises its own.
+        caller.operator_only("`limits` are")?;
+    }
+    let version = digest(&body.version)?;
+    permission::check(&console, &owner, version).await?;
     let new = NewInstallation {
         plugin: plugin_id(&console, tenant, &body.plugin).await?,
-        version: digest(&body.version)?,
+        version,
         grants: grants(body.grants)?,
         settings: Value::Object(body.settings.unwrap_or_default()),
         limits: limits(body.limits.unwrap_or_default())?,
     };
-    let installation = console.tenants.registry().install(tenant, new).await.map_err(refuse)?;
+    let installation = console.tenants.by(caller.actor()).registry().install(tenant, new).await.map_err(refuse)?;
     tracing::info!(%tenant, installation = %installation.id, version = %installation.version, "plugin installed");
     wake(&console, tenant).await;
     Ok((StatusCode::CREATED, Json(installation.into())))
@@ -193,21 +202,30 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn patch(
     State(console): State<Console>,
+    caller: Caller,
     Ids((tenant, id)): Ids<(TenantId, InstallationId)>,
     JsonBody(body): JsonBody<InstallationChange>,
 ) -> Result<Json<InstallationView>, Refusal> {
-    known(&console, tenant)?;
+    let owner = known(&console, tenant)?;
+    if body.limits.is_some() {
+        caller.operator_only("`limits` are")?;
+    }
+    let version = body.version.as_deref().map(digest).transpose()?;
+    if let Some(version) = version {
+        permission::check(&console, &owner, version).await?;
+    }
     let change = InstallationPatch {
         state: body.state.map(|state| match state {
             StateName::Active => InstallationState::Active,
             StateName::Paused => InstallationState::Paused,
         }),
-        version: body.version.as_deref().map(digest).transpose()?,
+        version,
         grants: body.grants.map(grants).transpose()?,
         settings: body.settings.map(Value::Object),
         limits: body.limits.map(limits).transpose()?,
     };
-    let installation = console.tenants.registry().patch_installation(tenant, id, change).await.map_err(refuse)?;
+    let installation =
+        console.tenants.by(caller.actor()).registry().patch_installation(tenant, id, change).await.map_err(refuse)?;
     tracing::info!(%tenant, installation = %id, state = ?installation.state, version = %installation.version, "installation changed");
     wake(&console, tenant).await;
     Ok(Json(installation.into()))
@@ -226,10 +244,11 @@ pub(crate) async fn patch(
 )]
 pub(crate) async fn remove(
     State(console): State<Console>,
+    caller: Caller,
     Ids((tenant, id)): Ids<(TenantId, InstallationId)>,
 ) -> Result<StatusCode, Refusal> {
     known(&console, tenant)?;
-    console.tenants.registry().remove(tenant, id).await.map_err(refuse)?;
+    console.tenants.by(caller.actor()).registry().remove(tenant, id).await.map_err(refuse)?;
     tracing::info!(%tenant, installation = %id, "installation removed");
     wake(&console, tenant).await;
     Ok(StatusCode::NO_CONTENT)
@@ -249,7 +268,7 @@ fn digest(text: &str) -> Result<Digest, Refusal> {
 }
 
 /// Grants of HTTP hosts are in the contract and not offered yet: refused here, so that nobody trusts in them.
-fn grants(given: Vec<String>) -> Result<BTreeSet<String>, Refusal> {
+pub(crate) fn grants(given: Vec<String>) -> Result<BTreeSet<String>, Refusal> {
     let mut set = BTreeSet::new();
     for grant in given {
         if grant == "http" || grant.starts_with("http:") {

@@ -1,25 +1,40 @@
 //! The console: what the operator sees and changes over HTTP.
 //!
-//! [`router`] serves `/healthz`, `/readyz` and `/metrics` without a token, and the admin API under `/api/v1` behind the
-//! operator's bearer token, with its OpenAPI document made from the same handlers (`openapi`). One file a subject:
-//! `tenants`, `plugins`, `installations`, `events`, `runs`. Handlers hold no rules of their own: they read a request
+//! [`router`] serves `/healthz`, `/readyz` and `/metrics` without a token, and the admin API under `/api/v1` behind
+//! bearer tokens, with its OpenAPI document made from the same handlers (`openapi`). `login` finds out who calls and how
+//! far they reach (`reach`); `throttle` slows those who guess. One file a subject: `tenants`, `export`, `authorizations`,
+//! `plugins`, `installations`, `events`, `runs`, `tokens`, `links`, `audit`. `authorize` serves the pages on which a
+//! merchant authorizes, `merchant` the page for merchants. Handlers hold no rules of their own: they read a request
 //! (`request`, `page`), call the room that owns the matter, and show what came of it; every error has the one form of
 //! `refusal`. Secrets go in and never out; host calls of runs are shown redacted by the table of operations.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod audit;
+mod authorizations;
+mod authorize;
+mod caller;
+mod entrance;
 mod events;
+mod export;
 mod health;
 mod installations;
+mod links;
+mod login;
+mod merchant;
 mod openapi;
 mod operator;
 mod page;
+mod permission;
 mod plugins;
+mod reach;
 mod redacted;
 mod refusal;
 mod request;
 mod runs;
 mod secret;
 mod tenants;
+mod throttle;
+mod tokens;
 mod unmatched;
 
 use axum::Router;
@@ -31,6 +46,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use entrance::Entrance;
+pub use export::export_lines;
 pub use operator::OperatorToken;
 pub use refusal::Refusal;
 
@@ -52,24 +69,30 @@ pub struct Console {
     pub metrics: PrometheusHandle,
     /// Whom to let in.
     pub operator: OperatorToken,
+    /// What authorization links and pages need.
+    pub entrance: Entrance,
+    /// Where merchants reach this host, without a slash at the end: links begin with it.
+    pub public_url: String,
     /// Largest upload, bytes.
     pub max_plugin_bytes: usize,
 }
 
 /// The routes of the console, with the one form of errors for everything they do not know. Merge other rooms' routes
-/// into the result.
+/// into the result. Serve it with [`axum::extract::ConnectInfo`], or all failed logins count as one address's.
 pub fn router(console: Console) -> Router {
     let (open, admin, document) = routes();
-    let operator = axum::middleware::from_fn_with_state(console.operator.clone(), operator::require);
+    let login = axum::middleware::from_fn_with_state(login::Login::new(console.clone()), login::require);
     let document = std::sync::Arc::new(document);
     let admin = admin
         .layer(axum::Extension(document))
         .method_not_allowed_fallback(unmatched::method)
         .fallback(unmatched::address)
-        .layer(operator.clone());
+        .layer(login.clone());
     // Nesting takes every address below ADMIN but this one.
-    let bare = axum::routing::any(unmatched::address).layer(operator);
+    let bare = axum::routing::any(unmatched::address).layer(login);
     open.route("/api/v1/", bare)
+        .merge(authorize::pages())
+        .merge(merchant::routes())
         .method_not_allowed_fallback(unmatched::method)
         .nest(ADMIN, admin)
         .fallback(unmatched::address)
@@ -90,14 +113,23 @@ fn routes() -> (Router<Console>, Router<Console>, utoipa::openapi::OpenApi) {
     let admin = OpenApiRouter::new()
         .routes(routes!(openapi_json))
         .routes(routes!(tenants::create, tenants::list))
-        .routes(routes!(tenants::get, tenants::patch))
+        .routes(routes!(tenants::get, tenants::patch, tenants::delete))
+        .routes(routes!(export::export))
+        .routes(routes!(authorizations::create, authorizations::list))
+        .routes(routes!(authorizations::get))
+        .routes(routes!(authorizations::accounts))
         .routes(routes!(plugins::upload, plugins::list))
         .routes(routes!(installations::create, installations::list))
         .routes(routes!(installations::get, installations::patch, installations::remove))
         .routes(routes!(events::list))
         .routes(routes!(runs::list))
         .routes(routes!(runs::get))
-        .routes(routes!(runs::repair));
+        .routes(routes!(runs::repair))
+        .routes(routes!(tokens::create, tokens::list))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(tokens::create_for_merchant))
+        .routes(routes!(links::create))
+        .routes(routes!(audit::list));
     let (admin, under_admin) = admin.split_for_parts();
     let (open, document) = open.split_for_parts();
     let mut document = document.nest(ADMIN, under_admin);

@@ -19,8 +19,9 @@ pub(crate) fn frame() -> OpenApi {
         .title("Fangshi")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "Admin API of a Fangshi host. Every address under /api/v1 needs the operator's bearer token. Every error \
-             has the body {code, message, hint}. Lists are paged: pass `next` of a page as `after` of the following \
+            "Admin API of a Fangshi host. Every address under /api/v1 needs a bearer token: the operator's \
+             of the host's config, or one made at /api/v1/tokens. A merchant's token reaches its own tenant alone; others \
+             are 404 to it, what is the operator's is 403. Every error has the body {code, message, hint}. Lists are paged: pass `next` of a page as `after` of the following \
              one. Ids are a letter and a number (t1, i1, e1, r1); a version is the sha256 of its component in hex. \
              Times named `*_at` are unix milliseconds, platform times in unix seconds say so.",
         ))
@@ -41,6 +42,7 @@ pub(crate) fn complete(document: &mut OpenApi) {
             if admin {
                 operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
                 add_error(operation, "401", "No bearer token, or a wrong one");
+                add_error(operation, "429", "Too many wrong tokens from this address; see Retry-After");
             }
             add_error(operation, "default", "Any refusal");
         }

@@ -1,14 +1,11 @@
-//! The operator's bearer token, before every address under `/api/v1`.
+//! The operator's root token, from the host's config.
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::refusal::Refusal;
+use crate::login::bearer;
 
 /// The digest of the operator's token; the token itself is not kept.
 ///
@@ -27,40 +24,11 @@ impl OperatorToken {
         bearer(headers).is_some_and(|given| self.matches(given))
     }
 
-    fn matches(&self, given: &[u8]) -> bool {
+    pub(crate) fn matches(&self, given: &[u8]) -> bool {
         self.0.ct_eq(&digest(given)).into()
     }
 }
 
 fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
-}
-
-/// Lets a request pass that carries the token; otherwise 401, whether the address exists or not.
-pub(crate) async fn require(
-    State(token): State<OperatorToken>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Refusal> {
-    match bearer(request.headers()) {
-        Some(given) if token.matches(given) => Ok(next.run(request).await),
-        Some(_) => Err(unauthorized("the bearer token is not the operator's")),
-        None => Err(unauthorized("no bearer token")),
-    }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
-    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
-    let (scheme, token) = value.split_at_checked(7)?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
-}
-
-fn unauthorized(message: &str) -> Refusal {
-    metrics::counter!("fangshi_admin_unauthorized_total").increment(1);
-    Refusal::new(
-        StatusCode::UNAUTHORIZED,
-        "unauthorized",
-        message,
-        "send `Authorization: Bearer TOKEN` with the token of the host's config, [operator] token",
-    )
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Console;
+use crate::caller::Caller;
 use crate::installations;
 use crate::page::{self, Page};
 use crate::refusal::{Refusal, RefusalBody};
@@ -121,6 +122,7 @@ impl From<GrantAsked> for GrantView {
 )]
 pub(crate) async fn upload(
     State(console): State<Console>,
+    caller: Caller,
     Ids(tenant): Ids<TenantId>,
     QueryOf(query): QueryOf<UploadQuery>,
     request: Request,
@@ -134,7 +136,20 @@ pub(crate) async fn upload(
         "make it smaller, or let the operator raise max_plugin_bytes in [limits] of the host's config",
     )
     .await?;
-    let (manifest, digest, wasm) = inspect(&console, wasm).await?;
+    let (version, new) = keep(&console, caller, tenant, &query.name, wasm).await?;
+    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(version.into())))
+}
+
+/// Makes a version of an upload; true if it is a new one.
+pub(crate) async fn keep(
+    console: &Console,
+    caller: Caller,
+    tenant: TenantId,
+    name: &str,
+    wasm: Vec<u8>,
+) -> Result<(VersionRecord, bool), Refusal> {
+    let (manifest, digest, wasm) = inspect(console, wasm).await?;
     let manifest = ManifestRecord {
         hooks: manifest.hooks,
         grants: manifest
@@ -143,12 +158,11 @@ pub(crate) async fn upload(
             .map(|grant| GrantAsked { name: grant.name, functions: grant.functions })
             .collect(),
     };
-    let registry = console.tenants.registry();
-    let (plugin, version, new) =
-        registry.add_version(tenant, &query.name, digest, manifest, &wasm).await.map_err(installations::refuse)?;
+    let tenants = console.tenants.by(caller.actor());
+    let kept = tenants.registry().add_version(tenant, name, digest, manifest, &wasm).await;
+    let (plugin, version, new) = kept.map_err(installations::refuse)?;
     tracing::info!(%tenant, %plugin, version = %version.digest, new, "plugin uploaded");
-    let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(version.into())))
+    Ok((version, new))
 }
 
 /// Versions of a tenant's plugins, in the order of their uploads

@@ -65,6 +65,15 @@ impl Refusal {
         )
     }
 
+    /// What is wrong, in a sentence.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// The stable word of this error.
     pub fn code(&self) -> &'static str {
         self.code

@@ -334,7 +334,7 @@ pub(crate) async fn get(
 /// It gets a fresh budget of attempts and stands outside the sequence of its lane from then on (`repaired_at`). What its
 /// earlier attempts settled with the platform stays settled and is not sent again.
 #[utoipa::path(
-    post, path = "/tenants/{tenant}/runs/{run}/repair", tag = "runs", operation_id = "repair_run",
+    post, path = "/tenants/{tenant}/runs/{run}/repair", tag = "runs", operation_id = "repairRun",
     params(("tenant" = String, Path, description = "t1"), ("run" = String, Path, description = "r1")),
     responses(
         (status = 202, description = "It will run again", body = RunPage),

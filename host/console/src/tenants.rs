@@ -11,9 +11,10 @@ use fangshi_tenants::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::Console;
+use crate::caller::Caller;
 use crate::page::{Page, PageQuery};
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, JsonBody, QueryOf};
@@ -59,6 +60,8 @@ pub(crate) struct TenantChange {
     name: Option<String>,
     /// The shop's original id, as for a new tenant.
     user_name: Option<String>,
+    /// Decodes of buyer data that may be asked of the platform in a day (Asia/Shanghai); 30 if never set.
+    decode_budget: Option<u32>,
     /// "suspended": callbacks are recorded, no runs, no calls. "active": back to work.
     state: Option<StateName>,
     /// Only with `state` "suspended": why, in a few words.
@@ -114,18 +117,71 @@ pub(crate) struct TenantView {
     user_name: Option<String>,
     /// For people.
     name: String,
-    /// active or suspended.
+    /// active, suspended or revoked (the merchant took the authorization back).
     state: String,
     /// Of a suspended one: why.
     suspended_reason: Option<String>,
     /// Of a suspended one: since when, unix milliseconds.
     suspended_at: Option<i64>,
+    /// Of a suspended or revoked one: what a person is to do.
+    what_to_do: Option<WhatToDoView>,
+    /// Decodes of buyer data today.
+    decodes: DecodesView,
+    /// Of a revoked one, whose merchant took the authorization back: how that became known.
+    revoked_reason: Option<String>,
+    /// Of a revoked one: since when, unix milliseconds.
+    revoked_at: Option<i64>,
+    /// The permission sets that the merchant granted; null if unknown: self-built, or moved in from another system.
+    permission_sets: Option<Vec<u16>>,
     /// Unix milliseconds.
     created_at: i64,
     /// Where the platform sends this shop's messages.
     callback_path: String,
     /// Callbacks that were refused. A wrong clock or a wrong `user_name` shows here.
     refusals: Vec<RefusalCount>,
+}
+
+/// What a person is to do about a tenant's state.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WhatToDo)]
+pub(crate) struct WhatToDoView {
+    /// In Chinese.
+    zh: String,
+    /// In English.
+    en: String,
+}
+
+/// A tenant's decodes of buyer data today (Asia/Shanghai). Answers served from what was kept are not counted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Decodes)]
+pub(crate) struct DecodesView {
+    /// How many a day.
+    budget: u32,
+    /// How many were asked of the platform today.
+    used: u32,
+    /// How many are left today.
+    left: u32,
+    /// When the next day begins, unix milliseconds.
+    next_day_at: i64,
+}
+
+/// Confirms a deletion.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeletionQuery {
+    /// The appid of the tenant, once more.
+    appid: String,
+}
+
+/// A deletion that has begun.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Deletion)]
+pub(crate) struct DeletionView {
+    /// t1.
+    id: String,
+    /// deleted: nothing of it can be read any more; what is left of its rows goes in the background.
+    state: String,
 }
 
 /// How often callbacks of a tenant were refused for one reason.
@@ -142,7 +198,12 @@ pub(crate) struct RefusalCount {
 /// The tenant, or 404.
 pub(crate) fn known(console: &Console, id: TenantId) -> Result<Arc<Tenant>, Refusal> {
     let tenant = console.tenants.get(id).filter(|tenant| tenant.id != TenantId::HOST);
-    tenant.ok_or_else(|| Refusal::not_found("no-such-tenant", format!("there is no tenant {id}")))
+    tenant.ok_or_else(|| unknown(id))
+}
+
+/// 404 for a tenant that does not exist, or that the caller may not know of.
+pub(crate) fn unknown(id: TenantId) -> Refusal {
+    Refusal::not_found("no-such-tenant", format!("there is no tenant {id}"))
 }
 
 /// Lets the lanes of a tenant look again after a change. A failure costs only time: the sweeper finds them too.
@@ -155,10 +216,16 @@ pub(crate) async fn wake(console: &Console, tenant: TenantId) {
 async fn view(console: &Console, tenant: &Tenant) -> Result<TenantView, Refusal> {
     let refusals = console.tenants.refusals(tenant.id).await;
     let refusals = refusals.map_err(|error| Refusal::fault("reading refusals", &error))?;
-    let (state, suspended_reason, suspended_at) = match &tenant.state {
-        TenantState::Active => ("active", None, None),
-        TenantState::Suspended { reason, since } => ("suspended", Some(reason.clone()), Some(*since)),
+    let usage = console.tenants.decodes().usage(tenant.id).await;
+    let usage = usage.map_err(|error| Refusal::fault("reading decodes", &error))?;
+    let because = || tenant.state.because().map(|(reason, since)| (reason.to_owned(), since));
+    let (suspended, revoked) = match &tenant.state {
+        TenantState::Active => (None, None),
+        TenantState::Suspended { .. } => (because(), None),
+        TenantState::Revoked { .. } => (None, because()),
     };
+    let (suspended_reason, suspended_at) = suspended.unzip();
+    let (revoked_reason, revoked_at) = revoked.unzip();
     Ok(TenantView {
         id: tenant.id.to_string(),
         platform: tenant.platform.to_string(),
@@ -166,9 +233,17 @@ async fn view(console: &Console, tenant: &Tenant) -> Result<TenantView, Refusal>
         appid: tenant.appid.clone(),
         user_name: tenant.user_name.clone(),
         name: tenant.name.clone(),
-        state: state.to_owned(),
+        state: tenant.state.code().to_owned(),
         suspended_reason,
         suspended_at,
+        revoked_reason,
+        revoked_at,
+        permission_sets: tenant.permission_sets.as_ref().map(|sets| sets.iter().copied().collect()),
+        what_to_do: tenant
+            .state
+            .what_to_do()
+            .map(|text| WhatToDoView { zh: text.zh.to_owned(), en: text.en.to_owned() }),
+        decodes: DecodesView { budget: usage.budget, used: usage.used, left: usage.left(), next_day_at: usage.until },
         created_at: tenant.created_at,
         callback_path: format!("/callback/{}/{}", tenant.platform, tenant.appid),
         refusals: refusals
@@ -189,6 +264,7 @@ async fn view(console: &Console, tenant: &Tenant) -> Result<TenantView, Refusal>
 )]
 pub(crate) async fn create(
     State(console): State<Console>,
+    caller: Caller,
     JsonBody(body): JsonBody<TenantBody>,
 ) -> Result<(StatusCode, Json<TenantView>), Refusal> {
     let new = new_tenant(body)?;
@@ -200,7 +276,7 @@ pub(crate) async fn create(
              start it again, or make the tenant as kind self-built",
         ));
     }
-    let tenant = console.tenants.create(new).await.map_err(refuse)?;
+    let tenant = console.tenants.by(caller.actor()).create(new).await.map_err(refuse)?;
     tracing::info!(tenant = %tenant.id, kind = %tenant.kind, appid = tenant.appid, "tenant made");
     Ok((StatusCode::CREATED, Json(view(&console, &tenant).await?)))
 }
@@ -242,17 +318,51 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn patch(
     State(console): State<Console>,
+    caller: Caller,
     Ids(tenant): Ids<TenantId>,
     JsonBody(body): JsonBody<TenantChange>,
 ) -> Result<Json<TenantView>, Refusal> {
     let before = known(&console, tenant)?;
     let change = tenant_patch(body, before.kind)?;
-    let tenant = console.tenants.update(before.id, change).await.map_err(refuse)?;
+    let tenant = console.tenants.by(caller.actor()).update(before.id, change).await.map_err(refuse)?;
     tracing::info!(tenant = %tenant.id, "tenant changed");
     if tenant.is_active() && !before.is_active() {
         wake(&console, tenant.id).await;
     }
     Ok(Json(view(&console, &tenant).await?))
+}
+
+/// Delete a tenant
+///
+/// Its data key is destroyed at once: nothing that was recorded for it can be read any more, and its appid can be
+/// onboarded anew. What is left of its rows goes in the background. Only a suspended or revoked tenant is deleted.
+#[utoipa::path(
+    delete, operation_id = "removeTenant", path = "/tenants/{tenant}", tag = "tenants",
+    params(("tenant" = String, Path, description = "t1"), DeletionQuery),
+    responses(
+        (status = 202, body = DeletionView),
+        (status = 404, body = RefusalBody),
+        (status = 409, description = "The tenant is active", body = RefusalBody),
+        (status = 422, description = "The appid is another", body = RefusalBody),
+    ),
+)]
+pub(crate) async fn delete(
+    State(console): State<Console>,
+    caller: Caller,
+    Ids(tenant): Ids<TenantId>,
+    QueryOf(query): QueryOf<DeletionQuery>,
+) -> Result<(StatusCode, Json<DeletionView>), Refusal> {
+    let tenant = known(&console, tenant)?;
+    console.tenants.by(caller.actor()).delete(tenant.id, &query.appid).await.map_err(refuse)?;
+    tracing::warn!(tenant = %tenant.id, appid = tenant.appid, "tenant deleted: its data key is destroyed");
+    let journal = console.journal.clone();
+    tokio::spawn(async move {
+        let now = journal.clock().now();
+        if let Err(error) = journal.erase_deleted(now).await {
+            tracing::warn!(%error, "rows of a deleted tenant are left for later");
+        }
+    });
+    Ok((StatusCode::ACCEPTED, Json(DeletionView { id: tenant.id.to_string(), state: "deleted".to_owned() })))
 }
 
 fn new_tenant(body: TenantBody) -> Result<NewTenant, Refusal> {
@@ -347,6 +457,7 @@ fn tenant_patch(body: TenantChange, kind: TenantKind) -> Result<TenantPatch, Ref
     Ok(TenantPatch {
         name: body.name,
         user_name: body.user_name,
+        decode_budget: body.decode_budget,
         state,
         access_token: body.access_token.map(|secret| (secret.0, expires_in)),
         refresh_token: body.refresh_token.map(|secret| secret.0),
@@ -386,13 +497,29 @@ fn invalid(member: &str, problem: &str) -> Refusal {
     )
 }
 
-fn refuse(error: TenantsError) -> Refusal {
+/// 503: the platform can't be asked on the component's behalf.
+fn component_unavailable(text: &str) -> Refusal {
+    Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "component-unavailable",
+        format!("the platform can't be asked: {text}"),
+        "/readyz shows the component's ticket and token; [weixin] of the config holds its credentials",
+    )
+}
+
+pub(crate) fn refuse(error: TenantsError) -> Refusal {
     match &error {
         TenantsError::DuplicateAppid { .. } => {
             Refusal::conflict("appid-taken", error.to_string(), "PATCH /api/v1/tenants/{id} changes that tenant")
         }
-        TenantsError::Unknown(_) => Refusal::not_found("no-such-tenant", error.to_string()),
+        TenantsError::StillActive(_) => Refusal::conflict(
+            "tenant-active",
+            error.to_string(),
+            "PATCH /api/v1/tenants/{id} with state \"suspended\" first",
+        ),
+        TenantsError::Unknown(id) => unknown(*id),
         TenantsError::Invalid { member, problem } => invalid(member, problem),
+        TenantsError::Component(text) => component_unavailable(text),
         _ => Refusal::fault("changing a tenant", &error),
     }
 }

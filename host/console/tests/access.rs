@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::net::Ipv4Addr;
+
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use support::{Desk, TOKEN};
@@ -14,7 +16,12 @@ fn operations() -> Vec<(Method, String)> {
     for (path, item) in document["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
             let Ok(method) = Method::from_bytes(method.to_uppercase().as_bytes()) else { continue };
-            let path = path.replace("{tenant}", "t1").replace("{installation}", "i1").replace("{run}", "r1");
+            let path = path
+                .replace("{tenant}", "t1")
+                .replace("{installation}", "i1")
+                .replace("{run}", "r1")
+                .replace("{authorization}", "z1")
+                .replace("{token}", "k1");
             operations.push((method, path));
         }
     }
@@ -31,6 +38,12 @@ const SURFACE: &[&str] = &[
     "GET /api/v1/tenants",
     "GET /api/v1/tenants/t1",
     "PATCH /api/v1/tenants/t1",
+    "DELETE /api/v1/tenants/t1",
+    "GET /api/v1/tenants/t1/export",
+    "POST /api/v1/authorizations",
+    "GET /api/v1/authorizations",
+    "GET /api/v1/authorizations/z1",
+    "GET /api/v1/authorizers",
     "POST /api/v1/tenants/t1/plugins",
     "GET /api/v1/tenants/t1/plugins",
     "POST /api/v1/tenants/t1/installations",
@@ -41,6 +54,13 @@ const SURFACE: &[&str] = &[
     "GET /api/v1/tenants/t1/events",
     "GET /api/v1/tenants/t1/runs",
     "GET /api/v1/tenants/t1/runs/r1",
+    "POST /api/v1/tenants/t1/runs/r1/repair",
+    "POST /api/v1/tokens",
+    "GET /api/v1/tokens",
+    "DELETE /api/v1/tokens/k1",
+    "POST /api/v1/tenants/t1/tokens",
+    "POST /api/v1/tenants/t1/links",
+    "GET /api/v1/audit",
 ];
 
 #[test]
@@ -60,8 +80,9 @@ fn every_operation_has_a_name_of_its_own_that_says_what_it_does() {
     for item in document["paths"].as_object().unwrap().values() {
         for operation in item.as_object().unwrap().values().filter(|member| member.is_object()) {
             let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("no operationId: {operation}"));
-            let verb =
-                ["get", "list", "create", "change", "upload", "remove"].iter().find(|verb| id.starts_with(**verb));
+            let verb = ["get", "list", "create", "change", "upload", "remove", "repair"]
+                .iter()
+                .find(|verb| id.starts_with(**verb));
             let object = id.strip_prefix(*verb.unwrap_or_else(|| panic!("{id} begins with no verb"))).unwrap();
             assert!(object.starts_with(|c: char| c.is_ascii_uppercase()), "{id} names no object");
             assert!(ids.insert(id.to_owned()), "{id} is there twice");
@@ -127,7 +148,7 @@ async fn every_route_of_the_admin_api_needs_the_token() {
             if let Some(header) = &header {
                 request = request.header("authorization", header);
             }
-            let answer = desk.send(request.body(Body::empty()).unwrap()).await;
+            let answer = desk.send_from_elsewhere(request.body(Body::empty()).unwrap()).await;
             assert_eq!(answer.refusal(401), "unauthorized", "{method} {path} with {header:?}");
             assert_eq!(answer.headers["www-authenticate"], "Bearer");
             assert!(answer.json()["hint"].as_str().unwrap().contains("[operator] token"));
@@ -175,4 +196,37 @@ async fn health_and_metrics_are_open_and_tell_no_names() {
     assert_eq!(stranger("/readyz").await.refusal(503), "not-ready");
     assert_eq!(desk.get("/readyz").await.refusal(503), "not-ready");
     assert_eq!(desk.get("/healthz").await.status, StatusCode::OK, "the process still lives");
+}
+
+#[tokio::test]
+async fn an_address_that_guesses_waits_and_locks_nobody_else_out() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let (_, merchant) = desk.token(Some(&tenant)).await;
+    let (bad, good) = (Ipv4Addr::new(10, 9, 9, 9), Ipv4Addr::new(10, 8, 8, 8));
+    let ask = |token: &str| {
+        let path = format!("/api/v1/tenants/{tenant}");
+        Request::get(path).header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap()
+    };
+    for guess in 0..10 {
+        assert_eq!(desk.send_from(bad, ask(&format!("guess-{guess}"))).await.refusal(401), "unauthorized");
+    }
+    let refused = desk.send_from(bad, ask("guess-10")).await;
+    assert_eq!(refused.refusal(429), "too-many-failures");
+    assert_eq!(refused.headers["retry-after"], "6");
+    // Even the right guess is not told any more.
+    assert_eq!(desk.send_from(bad, ask(TOKEN)).await.refusal(429), "too-many-failures");
+    // Others go on, and so does a token that the host made, wherever it comes from.
+    assert_eq!(desk.send_from(good, ask(TOKEN)).await.status, StatusCode::OK);
+    assert_eq!(desk.send_from(good, ask(&merchant)).await.status, StatusCode::OK);
+    assert_eq!(desk.send_from(bad, ask(&merchant)).await.status, StatusCode::OK);
+    desk.hand.advance(6_000);
+    assert_eq!(desk.send_from(bad, ask(TOKEN)).await.status, StatusCode::OK);
+    // Requests without a token guess nothing.
+    let other = Ipv4Addr::new(10, 7, 7, 7);
+    for _ in 0..30 {
+        let bare = Request::get("/api/v1/tenants").body(Body::empty()).unwrap();
+        assert_eq!(desk.send_from(other, bare).await.refusal(401), "unauthorized");
+    }
+    assert_eq!(desk.send_from(other, ask(TOKEN)).await.status, StatusCode::OK);
 }

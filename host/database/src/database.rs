@@ -12,7 +12,7 @@ use crate::writer::Writer;
 use crate::{DatabaseError, schema};
 
 /// The database file inside the data folder.
-const DATABASE_FILE: &str = "fangshi.db";
+pub(crate) const DATABASE_FILE: &str = "fangshi.db";
 
 /// How to open a store.
 #[derive(Debug, Clone)]
@@ -24,12 +24,15 @@ pub struct OpenOptions {
     /// How long a statement waits for a lock held by another program (a backup, `sqlite3`). Default 2 s: a callback must be
     /// answered within 5.
     pub busy_timeout: Duration,
+    /// Beside other processes that open it like this; never beside a host. For tests and tools that use no lanes: lanes
+    /// and the journal's caches count on being alone. Default false.
+    pub shared: bool,
 }
 
 impl OpenOptions {
     /// The defaults for a data folder.
     pub fn new(data_dir: impl Into<PathBuf>) -> OpenOptions {
-        OpenOptions { data_dir: data_dir.into(), readers: 4, busy_timeout: Duration::from_secs(2) }
+        OpenOptions { data_dir: data_dir.into(), readers: 4, busy_timeout: Duration::from_secs(2), shared: false }
     }
 }
 
@@ -39,6 +42,8 @@ pub struct Database {
     path: Arc<PathBuf>,
     readers: SqlitePool,
     writer: Writer,
+    /// For a connection of its own now and then.
+    checkpointing: Arc<SqliteConnectOptions>,
 }
 
 impl Database {
@@ -49,7 +54,7 @@ impl Database {
     /// [`DatabaseError::Locked`], [`DatabaseError::NewerSchema`] and the others, each with what to do.
     pub async fn open(options: OpenOptions) -> Result<Database, DatabaseError> {
         make_folder(&options.data_dir)?;
-        let lock = FolderLock::take(&options.data_dir)?;
+        let lock = FolderLock::take(&options.data_dir, options.shared)?;
         let path = options.data_dir.join(DATABASE_FILE);
         let sql = |cause| DatabaseError::Sql { path: path.clone(), cause };
 
@@ -66,8 +71,9 @@ impl Database {
             .connect_with(reading(&path, &options))
             .await
             .map_err(sql)?;
+        let checkpointing = Arc::new(to_write.clone());
         let writer = Writer::start(connection, to_write, lock).map_err(DatabaseError::Thread)?;
-        Ok(Database { path: Arc::new(path), readers, writer })
+        Ok(Database { path: Arc::new(path), readers, writer, checkpointing })
     }
 
     /// Read connections. They cannot write, and each statement sees what was committed before it.
@@ -88,6 +94,22 @@ impl Database {
     /// The newest migration that this binary knows.
     pub fn schema_version() -> i64 {
         schema::known()
+    }
+
+    /// Brings the log into the database file and empties it, so that what was written over is in neither. Most is moved
+    /// while writes go on; the rest takes the lock of the writer for a moment.
+    ///
+    /// # Errors
+    /// The file cannot be opened or written. False: a reader or a writer was in the way, try again later.
+    pub async fn empty_log(&self) -> Result<bool, sqlx::Error> {
+        let mut connection = self.checkpointing.connect().await?;
+        let mut emptied = false;
+        for step in ["PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(TRUNCATE)"] {
+            let (busy, _, _): (i64, i64, i64) = sqlx::query_as(step).fetch_one(&mut connection).await?;
+            emptied = busy == 0;
+        }
+        connection.close().await?;
+        Ok(emptied)
     }
 
     /// Commits what waits, closes every connection and frees the data folder. Writes through other clones of this
@@ -122,6 +144,8 @@ fn writing(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
         .pragma("temp_store", "MEMORY")
         // A page that many groups touch is then copied back once, and not every 4 MiB of log.
         .pragma("wal_autocheckpoint", "8192")
+        // What is deleted is written over where that costs no write of its own; a deletion of a tenant asks for more.
+        .pragma("secure_delete", "FAST")
         // A log that a slow reader made grow gives its space back.
         .pragma("journal_size_limit", "134217728")
         .statement_cache_capacity(256)
@@ -166,6 +190,23 @@ mod tests {
         assert!(text.contains(&dir.path().display().to_string()) && text.contains("data_dir"), "{text}");
         first.close().await;
         open().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn tools_share_a_folder_among_themselves_and_with_nobody_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |shared| {
+            let mut options = OpenOptions::new(dir.path());
+            options.shared = shared;
+            Database::open(options)
+        };
+        let (first, second) = (open(true).await.unwrap(), open(true).await.unwrap());
+        assert!(matches!(open(false).await.unwrap_err(), DatabaseError::Locked { .. }));
+        first.close().await;
+        second.close().await;
+        let host = open(false).await.unwrap();
+        assert!(matches!(open(true).await.unwrap_err(), DatabaseError::Locked { .. }));
+        host.close().await;
     }
 
     #[tokio::test]

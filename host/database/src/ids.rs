@@ -80,6 +80,12 @@ id!(/// One event × one installation: `r1`.
     RunId, "run", 'r');
 id!(/// One execution of a run: `a1`.
     AttemptId, "attempt", 'a');
+id!(/// One authorization link: `z1`.
+    AuthorizationId, "authorization", 'z');
+id!(/// A token of the admin API, or a session of the merchant page: `k1`. Not the secret.
+    TokenId, "token", 'k');
+id!(/// A link to the merchant page: `l1`. Not the secret.
+    LinkId, "link", 'l');
 
 impl TenantId {
     /// The host itself, which owns the component's ticket and token.

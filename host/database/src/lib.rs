@@ -14,6 +14,8 @@ mod digest;
 mod error;
 mod ids;
 mod lock;
+mod reading;
+mod recent;
 mod schema;
 mod writer;
 
@@ -21,7 +23,11 @@ pub use clock::{Clock, ManualClock};
 pub use database::{Database, OpenOptions};
 pub use digest::Digest;
 pub use error::{DatabaseError, WriteError};
-pub use ids::{AttemptId, EventSeq, InstallationId, ParseIdError, PluginId, RunId, TenantId};
+pub use ids::{
+    AttemptId, AuthorizationId, EventSeq, InstallationId, LinkId, ParseIdError, PluginId, RunId, TenantId, TokenId,
+};
+pub use reading::open_to_read;
+pub use recent::Recent;
 pub use writer::{BatchInsert, Inserted, Rows, Writer, WriterStats};
 
 pub use futures_util::future::BoxFuture;

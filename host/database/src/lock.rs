@@ -1,4 +1,5 @@
-//! One process per data folder: two hosts on one store would break the lanes.
+//! One process per data folder: two hosts on one store would break the lanes. Tools that know what they do may share it
+//! among themselves, and never with a host.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -17,13 +18,18 @@ pub(crate) struct FolderLock {
 }
 
 impl FolderLock {
-    pub(crate) fn take(data_dir: &Path) -> Result<FolderLock, DatabaseError> {
+    /// `shared`: beside others that share it as well.
+    pub(crate) fn take(data_dir: &Path, shared: bool) -> Result<FolderLock, DatabaseError> {
         let path = data_dir.join(LOCK_FILE);
         let failed = |cause| DatabaseError::Folder { path: path.clone(), cause };
         let mut file =
             OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path).map_err(failed)?;
-        if !FileExt::try_lock_exclusive(&file).map_err(failed)? {
+        let locked = if shared { FileExt::try_lock_shared(&file) } else { FileExt::try_lock_exclusive(&file) };
+        if !locked.map_err(failed)? {
             return Err(DatabaseError::Locked { data_dir: data_dir.to_owned(), holder: holder(&mut file) });
+        }
+        if shared {
+            return Ok(FolderLock { _file: file });
         }
         // Who holds it, for the message of the one that is refused.
         file.set_len(0).map_err(failed)?;

@@ -1,7 +1,7 @@
 //! What can go wrong here, for the caller and for the operator.
 
 use fangshi_database::WriteError;
-use fangshi_tenants::CustodyError;
+use fangshi_tenants::{CustodyError, TenantsError};
 use thiserror::Error;
 
 /// Why a step of the journal failed. In every case nothing was written.
@@ -19,12 +19,26 @@ pub enum JournalError {
     /// A column could not be sealed or unsealed: the tenant's key is missing or the row was tampered with.
     #[error("a sealed column can't be sealed or read")]
     Custody(#[from] CustodyError),
+    /// A tenant's own rows can't be read or changed.
+    #[error(transparent)]
+    Tenants(TenantsError),
     /// What was named does not exist.
     #[error("{0} does not exist")]
     NotFound(String),
     /// A row holds what this version never writes.
     #[error("a stored row is not as expected: {0}")]
     Corrupt(String),
+}
+
+impl From<TenantsError> for JournalError {
+    fn from(error: TenantsError) -> Self {
+        match error {
+            TenantsError::Custody(error) => JournalError::Custody(error),
+            TenantsError::Write(error) => JournalError::Write(error),
+            TenantsError::Sql(error) => JournalError::Sql(error),
+            other => JournalError::Tenants(other),
+        }
+    }
 }
 
 impl JournalError {

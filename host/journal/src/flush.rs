@@ -55,6 +55,8 @@ pub enum CallOrigin {
     EarlierEffect,
     /// The order was read again and showed what became of an earlier intent.
     Reread,
+    /// A decode that was kept: nothing was sent.
+    Kept,
 }
 
 impl CallOrigin {
@@ -63,6 +65,7 @@ impl CallOrigin {
             CallOrigin::Live => 0,
             CallOrigin::EarlierEffect => 1,
             CallOrigin::Reread => 2,
+            CallOrigin::Kept => 3,
         }
     }
 
@@ -71,6 +74,7 @@ impl CallOrigin {
             0 => CallOrigin::Live,
             1 => CallOrigin::EarlierEffect,
             2 => CallOrigin::Reread,
+            3 => CallOrigin::Kept,
             other => return Err(JournalError::Corrupt(format!("call origin {other}"))),
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, RwLock};
 
-use fangshi_database::{BoxFuture, Clock, Database, Rows, TenantId};
+use fangshi_database::{BoxFuture, Clock, Database, Recent, Rows, TenantId};
 use fangshi_tenants::{Place, Tenants};
 use sqlx::{SqliteConnection, SqlitePool};
 
@@ -13,7 +13,6 @@ use crate::lane::{Executor, LaneKey};
 use crate::salt::Salt;
 use crate::views::Backlog;
 use crate::views::backlog::GOOD_MS;
-use crate::views::recent::Recent;
 
 /// The journal of one host. Cheap to clone.
 #[derive(Clone)]

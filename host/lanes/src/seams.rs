@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use fangshi_journal::{Digest, TenantId};
-use fangshi_operations::{Fault, Kind, Operation, Operations, Verdict};
+use fangshi_operations::{Asker, Decoded, Fault, Kind, Operation, Operations, Verdict};
 use fangshi_runtime::{Plugin, RunHost, RunInput, RunReport, Runtime, RuntimeError};
 use fangshi_tenants::{InstallationState, Tenants};
 use serde_json::Value;
@@ -46,6 +46,24 @@ pub trait Shop: Send + Sync + 'static {
 
     /// Reads an order.
     async fn read_order(&self, tenant: TenantId, order_id: &str) -> Result<Value, Fault>;
+
+    /// The kept answer of an operation that decodes, if there is one that is still good for what `order` shows; nothing is
+    /// sent for it. An error tells that a call can't be made now.
+    async fn kept(
+        &self,
+        _: Asker,
+        _: &'static Operation,
+        _: &Value,
+        _: Option<&Value>,
+    ) -> Result<Option<Value>, Fault> {
+        Ok(None)
+    }
+
+    /// Calls an operation that decodes, unless another call brought its answer meanwhile.
+    async fn decode(&self, asker: Asker, op: &'static Operation, request: &Value) -> Result<Decoded, Fault> {
+        let answer = self.call(asker.tenant, op, request).await?;
+        Ok(Decoded { answer, kept: false })
+    }
 
     /// Looks whether an effect without an outcome was applied. `intended_at`: unix seconds.
     async fn settle(
@@ -152,6 +170,20 @@ impl Shop for Operations {
 
     async fn read_order(&self, tenant: TenantId, order_id: &str) -> Result<Value, Fault> {
         Operations::read_order(self, tenant, order_id).await
+    }
+
+    async fn kept(
+        &self,
+        asker: Asker,
+        op: &'static Operation,
+        request: &Value,
+        order: Option<&Value>,
+    ) -> Result<Option<Value>, Fault> {
+        Operations::kept(self, asker, op, request, order).await
+    }
+
+    async fn decode(&self, asker: Asker, op: &'static Operation, request: &Value) -> Result<Decoded, Fault> {
+        Operations::decode(self, asker, op, request).await
     }
 
     async fn settle(

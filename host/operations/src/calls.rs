@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use fangshi_tenants::{Clock, Issuer, TenantId, Tenants};
+use fangshi_tenants::{Authorizer, Clock, Decodes, Issuer, TenantId, Tenants};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
@@ -22,7 +22,9 @@ pub struct Operations {
     weixin: Arc<Weixin>,
     issuer: Arc<dyn Issuer>,
     keeper: Arc<dyn Keeper>,
-    clock: Clock,
+    /// None where a test brings its own keeper of tokens.
+    pub(crate) decodes: Option<Decodes>,
+    pub(crate) clock: Clock,
 }
 
 impl Operations {
@@ -31,7 +33,9 @@ impl Operations {
     /// # Errors
     /// [`OperationsError`]: the address is unusable, or this machine has no certificates.
     pub fn new(config: OperationsConfig, tenants: Tenants) -> Result<Operations, OperationsError> {
-        Operations::with_keeper(config, Arc::new(tenants))
+        let decodes = tenants.decodes().clone();
+        let operations = Operations::with_keeper(config, Arc::new(tenants))?;
+        Ok(Operations { decodes: Some(decodes), ..operations })
     }
 
     pub(crate) fn with_keeper(
@@ -39,7 +43,18 @@ impl Operations {
         keeper: Arc<dyn Keeper>,
     ) -> Result<Operations, OperationsError> {
         let weixin = Arc::new(Weixin::new(&config)?);
-        Ok(Operations { issuer: Arc::clone(&weixin) as Arc<dyn Issuer>, weixin, keeper, clock: config.clock })
+        Ok(Operations {
+            issuer: Arc::clone(&weixin) as Arc<dyn Issuer>,
+            weixin,
+            keeper,
+            decodes: None,
+            clock: config.clock,
+        })
+    }
+
+    /// The platform's calls about tokens and authorizations, for custody and onboarding.
+    pub fn authorizer(&self) -> Arc<dyn Authorizer> {
+        Arc::clone(&self.weixin) as Arc<dyn Authorizer>
     }
 
     /// Calls an operation of the table for a tenant. Grants are checked by the caller, before this.
@@ -77,12 +92,23 @@ impl Operations {
         let body = op.body(request).map_err(Fault::invalid)?;
         let held = self.keeper.token(tenant, &self.issuer).await?;
         let mut answer = self.send(op, request, &body, &held, None).await;
+        let mut used = held.version;
+        if matches!(&answer, Err(fault) if fault.class == Class::Reauthorize) {
+            // Void for good (42007): not repeated. Custody asks for another once, and so finds out now whether the merchant
+            // must authorize again.
+            self.keeper.invalidate(tenant, held.version).await;
+            let _ = self.keeper.token(tenant, &self.issuer).await;
+        }
         if matches!(&answer, Err(fault) if fault.class == Class::Token) {
             self.keeper.invalidate(tenant, held.version).await;
             let renewed = self.keeper.token(tenant, &self.issuer).await?;
             if renewed.version != held.version {
+                used = renewed.version;
                 answer = self.send(op, request, &body, &renewed, Some(&held)).await;
             }
+        }
+        if matches!(&answer, Err(fault) if fault.class == Class::Revoked) {
+            self.keeper.revoked(tenant, used).await;
         }
         let fault = match answer {
             Ok(answer) => match op.answer(answer) {

@@ -2,11 +2,12 @@
 //! that no two of these run at once for one shop.
 
 use async_trait::async_trait;
-use fangshi_tenants::{IssueError, Issued, Issuer};
+use fangshi_tenants::{AuthorizerInfo, IssueError, Issued, Issuer};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use crate::answer;
+use crate::authorization;
 use crate::client::Weixin;
 use crate::fault::{Class, Fault};
 
@@ -56,6 +57,25 @@ impl Issuer for Weixin {
         let secrets = vec![secret.expose_secret().to_owned()];
         issued(self.post("/cgi-bin/stable_token", None, &body, secrets).await, "access_token", None)
     }
+
+    async fn start_push_ticket(&self, appid: &str, secret: &SecretString) -> Result<(), IssueError> {
+        let body = json!({"component_appid": appid, "component_secret": secret.expose_secret()});
+        let secrets = vec![secret.expose_secret().to_owned()];
+        let answer = self.post("/cgi-bin/component/api_start_push_ticket", None, &body, secrets).await;
+        answer.map(|_| ()).map_err(refused)
+    }
+
+    async fn authorizer_info(
+        &self,
+        component_token: &SecretString,
+        component_appid: &str,
+        authorizer_appid: &str,
+    ) -> Result<AuthorizerInfo, IssueError> {
+        let body = json!({"component_appid": component_appid, "authorizer_appid": authorizer_appid});
+        let path = "/cgi-bin/component/api_get_authorizer_info";
+        let answer = self.post(path, Some(component_token), &body, Vec::new()).await.map_err(refused)?;
+        authorization::info(&answer).map_err(IssueError::Unavailable)
+    }
 }
 
 fn issued(answer: Result<Value, Fault>, access: &str, refresh: Option<&str>) -> Result<Issued, IssueError> {
@@ -67,11 +87,10 @@ fn issued(answer: Result<Value, Fault>, access: &str, refresh: Option<&str>) -> 
     Ok(Issued { access: SecretString::from(access), refresh: refresh.map(SecretString::from), expires_in })
 }
 
-fn refused(fault: Fault) -> IssueError {
+pub(crate) fn refused(fault: Fault) -> IssueError {
     match fault.class {
         Class::Reauthorize | Class::Revoked => IssueError::Invalid { code: fault.code, message: with_rid(&fault) },
         Class::Busy
-        | Class::Ticket
         | Class::TooOften
         | Class::MinuteQuota
         | Class::DayQuota

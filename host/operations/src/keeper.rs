@@ -21,6 +21,9 @@ pub(crate) trait Keeper: Send + Sync {
 
     /// The platform refused the token of this version; a newer one stays.
     async fn invalidate(&self, tenant: TenantId, version: i64);
+
+    /// The platform says, about the token of this version, that the merchant took the authorization back.
+    async fn revoked(&self, tenant: TenantId, version: i64);
 }
 
 #[async_trait]
@@ -35,6 +38,17 @@ impl Keeper for Tenants {
     async fn invalidate(&self, tenant: TenantId, version: i64) {
         self.custody().invalidate(tenant, version).await;
     }
+
+    async fn revoked(&self, tenant: TenantId, version: i64) {
+        match self.onboarding().doubt(tenant).await {
+            Ok(true) => {}
+            // Nobody is there to ask: what was said counts.
+            Ok(false) => self.custody().revoked(tenant, version).await,
+            Err(error) => {
+                tracing::warn!(%tenant, %error, "a shop that may be revoked could not be marked to be asked about");
+            }
+        }
+    }
 }
 
 /// Why there is no token, as the plugin may hear it; the cause goes to the log. Nothing was sent.
@@ -44,6 +58,7 @@ fn no_token(error: &TokenError) -> Fault {
             (Class::Reauthorize, *code, "the shop's authorization has ended: the merchant must authorize again")
         }
         TokenError::Suspended { .. } => (Class::Suspended, 0, "the shop is suspended"),
+        TokenError::Revoked { .. } => (Class::Revoked, 0, "the merchant took the authorization back"),
         TokenError::Component(_) => (Class::Ticket, 0, "the host waits for the platform's ticket"),
         TokenError::Refused { code, .. } => (Class::Config, *code, "the platform refuses the host a token"),
         TokenError::Unavailable(_) => (Class::Unreachable, 0, "no access token can be had now"),

@@ -11,8 +11,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod answer;
+mod authorization;
 mod calls;
 mod client;
+mod decode;
 pub mod errcode;
 mod evidence;
 mod exact;
@@ -28,6 +30,7 @@ mod table;
 
 pub use calls::Operations;
 pub use client::{OperationsConfig, OperationsError};
+pub use decode::{Asker, Decoded, same_address};
 pub use evidence::{Evidence, Proof, Verdict};
 pub use fault::{Class, ContractError, Fault, Sent};
 pub use interfaces::{ALL_DATA, Interface, Kind, covers, interface, interfaces};

@@ -99,6 +99,11 @@ impl Operation {
         (self.verdict)(evidence)
     }
 
+    /// Whether its answer is buyer data in clear, of which the platform gives little: kept, shared and counted.
+    pub fn decodes(&self) -> bool {
+        self.interface == "decode"
+    }
+
     /// The order that a request is about.
     pub fn order_of<'a>(&self, request: &'a Value) -> Option<&'a str> {
         request.get(self.order_member)?.as_str()

@@ -1,18 +1,23 @@
 //! Asking the platform, by the kind of tenant.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::component::ComponentCallError;
 use super::refresh::Flying;
 use super::rows::{self, TokenRow};
-use super::{IssueError, Issued, Key, decide};
+use super::{IssueError, Issued, Key, REVOKED, decide};
 use crate::error::StoreError;
 use crate::tenant::TenantKind;
 use crate::{Tenant, TokenError};
 
 /// A call of the issuer that takes longer is given up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+/// "refresh_token is invalid".
+const REFRESH_REFUSED: i64 = 61023;
+
 impl Flying {
     /// One new token for `row`, by the tenant's kind.
     pub(super) async fn ask(&self, row: &TokenRow) -> Result<Issued, Failure> {
@@ -29,18 +34,23 @@ impl Flying {
             self.custody().component.as_ref().ok_or_else(|| no("[weixin] component_appid is not configured"))?;
         let directory = &self.custody().directory;
         let ticket = rows::read(directory.db.reader(), &directory.vault, Key::TICKET).await.map_err(Failure::store)?;
-        let ticket = ticket
-            .filter(|row| row.expires_at > self.now())
-            .and_then(|row| row.secrets.access)
-            .ok_or_else(|| no("the platform has not pushed a component_verify_ticket within 12 h"))?;
+        let Some(ticket) = ticket.filter(|row| row.expires_at > self.now()).and_then(|row| row.secrets.access) else {
+            self.custody().ask_for_ticket(self.issuer()).await;
+            let text = "the platform has not pushed a component_verify_ticket within 12 h; it was asked to";
+            return Err(Failure::NotAsked(TokenError::Component(text.into())));
+        };
         let call = self.issuer().component_token(&component.appid, &component.appsecret, &ticket);
-        in_time(call).await.map_err(|error| match error {
+        match in_time(call).await {
+            Ok(issued) => Ok(issued),
+            Err(IssueError::Unavailable(text)) => Err(Failure::Other(TokenError::Unavailable(text))),
             // No merchant's authorization is at stake here: secret or ticket are wrong.
-            IssueError::Invalid { code, message } | IssueError::Refused { code, message } => {
-                no(&format!("the platform refused it ({code}): {message}"))
+            Err(IssueError::Invalid { code, message } | IssueError::Refused { code, message }) => {
+                if decide::is_bad_ticket(code) {
+                    self.custody().ask_for_ticket(self.issuer()).await;
+                }
+                Err(no(&format!("the platform refused it ({code}): {message}")))
             }
-            IssueError::Unavailable(text) => Failure::Other(TokenError::Unavailable(text)),
-        })
+        }
     }
 
     async fn ask_stable(&self, tenant: &Tenant, row: &TokenRow) -> Result<Issued, Failure> {
@@ -63,30 +73,73 @@ impl Flying {
             outcome => return outcome,
         };
         // The one before it, once: a process that was cut off after the platform's answer may have left it as the good one.
-        match &row.secrets.previous_refresh {
+        let refused = match &row.secrets.previous_refresh {
             Some(previous) if previous.expose_secret() != refresh.expose_secret() => {
-                let issued = self.ask_with(tenant, previous).await?;
-                Ok(Issued { refresh: issued.refresh.or_else(|| Some(previous.clone())), ..issued })
+                match self.ask_with(tenant, previous).await {
+                    Ok(issued) => {
+                        return Ok(Issued { refresh: issued.refresh.or_else(|| Some(previous.clone())), ..issued });
+                    }
+                    Err(refused @ Failure::Invalid { .. }) => refused,
+                    other => return other,
+                }
             }
-            _ => Err(refused),
+            _ => refused,
+        };
+        match refused {
+            Failure::Invalid { code: REFRESH_REFUSED, .. } if !row.recovered => {
+                self.recover(tenant, row, refused).await
+            }
+            refused => Err(refused),
         }
     }
 
-    async fn ask_with(&self, tenant: &Tenant, refresh: &SecretString) -> Result<Issued, Failure> {
-        let no = || Failure::Other(TokenError::Component("[weixin] component_appid is not configured".into()));
-        let component = self.custody().component.as_ref().ok_or_else(no)?;
-        let mut retried = false;
-        loop {
-            let token = self.refresher.token(Key::COMPONENT, None).await.map_err(Failure::Other)?;
-            let call = self.issuer().authorizer_token(&token.access, &component.appid, &tenant.appid, refresh);
-            match in_time(call).await {
-                Err(IssueError::Refused { code, .. }) if decide::is_stale_token(code) && !retried => {
-                    self.custody().invalidate(Key::COMPONENT, token.version).await;
-                    retried = true;
-                }
-                outcome => return Ok(outcome?),
-            }
+    /// The refresh token that the platform itself shows, once per version: written down first, then tried.
+    async fn recover(&self, tenant: &Tenant, row: &TokenRow, refused: Failure) -> Result<Issued, Failure> {
+        let moved = || Failure::Other(TokenError::Unavailable("a new authorization came in between".into()));
+        // More calls than the lease was taken for.
+        if !self.lease_on(row.version).await.map_err(Failure::store)? {
+            return Err(moved());
         }
+        let issuer = &self.refresher.issuer;
+        let info = self.custody().as_component(issuer, |token, component| {
+            let (issuer, appid) = (Arc::clone(issuer), tenant.appid.clone());
+            async move { issuer.authorizer_info(&token, &component, &appid).await }
+        });
+        let shown = match info.await {
+            Ok(info) => info.refresh,
+            Err(ComponentCallError::Issue(IssueError::Unavailable(text))) => {
+                return Err(Failure::Other(TokenError::Unavailable(text)));
+            }
+            // Taken back altogether, or the platform does not tell: the first refusal stands.
+            Err(ComponentCallError::Issue(IssueError::Invalid { code: REVOKED, .. })) => {
+                return Err(Failure::Invalid { code: REVOKED });
+            }
+            Err(ComponentCallError::Issue(_)) => return Err(refused),
+            Err(ComponentCallError::Token(error)) => return Err(Failure::Other(error)),
+        };
+        let tried = [&row.secrets.refresh, &row.secrets.previous_refresh];
+        let tried = |new: &str| tried.into_iter().flatten().any(|old| old.expose_secret() == new);
+        let Some(shown) = shown.filter(|shown| !tried(shown.expose_secret())) else { return Err(refused) };
+        let secrets =
+            rows::Secrets { refresh: Some(shown.clone()), previous_refresh: row.secrets.refresh.clone(), access: None };
+        if !self.keep_recovered(row.version, secrets).await.map_err(Failure::store)? {
+            return Err(moved());
+        }
+        tracing::warn!(tenant = %tenant.id, "the refresh token was refused; the platform showed another, which is tried");
+        let issued = self.ask_with(tenant, &shown).await?;
+        Ok(Issued { refresh: issued.refresh.or(Some(shown)), ..issued })
+    }
+
+    async fn ask_with(&self, tenant: &Tenant, refresh: &SecretString) -> Result<Issued, Failure> {
+        let issuer = &self.refresher.issuer;
+        let outcome = self.custody().as_component(issuer, |token, component| {
+            let (issuer, appid, refresh) = (Arc::clone(issuer), tenant.appid.clone(), refresh.clone());
+            async move { issuer.authorizer_token(&token, &component, &appid, &refresh).await }
+        });
+        outcome.await.map_err(|error| match error {
+            ComponentCallError::Token(error) => Failure::Other(error),
+            ComponentCallError::Issue(error) => error.into(),
+        })
     }
 }
 
@@ -97,6 +150,8 @@ pub(super) enum Failure {
         code: i64,
     },
     Other(TokenError),
+    /// For want of a ticket, which may come at any moment: there is no reason to leave the platform alone.
+    NotAsked(TokenError),
 }
 
 impl Failure {

@@ -30,7 +30,7 @@ pub(crate) enum Step {
 pub(crate) fn next(row: Standing<'_>, now: i64, me: &str) -> Step {
     let works = row.has_access && now < row.expires_at;
     let due = now >= row.refresh_at;
-    let leased_elsewhere = row.lease_until > now && row.lease_owner.is_some_and(|owner| owner != me);
+    let leased_elsewhere = is_leased(row.lease_until, now) && row.lease_owner.is_some_and(|owner| owner != me);
     match (works, due) {
         (true, false) => Step::Use,
         // A token that still works is used to its end, whatever becomes of the next one.
@@ -41,14 +41,25 @@ pub(crate) fn next(row: Standing<'_>, now: i64, me: &str) -> Step {
     }
 }
 
+/// Longer than any call of the platform may take: while a lease lasts, nobody else calls.
+pub(crate) const LEASE_MS: i64 = 30_000;
+
+/// Whether a lease holds. One that ends later than any lease can was taken by a clock that has been set back since: it would
+/// hold everybody up for as long as the clock jumped. Clocks of two machines may differ by the length of a lease.
+pub(crate) fn is_leased(until: i64, now: i64) -> bool {
+    until > now && until <= now.saturating_add(2 * LEASE_MS)
+}
+
 /// When a token shall be refreshed ahead: at 80 % of its life, ± 5 % so that the shops of one day do not all come at
-/// once. `stable_token` gives a new token only shortly before the end, so a self-built shop asks at 97 %.
+/// once. `stable_token` gives a new token only shortly before the end, so a self-built shop asks at 97 %. The component's
+/// token is asked for after about 1 h 50 min (platform page 2.1): how often it may be is limited.
 pub(crate) fn refresh_at(kind: TokenKind, tenant: Option<TenantKind>, issued_at: i64, life_ms: i64, luck: u32) -> i64 {
     let life = i128::from(life_ms.max(0));
     // −5 % to +5 % in steps of 0.01 %.
     let jitter = i128::from(luck % 1001) - 500;
     let share = match (kind, tenant) {
         (TokenKind::Access, Some(TenantKind::SelfBuilt)) => 9_700 + jitter / 5,
+        (TokenKind::Component, _) => 9_150 + jitter / 5,
         _ => 8_000 + jitter,
     };
     issued_at.saturating_add(i64::try_from(life * share / 10_000).unwrap_or(i64::MAX))
@@ -56,12 +67,20 @@ pub(crate) fn refresh_at(kind: TokenKind, tenant: Option<TenantKind>, issued_at:
 
 /// How long to leave the platform alone after that many failures in a row: 1 s, doubled up to 60 s.
 pub(crate) fn rest_ms(failures: u32) -> i64 {
-    1000_i64.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(60_000)
+    1000_i64.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(LONGEST_REST_MS)
 }
+
+/// The longest rest.
+pub(crate) const LONGEST_REST_MS: i64 = 60_000;
 
 /// The platform no longer takes the component's token (platform page 6.1); a new one may help.
 pub(crate) fn is_stale_token(code: i64) -> bool {
     matches!(code, 40001 | 40014 | 42001)
+}
+
+/// The platform does not take the ticket (platform page 6): only another one helps.
+pub(crate) fn is_bad_ticket(code: i64) -> bool {
+    matches!(code, 61005 | 61006)
 }
 
 #[cfg(test)]
@@ -109,6 +128,12 @@ mod tests {
         let own = |luck| refresh_at(TokenKind::Access, Some(TenantKind::SelfBuilt), 0, 7_200_000, luck);
         assert!((0..1001).all(|luck| own(luck) > 6_900_000 && own(luck) < 7_100_000));
         assert_eq!(refresh_at(TokenKind::Component, None, 5, -1, 0), 5);
+    }
+
+    #[test]
+    fn the_component_s_token_is_renewed_after_about_110_minutes() {
+        let minutes = |luck| refresh_at(TokenKind::Component, None, 0, 7_200_000, luck) / 60_000;
+        assert!((0..1001).all(|luck| (108..=111).contains(&minutes(luck))));
     }
 
     #[test]

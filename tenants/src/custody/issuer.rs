@@ -1,5 +1,7 @@
 //! Where new tokens come from. `operations` implements it: custody itself speaks to no platform.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use secrecy::SecretString;
 
@@ -26,6 +28,38 @@ pub trait Issuer: Send + Sync {
 
     /// `stable_token` of a self-built shop. Without `force` the platform gives the same token while it is good.
     async fn stable_token(&self, appid: &str, secret: &SecretString, force: bool) -> Result<Issued, IssueError>;
+
+    /// `api_start_push_ticket`: the platform shall push tickets again.
+    async fn start_push_ticket(&self, appid: &str, secret: &SecretString) -> Result<(), IssueError> {
+        let _ = (appid, secret);
+        Err(IssueError::Refused { code: 0, message: "api_start_push_ticket is not offered".into() })
+    }
+
+    /// `api_get_authorizer_info`: who the account is, and its refresh token once more.
+    async fn authorizer_info(
+        &self,
+        component_token: &SecretString,
+        component_appid: &str,
+        authorizer_appid: &str,
+    ) -> Result<AuthorizerInfo, IssueError> {
+        let _ = (component_token, component_appid, authorizer_appid);
+        Err(IssueError::Refused { code: 0, message: "api_get_authorizer_info is not offered".into() })
+    }
+}
+
+/// What `api_get_authorizer_info` tells of an account (platform page 2.1).
+#[derive(Debug, Clone, Default)]
+pub struct AuthorizerInfo {
+    /// `nick_name`.
+    pub name: String,
+    /// `user_name`: the original id, gh_….
+    pub user_name: Option<String>,
+    /// Whether the account is a shop: `store_info` is there.
+    pub is_shop: bool,
+    /// The refresh token in force, if the answer carried one.
+    pub refresh: Option<SecretString>,
+    /// The permission sets granted, if the answer carried them.
+    pub permission_sets: Option<BTreeSet<u16>>,
 }
 
 /// A token as the platform issued it.

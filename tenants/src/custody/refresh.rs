@@ -5,20 +5,19 @@ use std::time::Duration;
 
 use fangshi_database::{BoxFuture, WriteError};
 use secrecy::ExposeSecret;
+use serde_json::json;
 use sqlx::SqliteConnection;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::ask::Failure;
-use super::decide::{self, Step};
+use super::decide::{self, LEASE_MS, Step};
 use super::rows::{self, Fresh, Secrets, TokenRow};
 use super::slot::{Flight, Slot};
-use super::{Held, Inner, Issued, Issuer, Key, REAUTHORIZE};
+use super::{Held, Inner, Issued, Issuer, Key};
+use crate::audit::{self, Action, Actor, Entry};
 use crate::error::StoreError;
-use crate::tenant::{StateChange, TenantPatch};
 use crate::{Tenant, TenantsError, TokenError};
 
-/// Longer than any call of the issuer may take: while a lease lasts, nobody else calls.
-const LEASE_MS: i64 = 30_000;
 /// A task that waits longer for another's refresh gives up.
 const TURN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often to look whether another process has refreshed, and for how long.
@@ -142,6 +141,10 @@ impl Flying {
                 self.refuse(row.version, code).await;
                 return Err(self.reauthorize(code));
             }
+            Err(Failure::NotAsked(error)) => {
+                self.release(row.version).await;
+                return Err(error);
+            }
             Err(Failure::Other(error)) => {
                 self.release(row.version).await;
                 flight.failed(self.now());
@@ -210,11 +213,34 @@ impl Flying {
     async fn settle(&self, version: i64, fresh: Fresh) -> Result<bool, StoreError> {
         let custody = Arc::clone(self.custody());
         self.write(move |c, key| {
+            Box::pin(async move {
+                let directory = &custody.directory;
+                let settled = rows::settle(c, &directory.vault, key, version, &custody.owner, &fresh).await?;
+                if settled {
+                    let entry = Entry::new(Actor::System, Action::TokenRefreshed, key.tenant).about(key.tenant);
+                    let details = json!({"kind": key.kind.code(), "version": version + 1});
+                    audit::append(c, &directory.vault, directory.clock.now(), entry.with(details)).await?;
+                }
+                Ok(settled)
+            })
+        })
+        .await
+    }
+
+    /// Writes a refresh token that the platform showed again; false if the row has moved on.
+    pub(super) async fn keep_recovered(&self, version: i64, secrets: Secrets) -> Result<bool, StoreError> {
+        let custody = Arc::clone(self.custody());
+        self.write(move |c, key| {
             Box::pin(
-                async move { rows::settle(c, &custody.directory.vault, key, version, &custody.owner, &fresh).await },
+                async move { rows::recover(c, &custody.directory.vault, key, version, &custody.owner, &secrets).await },
             )
         })
         .await
+    }
+
+    /// Prolongs the lease; false if it is lost.
+    pub(super) async fn lease_on(&self, version: i64) -> Result<bool, StoreError> {
+        Ok(self.lease(version).await?.is_some())
     }
 
     async fn lease(&self, version: i64) -> Result<Option<TokenRow>, StoreError> {
@@ -248,21 +274,24 @@ impl Flying {
             .write(move |c, key| {
                 Box::pin(async move {
                     let now = custody.directory.clock.now();
-                    rows::refuse(c, key, version, &custody.owner, code, now).await
+                    let noted = rows::refuse(c, key, version, &custody.owner, code, now).await?;
+                    if noted {
+                        let entry = Entry::new(Actor::System, Action::TokenRefused, key.tenant).about(key.tenant);
+                        let details = json!({"kind": key.kind.code(), "version": version, "code": code});
+                        audit::append(c, &custody.directory.vault, now, entry.with(details)).await?;
+                    }
+                    Ok(noted)
                 })
             })
             .await;
-        tracing::error!(%tenant, code, "the platform no longer refreshes the token; the merchant must authorize again");
         match noted {
             // A new authorization came in between.
             Ok(false) => return,
             Ok(true) => {}
             Err(error) => tracing::error!(%tenant, %error, "the refusal could not be stored"),
         }
-        let reason = format!("{REAUTHORIZE}: the platform refuses the refresh token ({code})");
-        let patch = TenantPatch { state: Some(StateChange::Suspended { reason }), ..TenantPatch::default() };
-        if let Err(error) = self.custody().directory.update(tenant, patch).await {
-            tracing::error!(%tenant, %error, "the tenant could not be suspended");
+        if let Err(error) = self.custody().end(tenant, code).await {
+            tracing::error!(%tenant, %error, "the tenant could not be stopped");
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct TokenRow {
     /// The code with which the platform wants a new authorization. Its words are not kept: they may quote what was sent,
     /// and `refused_message` is not sealed. The column is written NULL.
     pub(crate) refused: Option<i64>,
+    /// The refresh token was asked for again under this version.
+    pub(crate) recovered: bool,
 }
 
 #[derive(Clone, Default)]
@@ -62,7 +64,7 @@ macro_rules! with_columns {
         concat!(
             $before,
             "version, access, refresh, previous_refresh, issued_at, refresh_at, expires_at, lease_owner, lease_until, \
-             refused_code",
+             refused_code, recovered_version",
             $after
         )
     };
@@ -100,7 +102,7 @@ pub(crate) async fn lease(
 ) -> Result<Option<TokenRow>, StoreError> {
     let row = sqlx::query(with_columns!(
         "UPDATE tokens SET lease_owner = $4, lease_until = $6 WHERE tenant_id = $1 AND kind = $2 AND version = $3 \
-         AND (lease_owner IS NULL OR lease_owner = $4 OR lease_until <= $5) RETURNING ",
+         AND (lease_owner IS NULL OR lease_owner = $4 OR lease_until <= $5 OR lease_until > $7) RETURNING ",
         ""
     ))
     .bind(key.tenant.0)
@@ -109,6 +111,7 @@ pub(crate) async fn lease(
     .bind(owner)
     .bind(now)
     .bind(until)
+    .bind(now.saturating_add(2 * decide::LEASE_MS))
     .fetch_optional(c)
     .await?;
     row.map(|row| open(&row, vault, key)).transpose()
@@ -184,6 +187,58 @@ pub(crate) async fn refuse(
     Ok(done.rows_affected() == 1)
 }
 
+/// Puts the refresh token that the platform showed again in the place of the refused one, under the same version and
+/// lease; false if the row has moved on. From here on this version is not recovered again.
+pub(crate) async fn recover(
+    c: &mut SqliteConnection,
+    vault: &Vault,
+    key: Key,
+    version: i64,
+    owner: &str,
+    secrets: &Secrets,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE tokens SET refresh = $5, previous_refresh = $6, recovered_version = $3 \
+         WHERE tenant_id = $1 AND kind = $2 AND version = $3 AND lease_owner = $4",
+    )
+    .bind(key.tenant.0)
+    .bind(key.kind.code())
+    .bind(version)
+    .bind(owner)
+    .bind(seal(vault, key, version, REFRESH, secrets.refresh.as_ref())?)
+    .bind(seal(vault, key, version, PREVIOUS_REFRESH, secrets.previous_refresh.as_ref())?)
+    .execute(c)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes the right to ask for tickets, by compare-and-set: not again before `gap_ms` have passed.
+pub(crate) async fn may_ask_for_ticket(c: &mut SqliteConnection, now: i64, gap_ms: i64) -> Result<bool, StoreError> {
+    ensure(c, Key::TICKET).await?;
+    let done = sqlx::query(
+        "UPDATE tokens SET asked_at = $3 WHERE tenant_id = $1 AND kind = $2 AND (asked_at = 0 OR asked_at <= $4)",
+    )
+    .bind(Key::TICKET.tenant.0)
+    .bind(Key::TICKET.kind.code())
+    .bind(now)
+    .bind(now.saturating_sub(gap_ms))
+    .execute(c)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whether a component's row holds something, from when to when, and when tickets were last asked for. Unix ms.
+pub(crate) async fn times(db: &SqlitePool, key: Key) -> Result<Option<(i64, i64, i64)>, StoreError> {
+    let row: Option<(bool, i64, i64, i64)> = sqlx::query_as(
+        "SELECT access IS NOT NULL, issued_at, expires_at, asked_at FROM tokens WHERE tenant_id = $1 AND kind = $2",
+    )
+    .bind(key.tenant.0)
+    .bind(key.kind.code())
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|(held, issued, expires, asked)| if held { (issued, expires, asked) } else { (0, 0, asked) }))
+}
+
 /// Lets a refused refresh token be tried again.
 pub(crate) async fn forget_refusal(c: &mut SqliteConnection, tenant: TenantId) -> Result<(), StoreError> {
     sqlx::query(
@@ -243,6 +298,31 @@ pub(crate) async fn plant(
     let refresh_at = decide::refresh_at(TokenKind::Access, None, now, expires_at.saturating_sub(now), 500);
     put(c, vault, key, version, &Fresh { secrets, issued_at: now, refresh_at, expires_at }).await?;
     Ok(Some(version))
+}
+
+/// Plants what an authorization brought. A refresh token that is in force already changes nothing by itself, so that
+/// asking again does no harm.
+pub(crate) async fn plant_authorization(
+    c: &mut SqliteConnection,
+    vault: &Vault,
+    tenant: TenantId,
+    planted: Planted,
+    now: i64,
+) -> Result<Option<i64>, StoreError> {
+    let key = Key { tenant, kind: TokenKind::Access };
+    let current = current(c, vault, key).await?;
+    let known = current.as_ref().filter(|row| row.refused.is_none()).and_then(|row| row.secrets.refresh.as_ref());
+    let same = match (known, &planted.refresh) {
+        (Some(known), Some(new)) => known.expose_secret() == new.expose_secret(),
+        (_, None) => true,
+        (None, Some(_)) => false,
+    };
+    if same && planted.access.is_none() {
+        ensure(c, key).await?;
+        return Ok(None);
+    }
+    let refresh = planted.refresh.filter(|_| !same);
+    plant(c, vault, tenant, Planted { refresh, ..planted }, now).await
 }
 
 /// Keeps the component's ticket, unless a newer one is there. Times in unix ms.
@@ -308,8 +388,10 @@ fn open(row: &SqliteRow, vault: &Vault, key: Key) -> Result<TokenRow, StoreError
         })?;
         Ok(Some(SecretString::from(text)))
     };
+    let recovered: Option<i64> = row.try_get("recovered_version")?;
     Ok(TokenRow {
         version,
+        recovered: recovered == Some(version),
         secrets: Secrets {
             access: secret(ACCESS)?,
             refresh: secret(REFRESH)?,

@@ -65,7 +65,9 @@ impl Slot {
 impl Flight {
     /// Milliseconds for which the platform is to be left alone.
     pub(super) fn rest(&self, now: i64) -> Option<i64> {
-        (self.rest_until > now).then(|| self.rest_until - now)
+        // Longer than any rest: the clock was set back since.
+        let left = self.rest_until.saturating_sub(now);
+        (left > 0 && left <= decide::LONGEST_REST_MS).then_some(left)
     }
 
     pub(super) fn failed(&mut self, now: i64) {

@@ -11,6 +11,7 @@ use super::cache::{Kept, Listed};
 use super::records::{Installation, InstallationPatch, InstallationState, NewInstallation, VersionRecord};
 use super::versions::json;
 use super::{Registry, consent, subscriptions};
+use crate::audit::{self, Action, Actor, Entry};
 use crate::to_the_end::to_the_end;
 use crate::{Place, RegistryError, Vault};
 
@@ -57,8 +58,16 @@ impl Registry {
             updated_at: now,
             removed_at: None,
         };
-        let directory = Arc::clone(&self.directory);
-        self.commit(tenant, move |c| Box::pin(async move { insert(c, &directory.vault, draft).await })).await
+        let (directory, actor) = (Arc::clone(&self.directory), self.actor);
+        self.commit(tenant, move |c| {
+            Box::pin(async move {
+                let installation = insert(c, &directory.vault, draft).await?;
+                let entry = entry(actor, Action::InstallationMade, None, &installation);
+                audit::append(c, &directory.vault, now, entry).await?;
+                Ok(installation)
+            })
+        })
+        .await
     }
 
     /// Pauses, resumes, replaces the version, changes grants, settings or limits; all at once or not at all.
@@ -192,7 +201,7 @@ impl Registry {
         id: InstallationId,
         change: impl FnOnce(&mut Installation) -> Result<(), RegistryError> + Send + 'static,
     ) -> Result<Installation, RegistryError> {
-        let directory = Arc::clone(&self.directory);
+        let (directory, actor) = (Arc::clone(&self.directory), self.actor);
         self.commit(tenant, move |c| {
             Box::pin(async move {
                 let row = sqlx::query(select_installations!("WHERE i.tenant_id = $1 AND i.id = $2"))
@@ -205,11 +214,14 @@ impl Registry {
                 if installation.state == InstallationState::Removed {
                     return Err(RegistryError::Removed(id));
                 }
+                let before = installation.clone();
                 change(&mut installation)?;
                 let now = directory.clock.now();
                 installation.updated_at = now;
                 installation.removed_at = installation.removed_at.map(|_| now);
                 write(c, &directory.vault, &installation).await?;
+                let entry = entry(actor, action(before.state, installation.state), Some(&before), &installation);
+                audit::append(c, &directory.vault, now, entry).await?;
                 Ok(installation)
             })
         })
@@ -251,6 +263,34 @@ impl Registry {
             None => RegistryError::UnknownPlugin(plugin.to_string()),
         })
     }
+}
+
+fn action(before: InstallationState, after: InstallationState) -> Action {
+    use InstallationState::{Active, Paused, Removed};
+    match (before, after) {
+        (_, Removed) => Action::InstallationRemoved,
+        (Active, Paused) => Action::InstallationPaused,
+        (Paused, Active) => Action::InstallationResumed,
+        _ => Action::InstallationChanged,
+    }
+}
+
+/// What is audited of an installation: version, consent and limits as they are now, and what else changed by name.
+/// Settings may hold the merchant's own secrets.
+fn entry(actor: Actor, action: Action, before: Option<&Installation>, now: &Installation) -> Entry {
+    let mut changed = Vec::new();
+    if let Some(before) = before {
+        let members = [
+            ("version", before.version != now.version),
+            ("grants", before.grants != now.grants),
+            ("settings", before.settings != now.settings),
+            ("limits", before.limits != now.limits),
+        ];
+        changed.extend(members.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name));
+    }
+    let details =
+        serde_json::json!({"version": now.version, "grants": now.grants, "limits": now.limits, "changed": changed});
+    Entry::new(actor, action, now.tenant).about(now.id).about(now.plugin).with(details)
 }
 
 /// Writes a new installation, which thereby gets its number.

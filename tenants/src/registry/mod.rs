@@ -21,6 +21,7 @@ pub use self::records::{
 };
 
 use self::cache::Cache;
+use crate::audit::Actor;
 use crate::directory::Directory;
 
 /// Plugins, versions, installations, grants. Clones are the same registry.
@@ -28,11 +29,22 @@ use crate::directory::Directory;
 pub struct Registry {
     directory: Arc<Directory>,
     cache: Arc<Cache>,
+    /// Whose its changes are.
+    actor: Actor,
 }
 
 impl Registry {
     pub(crate) fn new(directory: Arc<Directory>) -> Registry {
-        Registry { directory, cache: Arc::default() }
+        Registry { directory, cache: Arc::default(), actor: Actor::System }
+    }
+
+    pub(crate) fn by(&self, actor: Actor) -> Registry {
+        Registry { actor, ..self.clone() }
+    }
+
+    /// A deleted tenant's installations leave memory.
+    pub(crate) fn forget(&self, tenant: fangshi_database::TenantId) {
+        self.cache.changed(tenant);
     }
 }
 

@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::Registry;
 use super::records::{ManifestRecord, PluginRecord, VersionRecord};
+use crate::audit::{self, Action, Entry};
 use crate::{Place, RegistryError};
 
 const WASM: Place = Place { table: "components", column: "wasm" };
@@ -36,6 +37,7 @@ impl Registry {
     ) -> Result<(PluginId, VersionRecord, bool), RegistryError> {
         self.known(tenant)?;
         check_name(plugin)?;
+        let details = serde_json::json!({"name": plugin, "size": wasm.len(), "manifest": &manifest});
         let hooks = json(&manifest.hooks)?;
         let grants = json(&manifest.grants)?;
         let size = i64::try_from(wasm.len()).unwrap_or(i64::MAX);
@@ -52,6 +54,7 @@ impl Registry {
         .await?;
         let now = self.directory.clock.now();
         let name = plugin.to_owned();
+        let (actor, vault) = (self.actor, self.directory.vault.clone());
         let (plugin, fresh): (PluginId, bool) = self
             .directory
             .db
@@ -88,9 +91,14 @@ impl Registry {
                     .bind(hooks)
                     .bind(grants)
                     .bind(now)
-                    .execute(c)
+                    .execute(&mut *c)
                     .await?;
-                    Ok::<_, RegistryError>((PluginId(plugin), inserted.rows_affected() == 1))
+                    let fresh = inserted.rows_affected() == 1;
+                    if fresh {
+                        let entry = Entry::new(actor, Action::PluginUploaded, tenant).about(PluginId(plugin));
+                        audit::append(c, &vault, now, entry.about(digest).with(details)).await?;
+                    }
+                    Ok::<_, RegistryError>((PluginId(plugin), fresh))
                 })
             })
             .await?;
@@ -112,7 +120,10 @@ impl Registry {
     }
 
     /// A version of one plugin.
-    pub(super) async fn version_of(
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn version_of(
         &self,
         tenant: TenantId,
         plugin: PluginId,

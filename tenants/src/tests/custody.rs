@@ -120,7 +120,7 @@ async fn a_failure_ahead_of_time_harms_nobody() {
     let scene = scene().await;
     let shop = scene.authorized("wxa").await.id;
     let old = scene.token(shop).await.unwrap();
-    scene.hand.advance(6_500_000);
+    scene.hand.advance(6_700_000);
     // Both the component's token and the shop's are due.
     scene.platform.fail_next(IssueError::Unavailable("connection reset".into()));
     scene.platform.fail_next(IssueError::Unavailable("connection reset".into()));
@@ -222,6 +222,9 @@ async fn a_shop_that_must_authorize_again_is_suspended_and_comes_back_with_a_new
     let shop = scene.authorized("wxa").await.id;
     scene.token(shop).await.unwrap();
     scene.platform.refused_refresh.lock().unwrap().extend(["refresh-2".into(), "refresh-0".into()]);
+    // The platform shows the very token that it refuses.
+    scene.platform.accounts.authorize("wxa", &[131], 1);
+    scene.platform.accounts.by_appid.lock().unwrap().get_mut("wxa").unwrap().refresh = "refresh-2".into();
     scene.hand.advance(HOUR_MS * 3);
     for _ in 0..10 {
         let error = scene.token(shop).await.unwrap_err();
@@ -377,7 +380,9 @@ async fn without_component_or_ticket_the_error_says_so() {
     scene.tenants.custody().keep_ticket(secret("new"), scene.clock.now_s()).await.unwrap();
     scene.hand.advance(60_000);
     scene.token(shop).await.unwrap();
-    assert_eq!(scene.platform.calls.lock().unwrap()[0], "component new");
+    let calls = scene.platform.calls.lock().unwrap().clone();
+    assert_eq!(calls.iter().find(|call| call.starts_with("component")).map(String::as_str), Some("component new"));
+    assert_eq!(scene.platform.count("push-ticket"), 1, "asked for once");
 
     let bare = Tenants::open(scene.db.clone(), kek(), None, Clock::system()).await.unwrap();
     bare.custody().invalidate(shop, 2).await;
@@ -416,4 +421,90 @@ async fn other_refusals_do_not_suspend() {
     scene.tenants.update(own.id, patch).await.unwrap();
     assert!(scene.token(own.id).await.is_ok(), "a new secret is tried at once");
     assert!(matches!(scene.token(TenantId(99)).await.unwrap_err(), TokenError::Unknown(_)));
+}
+
+#[tokio::test]
+async fn a_refused_refresh_token_is_taken_from_the_platform_once() {
+    let scene = scene().await;
+    let shop = scene.authorized("wxa").await.id;
+    scene.token(shop).await.unwrap();
+    scene.platform.refused_refresh.lock().unwrap().extend(["refresh-2".into(), "refresh-0".into()]);
+    scene.platform.accounts.authorize("wxa", &[131], 1);
+    let shown = scene.platform.accounts.refresh_of("wxa");
+    scene.hand.advance(HOUR_MS * 3);
+    scene.token(shop).await.unwrap();
+    assert!(scene.platform.last().ends_with(&shown), "{}", scene.platform.last());
+    assert_eq!(scene.platform.accounts.count("info wxa"), 1);
+    assert!(scene.tenants.get(shop).unwrap().is_active());
+}
+
+#[tokio::test]
+async fn what_the_platform_showed_is_kept_before_it_is_tried_and_never_asked_for_twice() {
+    let scene = scene().await;
+    let shop = scene.authorized("wxa").await.id;
+    scene.token(shop).await.unwrap();
+    scene.platform.refused_refresh.lock().unwrap().extend(["refresh-2".into(), "refresh-0".into()]);
+    scene.platform.accounts.authorize("wxa", &[131], 1);
+    let shown = scene.platform.accounts.refresh_of("wxa");
+    scene.hand.advance(HOUR_MS);
+    // The shown token is tried and no answer comes: it must be there for the next attempt.
+    scene.sql("UPDATE tokens SET expires_at = 0, refresh_at = 0 WHERE kind = 'access'").await;
+    let again = tenants_of(&scene.db, &scene.clock).await;
+    scene.platform.fail_after(2, IssueError::Unavailable("connection reset".into()));
+    let lost = again.custody().access_token(shop, &scene.issuer()).await.unwrap_err();
+    assert!(matches!(lost, TokenError::Unavailable(_)), "{lost}");
+    assert!(scene.platform.last().ends_with(&shown));
+    assert!(scene.tenants.get(shop).unwrap().is_active());
+    // Refused as well in the end: no second question, and the merchant must authorize again.
+    scene.platform.refused_refresh.lock().unwrap().push(shown);
+    scene.hand.advance(60_000);
+    let third = tenants_of(&scene.db, &scene.clock).await;
+    let error = third.custody().access_token(shop, &scene.issuer()).await.unwrap_err();
+    assert!(matches!(error, TokenError::Reauthorize { code: 61023, .. }), "{error}");
+    assert_eq!(scene.platform.accounts.count("info wxa"), 1, "once per version");
+    assert!(matches!(third.get(shop).unwrap().state, TenantState::Suspended { .. }));
+}
+
+#[tokio::test]
+async fn a_shop_that_took_its_authorization_back_is_revoked() {
+    let scene = scene().await;
+    let shop = scene.authorized("wxa").await.id;
+    scene.platform.refused_refresh.lock().unwrap().push("refresh-0".into());
+    // The platform knows no such account any more.
+    let error = scene.token(shop).await.unwrap_err();
+    assert!(matches!(error, TokenError::Reauthorize { code: 61003, .. }), "{error}");
+    assert!(matches!(scene.tenants.get(shop).unwrap().state, TenantState::Revoked { .. }));
+    assert!(matches!(scene.token(shop).await.unwrap_err(), TokenError::Revoked { .. }));
+    let patch = TenantPatch { refresh_token: Some(secret("refresh-new")), ..TenantPatch::default() };
+    assert!(scene.tenants.update(shop, patch).await.unwrap().is_active());
+}
+
+#[tokio::test]
+async fn tickets_are_asked_for_once_in_ten_minutes_by_all_processes() {
+    let scene = scene().await;
+    let shop = scene.authorized("wxa").await.id;
+    assert!(!scene.tenants.custody().ask_for_ticket(&scene.issuer()).await, "there is one");
+    scene.hand.advance(13 * HOUR_MS);
+    let health = scene.tenants.custody().component_health().await.unwrap().unwrap();
+    assert!(!health.ticket_good && health.ticket_asked_at == 0);
+    let second = tenants_of(&scene.db, &scene.clock).await;
+    let (one, two) = tokio::join!(async { scene.tenants.custody().ask_for_ticket(&scene.issuer()).await }, async {
+        second.custody().ask_for_ticket(&scene.issuer()).await
+    });
+    assert!(one != two, "one of the two");
+    for _ in 0..3 {
+        assert!(scene.token(shop).await.is_err());
+        scene.hand.advance(61_000);
+    }
+    assert_eq!(scene.platform.count("push-ticket"), 1);
+    scene.hand.advance(600_000);
+    assert!(scene.token(shop).await.is_err());
+    assert_eq!(scene.platform.count("push-ticket"), 2);
+    scene.tenants.custody().keep_ticket(secret("new"), scene.clock.now_s()).await.unwrap();
+    assert!(scene.tenants.custody().component_health().await.unwrap().unwrap().ticket_good);
+    // A ticket that the platform does not take is as good as none.
+    scene.hand.advance(600_000);
+    scene.platform.fail_next(IssueError::Refused { code: 61006, message: "ticket invalid".into() });
+    assert!(matches!(scene.token(shop).await.unwrap_err(), TokenError::Component(_)));
+    assert_eq!(scene.platform.count("push-ticket"), 3);
 }

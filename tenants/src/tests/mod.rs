@@ -1,10 +1,18 @@
 //! The crate against real SQLite files, with an issuer that plays the platform.
 
+mod access;
+mod accounts;
+mod audit;
+mod clock;
 mod custody;
+mod decodes;
 mod directory;
 mod keys;
+mod life;
+mod onboarding;
 mod platform;
 mod registry;
+mod rotation;
 mod sealing;
 
 use std::path::Path;

@@ -7,14 +7,17 @@ use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
+use super::accounts::Accounts;
 use super::secret;
-use crate::{IssueError, Issued, Issuer};
+use crate::{AuthorizerInfo, IssueError, Issued, Issuer};
 
 pub(super) struct FakePlatform {
     /// Every call, as `component ticket`, `authorizer component-token refresh` or `stable appid force`.
     pub(super) calls: Mutex<Vec<String>>,
     /// What the next calls answer instead of a token, first one first.
     pub(super) failures: Mutex<Vec<IssueError>>,
+    /// After so many calls, one fails so.
+    failing_later: Mutex<Option<(usize, IssueError)>>,
     /// Refresh tokens that the platform does not take.
     pub(super) refused_refresh: Mutex<Vec<String>>,
     /// No component token is good enough.
@@ -22,6 +25,8 @@ pub(super) struct FakePlatform {
     /// Calls of `authorizer_token` wait here; 1000 permits unless a test takes them.
     pub(super) gate: Semaphore,
     pub(super) most_at_once: AtomicUsize,
+    /// Who authorized the component.
+    pub(super) accounts: Accounts,
     at_once: AtomicUsize,
     issued: AtomicI64,
     /// What `stable_token` gives until forced.
@@ -33,10 +38,12 @@ impl Default for FakePlatform {
         FakePlatform {
             calls: Mutex::default(),
             failures: Mutex::default(),
+            failing_later: Mutex::default(),
             refused_refresh: Mutex::default(),
             refuse_component: Mutex::default(),
             gate: Semaphore::new(1000),
             most_at_once: AtomicUsize::new(0),
+            accounts: Accounts::default(),
             at_once: AtomicUsize::new(0),
             issued: AtomicI64::new(0),
             stable: Mutex::new(0),
@@ -66,8 +73,19 @@ impl FakePlatform {
         self.gate.add_permits(1000);
     }
 
+    /// Lets so many calls pass first.
+    pub(super) fn fail_after(&self, calls: usize, error: IssueError) {
+        *self.failing_later.lock().unwrap() = Some((calls, error));
+    }
+
     fn called(&self, call: String) -> Result<i64, IssueError> {
         self.calls.lock().unwrap().push(call);
+        let mut later = self.failing_later.lock().unwrap();
+        match later.take() {
+            Some((0, error)) => return Err(error),
+            Some((calls, error)) => *later = Some((calls - 1, error)),
+            None => {}
+        }
         let mut failures = self.failures.lock().unwrap();
         if !failures.is_empty() {
             return Err(failures.remove(0));
@@ -119,5 +137,13 @@ impl Issuer for FakePlatform {
             *stable = number;
         }
         Ok(Issued { access: secret(&format!("stable-{stable}")), refresh: None, expires_in: 7200 })
+    }
+
+    async fn start_push_ticket(&self, _appid: &str, _secret: &SecretString) -> Result<(), IssueError> {
+        self.called("push-ticket".into()).map(|_| ())
+    }
+
+    async fn authorizer_info(&self, _: &SecretString, _: &str, appid: &str) -> Result<AuthorizerInfo, IssueError> {
+        self.accounts.info(appid).await
     }
 }

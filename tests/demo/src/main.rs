@@ -5,6 +5,7 @@
 
 mod agreement;
 mod lives;
+mod onboarding;
 mod scene;
 mod story;
 

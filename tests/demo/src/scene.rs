@@ -5,7 +5,7 @@ use fangshi_platform::{FormChoice, NewShop, Platform, Settings, Shop};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::story::Story;
+use crate::{onboarding, story::Story};
 
 /// The shop of the real order: through the component, pushes as XML with bare numbers.
 pub const CONTROLLERS: &str = "wxcontrollers00001";
@@ -49,27 +49,29 @@ impl Scene {
                 component_appsecret: component.appsecret().to_owned(),
                 token: component.token().to_owned(),
                 encoding_aes_key: component.encoding_aes_key().to_owned(),
-                extra: String::new(),
+                extra: format!(
+                    "authorizer_walk_minutes = 60\nauthorize_pc_url = \"{}\"\nauthorize_h5_url = \"{}\"\n",
+                    platform.pc_page(),
+                    platform.h5_page()
+                ),
             },
         )?;
         story.say(&format!("a fake WeChat Store listens on {}", platform.base_url()));
         story.say(&format!("the host listens on {}, its data in {}", host.address, folder.path().display()));
         let admin = host.admin();
 
-        let mut members = Vec::new();
+        let mut shops = Vec::new();
         for (new, name) in [
-            (NewShop::authorized().appid(CONTROLLERS), "手柄专营店 (controllers)"),
+            (NewShop::unauthorized().appid(CONTROLLERS), "手柄专营店 (controllers)"),
             (NewShop::authorized().appid(GIFTS), "礼物铺 (gifts)"),
             (NewShop::self_built().appid(TEA), "茶馆 (tea house)"),
         ] {
-            let shop = platform.add_shop(NewShop { name: Some(name.to_owned()), ..new })?;
-            let tenant = create_tenant(&admin, &platform, &shop).await?;
-            story.say(&format!("tenant {tenant}: {name}, {:?}, appid {}", shop.kind, shop.appid));
-            members.push(Member { shop, tenant });
+            shops.push(platform.add_shop(NewShop { name: Some(name.to_owned()), ..new })?);
         }
         platform.point_at(&host.address);
         platform.drained().await;
         story.say("the platform pushed its component_verify_ticket; the host keeps it sealed");
+        let members = onboarding::all(&admin, &platform, shops, story).await?;
 
         let scene = Scene { platform, host, admin, members, folder };
         story.title("Plugins: what each exports is its subscription, what it imports it must be granted");
@@ -135,20 +137,4 @@ impl Scene {
         self.admin.install(tenant, &uploaded, &asked, settings).await?;
         Ok(())
     }
-}
-
-async fn create_tenant(admin: &Admin, platform: &Platform, shop: &Shop) -> Result<String> {
-    let body = if shop.kind == fangshi_platform::ShopKind::SelfBuilt {
-        json!({
-            "platform": "weixin", "kind": "self-built", "appid": shop.appid, "user_name": shop.user_name, "name": shop.name,
-            "appsecret": shop.appsecret(), "token": shop.token(), "encoding_aes_key": shop.encoding_aes_key(),
-        })
-    } else {
-        let tokens = platform.issue_tokens(&shop.appid)?;
-        json!({
-            "platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name, "name": shop.name,
-            "access_token": tokens.access(), "refresh_token": tokens.refresh(),
-        })
-    };
-    Ok(admin.post("/api/v1/tenants", &body).await?["id"].as_str().unwrap_or_default().to_owned())
 }

@@ -1,7 +1,8 @@
-//! Faults, with the invariants of the design page checked afterwards. `cargo xtask faults [crash] [--full]`.
+//! Faults, with the invariants of the design page checked afterwards. `cargo xtask faults [crash|custody] [--full]`.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod crash;
+mod custody;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -24,6 +25,8 @@ struct Arguments {
 enum Fault {
     /// Kills (-9) under load: no acknowledged event may be lost or doubled.
     Crash,
+    /// Three processes demand the same expired token, with kills around the platform's call: no refresh is lost or doubled.
+    Custody,
 }
 
 fn main() -> Result<()> {
@@ -35,6 +38,10 @@ fn main() -> Result<()> {
         None | Some(Fault::Crash) => {
             let kills = if arguments.full { 100 } else { 10 };
             crash::run(kills, seed, &mut figures)?;
+        }
+        Some(Fault::Custody) => {
+            let rounds = if arguments.full { 2_000 } else { 500 };
+            custody::run(rounds, seed, &mut figures)?;
         }
     }
     figures.print();

@@ -1,5 +1,7 @@
 //! `success` waits for the disk. A kill leaves the page cache, so the crash test can't show it; a library preloaded into the
 //! host writes down the order of pushes (R), log writes (W), syncs (S) and answers (A) instead.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},

@@ -8,9 +8,6 @@ use crate::shops::ShopKind;
 use crate::state::State;
 use crate::tokens::{Holder, IssuedTokens};
 
-/// Seconds that pre-auth and authorization codes live (the page's example).
-pub(crate) const CODE_LIFE_S: i64 = 600;
-
 impl State {
     /// Issues a new ticket and pushes it.
     pub(crate) fn push_ticket(&mut self, now_ms: i64) -> u64 {
@@ -69,17 +66,19 @@ impl State {
         shop.auth_time = now_ms / 1000;
         shop.permission_sets = sets;
         self.tokens.new_refresh(&mut self.dice, appid, true);
-        let code = self.tokens.new_authorization_code(&mut self.dice, appid, CODE_LIFE_S, now_ms);
-        if let Some(event) = event {
+        let (life_s, faults) = (self.settings.code_life_s, self.settings.authorization_faults);
+        let code = self.tokens.new_authorization_code(&mut self.dice, appid, life_s, now_ms);
+        if let Some(event) = event.filter(|_| !faults.drop_event) {
             let inner = format!(
                 "<AuthorizerAppid>{}</AuthorizerAppid>\n<AuthorizationCode>{}</AuthorizationCode>\n<AuthorizationCodeExpiredTime>{}</AuthorizationCodeExpiredTime>\n<PreAuthCode>{}</PreAuthCode>",
                 cdata(appid),
                 cdata(&code),
-                now_ms / 1000 + CODE_LIFE_S,
+                now_ms / 1000 + life_s,
                 cdata(pre_auth_code),
             );
             let text = self.authorization_message(event, &inner, now_ms);
-            self.raise_authorization(Some(appid), event, text, Rule::Authorization, now_ms);
+            let due_ms = now_ms + faults.delay_event_s * 1000;
+            self.raise_authorization(Some(appid), event, text, Rule::Authorization, due_ms);
         }
         Some(code)
     }

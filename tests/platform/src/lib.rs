@@ -38,6 +38,7 @@ mod message;
 mod operations;
 mod orders;
 mod outbox;
+mod pages;
 mod phones;
 mod platform;
 mod quotas;
@@ -64,7 +65,9 @@ pub use orders::shipping::{COMPANIES, Package, Packed};
 pub use platform::{Platform, PlatformError};
 pub use refusal::Refusal;
 pub use retry::STORE_WAITS_S;
-pub use settings::{EnvelopeTime, FormChoice, PushFaults, RefreshRotation, RetryEnvelope, Settings};
+pub use settings::{
+    AuthorizationFaults, EnvelopeTime, FormChoice, PushFaults, RefreshRotation, RetryEnvelope, Settings,
+};
 pub use shops::{Component, NewShop, ORDERS_SET, SHOP_SET, Shop, ShopKind};
 pub use steps::Step;
 pub use time::TimeSource;

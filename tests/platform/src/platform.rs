@@ -21,7 +21,7 @@ use crate::state::State;
 use crate::steps::Step;
 use crate::time::Clock;
 use crate::tokens::IssuedTokens;
-use crate::{courier, server};
+use crate::{courier, pages, server};
 
 /// Why the fake can't do what a test asks.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +133,7 @@ impl Inner {
             if state.shops.contains_key(&shop.appid) {
                 return Err(PlatformError::Name(format!("shop {} exists already", shop.appid)));
             }
-            if shop.kind == ShopKind::Authorized {
+            if shop.kind == ShopKind::Authorized && shop.authorized {
                 state.tokens.new_refresh(&mut state.dice, &shop.appid, true);
             }
             state.shops.insert(shop.appid.clone(), shop.clone());
@@ -199,6 +199,16 @@ impl Platform {
     /// `http://127.0.0.1:PORT`: what a host takes for `https://api.weixin.qq.com`.
     pub fn base_url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// The authorization page for computers, without its query.
+    pub fn pc_page(&self) -> String {
+        format!("{}{}", self.base_url(), pages::PC)
+    }
+
+    /// The authorization page for phones, without its query.
+    pub fn h5_page(&self) -> String {
+        format!("{}{}", self.base_url(), pages::H5)
     }
 
     /// Stops listening and pushing.
@@ -274,7 +284,8 @@ impl Platform {
         self.inner.with(|state, now_ms| state.push_ticket(now_ms))
     }
 
-    /// Adds a shop. An authorized one is authorized already, silently, as through the service market.
+    /// Adds a shop. An authorized one is authorized already, silently, as through the service market, unless
+    /// [`NewShop::unauthorized`] says otherwise.
     pub fn add_shop(&self, new: NewShop) -> Result<Shop, PlatformError> {
         self.inner.add_shop(new)
     }
@@ -292,6 +303,14 @@ impl Platform {
     /// Issues tokens without a call, to be planted in a host.
     pub fn issue_tokens(&self, appid: &str) -> Result<IssuedTokens, PlatformError> {
         self.inner.with(|state, now_ms| state.issue_tokens(appid, now_ms).ok_or_else(|| no_shop(appid)))
+    }
+
+    /// A ticket without a push, to be planted in a host.
+    pub fn issue_ticket(&self) -> String {
+        self.inner.with(|state, now_ms| {
+            let life_s = state.settings.ticket_life_s;
+            state.tokens.new_ticket(&mut state.dice, life_s, now_ms)
+        })
     }
 
     /// Ends a shop's access tokens now: calls get 42001. Gives how many were alive.

@@ -16,6 +16,7 @@ use crate::faults::Fault;
 use crate::ledger::{self, Call as Entry};
 use crate::operations::input::Input;
 use crate::operations::{self, Access, Call, Operation};
+use crate::pages;
 use crate::platform::Inner;
 use crate::refusal::Refusal;
 use crate::shops::ORDERS_SET;
@@ -28,6 +29,7 @@ pub(crate) async fn serve(listener: tokio::net::TcpListener, inner: Arc<Inner>) 
     let mut stop = inner.stop.subscribe();
     let router = Router::new()
         .nest("/control", control::router())
+        .merge(pages::router())
         .fallback(api)
         .layer(DefaultBodyLimit::max(16 * LARGEST_BODY))
         .with_state(inner);

@@ -39,6 +39,12 @@ pub struct Settings {
     pub refresh_rotation: RefreshRotation,
     /// Seconds between pushes of `component_verify_ticket`; none: only on demand.
     pub ticket_every_s: Option<i64>,
+    /// Validity of a pre-auth code in seconds (page 2.1: 600 or 1800).
+    pub pre_auth_life_s: i64,
+    /// Validity of an authorization code in seconds (page 2.1: as given, example 600). 0: it is over at once.
+    pub code_life_s: i64,
+    /// What goes wrong after a merchant authorized.
+    pub authorization_faults: AuthorizationFaults,
     /// Validity of a ticket in seconds (page 2.1: 12 h).
     pub ticket_life_s: i64,
 
@@ -88,6 +94,9 @@ impl Default for Settings {
             authorizer_overlap_s: 0,
             refresh_rotation: RefreshRotation::Never,
             ticket_every_s: Some(600),
+            pre_auth_life_s: 600,
+            code_life_s: 600,
+            authorization_faults: AuthorizationFaults::default(),
             ticket_life_s: 12 * 3600,
             daily_quota: BTreeMap::new(),
             minute_quota: BTreeMap::new(),
@@ -142,6 +151,18 @@ pub enum EnvelopeTime {
     Platform,
     /// The wall's: for a receiver that checks timestamps against it while the platform plays the past.
     Wall,
+}
+
+/// What goes wrong after a merchant authorized. To spend a code and lose the answer: a fault of `api_query_auth` that is
+/// applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuthorizationFaults {
+    /// No event is pushed.
+    pub drop_event: bool,
+    /// The event is pushed so many platform seconds late.
+    pub delay_event_s: i64,
+    /// The platform's page does not send the browser back.
+    pub no_redirect: bool,
 }
 
 /// What `api_authorizer_token` does to the refresh token.

@@ -102,6 +102,12 @@ pub struct NewShop {
     /// Whether the shop is in the rollout of virtual numbers.
     #[serde(default = "yes")]
     pub virtual_numbers: bool,
+    /// Whether the component may act for it from the beginning, silently, as through the service market.
+    #[serde(default = "yes")]
+    pub authorized: bool,
+    /// Whether the account is a shop at all: others authorize components too.
+    #[serde(default = "yes")]
+    pub store: bool,
 }
 
 fn yes() -> bool {
@@ -119,7 +125,14 @@ impl NewShop {
             permission_sets: None,
             callback_url: None,
             virtual_numbers: true,
+            authorized: true,
+            store: true,
         }
+    }
+
+    /// To be connected through the component, once its merchant authorizes.
+    pub fn unauthorized() -> Self {
+        NewShop { authorized: false, ..NewShop::authorized() }
     }
 
     /// Connected by its own credentials.
@@ -155,6 +168,8 @@ pub struct Shop {
     pub permission_sets: BTreeSet<u16>,
     /// Whether the component may act for it (self-built: always true).
     pub authorized: bool,
+    /// Whether it is a shop: else an account of another kind.
+    pub store: bool,
     /// Unix seconds of the authorization.
     pub auth_time: i64,
     /// Where a self-built shop's pushes go.
@@ -185,7 +200,8 @@ impl Shop {
             name: new.name.unwrap_or_else(|| format!("小店{number}")),
             kind: new.kind,
             permission_sets: new.permission_sets.unwrap_or_else(|| BTreeSet::from([SHOP_SET, ORDERS_SET])),
-            authorized: true,
+            authorized: new.authorized || new.kind == ShopKind::SelfBuilt,
+            store: new.store,
             auth_time: now_s,
             callback_url: new.callback_url,
             virtual_numbers: new.virtual_numbers,

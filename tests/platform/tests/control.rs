@@ -90,6 +90,7 @@ async fn the_program_prints_its_address_and_serves() {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let base = lines.next().unwrap().unwrap().rsplit_once(' ').unwrap().1.to_owned();
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let control = Control { base, client: reqwest::Client::builder().no_proxy().build().unwrap() };
     let shown = control.get(&format!("/control/orders/{}", real_orders::FIRST)).await;
     let shop = control.get("/control/shops").await;

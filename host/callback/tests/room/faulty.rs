@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use fangshi_callback::{Durable, Intake, NotRecorded};
 use fangshi_journal::{NewEvent, Recorded};
+use fangshi_tenants::AuthorizationChange;
 use secrecy::{ExposeSecret, SecretString};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,18 @@ impl Intake for Faulty {
                 Err(failed())
             }
             Fault::None | Fault::RefuseTicket => self.durable.record(event).await,
+        }
+    }
+
+    async fn record_change(&self, event: NewEvent, change: AuthorizationChange) -> Result<Recorded, NotRecorded> {
+        match self.control.fault() {
+            Fault::Refuse => Err(failed()),
+            Fault::Hang => std::future::pending().await,
+            Fault::RefuseAfterwards => {
+                self.durable.record_change(event, change).await?;
+                Err(failed())
+            }
+            Fault::None | Fault::RefuseTicket => self.durable.record_change(event, change).await,
         }
     }
 

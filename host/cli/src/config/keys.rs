@@ -70,6 +70,12 @@ pub const LISTEN: Key = key(
     Kind::Text,
     "an address and a port, such as \"127.0.0.1:8080\" (the default; port 0 takes a free one)",
 );
+pub const PUBLIC_URL: Key = key(
+    "",
+    "public_url",
+    Kind::Text,
+    "where merchants' browsers reach this host: https://HOST without a path, of the domain registered with the platform; links to authorize and to the merchant page begin with it (http:// only for this machine; default: the listening address)",
+);
 pub const DATA_DIR: Key = key("", "data_dir", Kind::Path, "the folder for the database and compiled plugins");
 pub const OPERATOR_TOKEN: Key = key(
     "operator",
@@ -89,6 +95,24 @@ pub const API_BASE: Key = key(
     Kind::Text,
     "the platform's address without a path, https://… (http:// only for this machine; default https://api.weixin.qq.com)",
 );
+pub const AUTHORIZE_PC_URL: Key = key(
+    "weixin",
+    "authorize_pc_url",
+    Kind::Text,
+    "the platform's authorization page for computers (default https://mp.weixin.qq.com/cgi-bin/componentloginpage)",
+);
+pub const AUTHORIZE_H5_URL: Key = key(
+    "weixin",
+    "authorize_h5_url",
+    Kind::Text,
+    "the platform's authorization page for phones (default https://open.weixin.qq.com/wxaopen/safe/bindcomponent)",
+);
+pub const AUTHORIZER_WALK_MINUTES: Key = key(
+    "weixin",
+    "authorizer_walk_minutes",
+    Kind::Number(0, 10_080),
+    "how often the list of authorized accounts is walked for shops that came or left without an event, minutes (default 60, and at the start; 0: never)",
+);
 pub const COMPONENT_APPID: Key =
     key("weixin", "component_appid", Kind::Text, "the appid of the third-party platform: letters and digits, wx…");
 pub const COMPONENT_APPSECRET: Key =
@@ -102,6 +126,12 @@ pub const PREVIOUS_AES_KEY: Key = key(
     "previous_encoding_aes_key",
     Kind::Secret,
     "the EncodingAESKey before the last change, while callbacks with it may still come: 43 letters and digits",
+);
+pub const RETENTION_REVOKED: Key = key(
+    "retention",
+    "revoked",
+    Kind::Text,
+    "how long the data of a tenant stays that took its authorization back: \"30 days\" (the default), another number of days, or \"keep\"",
 );
 pub const MAX_CONCURRENT_RUNS: Key = key(
     "limits",
@@ -132,15 +162,20 @@ pub const LOG_FORMAT: Key = key("log", "format", Kind::Text, "\"text\" (the defa
 /// Every key.
 pub const KEYS: &[&Key] = &[
     &LISTEN,
+    &PUBLIC_URL,
     &DATA_DIR,
     &OPERATOR_TOKEN,
     &KEY_FILE,
     &API_BASE,
+    &AUTHORIZE_PC_URL,
+    &AUTHORIZE_H5_URL,
+    &AUTHORIZER_WALK_MINUTES,
     &COMPONENT_APPID,
     &COMPONENT_APPSECRET,
     &WEIXIN_TOKEN,
     &AES_KEY,
     &PREVIOUS_AES_KEY,
+    &RETENTION_REVOKED,
     &MAX_CONCURRENT_RUNS,
     &RUNS_PER_TENANT,
     &MAX_PLUGIN_BYTES,

@@ -11,13 +11,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fangshi_tenants::Kek;
+use fangshi_tenants::{Kek, Retention};
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 pub use keys::{KEYS, Kind};
 pub use problem::ConfigError;
 pub use reader::Environment;
 use reader::{Found, Reader, folder_of};
+
+const PC_PAGE: &str = "https://mp.weixin.qq.com/cgi-bin/componentloginpage";
+const H5_PAGE: &str = "https://open.weixin.qq.com/wxaopen/safe/bindcomponent";
 
 /// A config that was read and found right.
 pub struct Config {
@@ -25,6 +29,8 @@ pub struct Config {
     pub file: PathBuf,
     /// Where to listen: an address and a port.
     pub listen: SocketAddr,
+    /// Where merchants' browsers reach this host, without a slash at the end.
+    pub public_url: Option<String>,
     /// The folder for the database and compiled plugins.
     pub data_dir: PathBuf,
     /// Bearer token of the admin API.
@@ -33,6 +39,10 @@ pub struct Config {
     pub key: KeySource,
     /// The platform's address, without a slash at the end.
     pub api_base: String,
+    /// The platform's authorization pages, for computers and for phones.
+    pub authorize_pages: (Url, Url),
+    /// How often the list of authorized accounts is walked; `None`: never.
+    pub authorizer_walk: Option<Duration>,
     /// The third-party platform; `None` if only self-built tenants are served.
     pub component: Option<Component>,
     /// Runs at once in the process.
@@ -43,6 +53,8 @@ pub struct Config {
     pub max_plugin_bytes: usize,
     /// How long a shutdown waits for runs.
     pub shutdown: Duration,
+    /// How long the data of revoked tenants stays.
+    pub retention: Retention,
     /// Form of the logs.
     pub log_format: LogFormat,
 }
@@ -104,6 +116,7 @@ impl Config {
         if data_dir.is_none() {
             need(&mut reader, &keys::DATA_DIR);
         }
+        let public_url = read_public_url(&mut reader);
         let operator_token = read_operator_token(&mut reader);
         let key_file = reader.path(&keys::KEY_FILE);
         let key = match environment(KEY_VARIABLE) {
@@ -118,29 +131,41 @@ impl Config {
             None => KeySource::File(key_file.unwrap_or_else(|| folder_of(file).join(KEY_FILE_NAME))),
         };
         let api_base = read_api_base(&mut reader);
+        let authorize_pages = (
+            read_page(&mut reader, &keys::AUTHORIZE_PC_URL, PC_PAGE),
+            read_page(&mut reader, &keys::AUTHORIZE_H5_URL, H5_PAGE),
+        );
+        let walk_minutes = reader.number(&keys::AUTHORIZER_WALK_MINUTES).unwrap_or(60);
         let component = read_component(&mut reader);
         let max_concurrent_runs = reader.number(&keys::MAX_CONCURRENT_RUNS).unwrap_or(64) as u32;
         let runs_per_tenant = reader.number(&keys::RUNS_PER_TENANT).unwrap_or(16) as u32;
         let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(16 << 20);
         let shutdown = reader.number(&keys::SHUTDOWN_SECONDS).unwrap_or(20);
+        let retention = read_retention(&mut reader);
         let log_format = read_log_format(&mut reader);
         reader.finish()?;
         // Both are there: a missing one is a problem, and `finish` would have ended it.
-        let (Some(data_dir), Some(operator_token)) = (data_dir, operator_token) else {
+        let (Some(data_dir), Some(operator_token), (Some(pc_page), Some(h5_page))) =
+            (data_dir, operator_token, authorize_pages)
+        else {
             return Err(ConfigError::whole_file(file, None, "incomplete"));
         };
         Ok(Config {
             file: file.to_owned(),
             listen,
+            public_url,
             data_dir,
             operator_token,
             key,
             api_base,
+            authorize_pages: (pc_page, h5_page),
+            authorizer_walk: (walk_minutes > 0).then(|| Duration::from_secs(walk_minutes * 60)),
             component,
             max_concurrent_runs,
             runs_per_tenant,
             max_plugin_bytes: max_plugin_bytes as usize,
             shutdown: Duration::from_secs(shutdown),
+            retention,
             log_format,
         })
     }
@@ -174,7 +199,7 @@ impl Config {
         }
         if !self.listen.ip().is_loopback() {
             warnings.push(format!(
-                "listen {} is open to the network without TLS: put a proxy before it that passes /callback only",
+                "listen {} is open to the network without TLS: put a proxy before it that passes /callback and /authorize only",
                 self.listen
             ));
         }
@@ -230,6 +255,31 @@ fn read_api_base(reader: &mut Reader<'_>) -> String {
     // Not the value itself: an address may carry a password.
     reader.wrong(&keys::API_BASE, line, "another form of address");
     default.to_owned()
+}
+
+fn read_public_url(reader: &mut Reader<'_>) -> Option<String> {
+    let Found { value, line } = reader.text(&keys::PUBLIC_URL)?;
+    let base = value.trim_end_matches('/');
+    if is_api_base(base) {
+        return Some(base.to_owned());
+    }
+    reader.wrong(&keys::PUBLIC_URL, line, "another form of address");
+    None
+}
+
+/// An address with a path and without a query; plain http for this machine alone.
+fn read_page(reader: &mut Reader<'_>, key: &keys::Key, default: &str) -> Option<Url> {
+    let found = reader.text(key);
+    let (value, line) = found.map_or((default.to_owned(), None), |found| (found.value, found.line));
+    let url = Url::parse(&value).ok().filter(|url| {
+        let nobody = url.username().is_empty() && url.password().is_none();
+        let bare = nobody && url.query().is_none() && url.fragment().is_none();
+        bare && is_api_base(&url.origin().ascii_serialization())
+    });
+    if url.is_none() {
+        reader.wrong(key, line, "another form of address");
+    }
+    url
 }
 
 /// https with any host, or http with this machine (the token travels in the address's query); no path behind it.
@@ -299,6 +349,24 @@ fn read_aes_key(reader: &mut Reader<'_>, key: &keys::Key) -> Option<SecretString
     let shown = format!("{} characters, or others than these", text.chars().count());
     reader.wrong(key, found.line, &shown);
     None
+}
+
+/// `keep`, or a number and `days`.
+fn read_retention(reader: &mut Reader<'_>) -> Retention {
+    let Some(Found { value, line }) = reader.text(&keys::RETENTION_REVOKED) else {
+        return Retention::default();
+    };
+    if value == "keep" {
+        return Retention::Keep;
+    }
+    let days = value.strip_suffix(" days").or_else(|| value.strip_suffix(" day")).and_then(|days| days.parse().ok());
+    match days {
+        Some(days @ 0..=36_500) => Retention::Days(days),
+        _ => {
+            reader.wrong(&keys::RETENTION_REVOKED, line, &format!("\"{value}\""));
+            Retention::default()
+        }
+    }
 }
 
 fn read_log_format(reader: &mut Reader<'_>) -> LogFormat {

@@ -1,6 +1,7 @@
 //! Every wrong config: the key, the line and what is expected are named, and no secret is shown.
 
 use std::path::Path;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
@@ -61,6 +62,8 @@ component_appsecret = "appsecret"
 token = "token"
 encoding_aes_key = "{AES}"
 previous_encoding_aes_key = "{AES}"
+[retention]
+revoked = "keep"
 [limits]
 max_concurrent_runs = 1_00
 runs_per_tenant = 3
@@ -78,6 +81,7 @@ format = "json"
     assert_eq!((config.max_concurrent_runs, config.runs_per_tenant), (100, 3));
     assert_eq!(config.max_plugin_bytes, 1 << 20);
     assert_eq!(config.log_format, LogFormat::Json);
+    assert_eq!(config.retention, fangshi_tenants::Retention::Keep);
     let component = config.component.unwrap();
     assert_eq!(component.appid, "wx134c8103faa5a59e");
     assert_eq!(component.encoding_aes_key.expose_secret(), AES);
@@ -92,10 +96,14 @@ const WRONG: &[(&str, &[&str])] = &[
     ("data_dir = \"d\"\nlisten = \"a\"\nlisten = \"b\"", &["fangshi.toml:3: not TOML", "duplicate"]),
     (
         "GOOD\n[extra]\na = 1",
-        &["fangshi.toml:6: extra: unknown key", "listen, data_dir, [operator], [custody], [weixin], [limits], [log]"],
+        &[
+            "fangshi.toml:6: extra: unknown key",
+            "listen, public_url, data_dir, [operator], [custody], [weixin], [retention], [limits], [log]",
+        ],
     ),
     ("lisen = \"x\"", &["fangshi.toml:1: lisen: unknown key", "listen"]),
     ("[operator]\ntokn = \"CANARY\"", &["fangshi.toml:2: operator.tokn: unknown key", "[operator]: token, token_file"]),
+    ("[retention]\nrevoked = \"soon\"", &["retention.revoked: expected", "\"30 days\"", "found \"soon\""]),
     ("[weixin]\naes_key = \"CANARY\"", &["weixin.aes_key: unknown key", "previous_encoding_aes_key_file"]),
     ("operator = \"CANARY\"", &["fangshi.toml:1: operator: expected a section `[operator]`; found a text"]),
     ("[[operator]]\ntoken = \"CANARY\"", &["operator: expected a section `[operator]`; found a list"]),
@@ -126,6 +134,17 @@ const WRONG: &[(&str, &[&str])] = &[
     ("[weixin]\napi_base = \"https://user:CANARY@host\"", &["weixin.api_base: expected"]),
     ("[weixin]\napi_base = \"https://api.weixin.qq.com/cgi-bin\"", &["weixin.api_base: expected", "without a path"]),
     ("[weixin]\napi_base = \"http://localhost.evil.example\"", &["weixin.api_base: expected"]),
+    ("public_url = \"http://shop.example.com\"", &["fangshi.toml:1: public_url: expected where", "https://HOST"]),
+    ("public_url = \"https://shop.example.com/path\"", &["public_url: expected"]),
+    (
+        "[weixin]\nauthorize_pc_url = \"https://mp.weixin.qq.com/cgi-bin/componentloginpage?a=1\"",
+        &["weixin.authorize_pc_url: expected the platform's authorization page"],
+    ),
+    ("[weixin]\nauthorize_h5_url = \"https://user:CANARY@host/page\"", &["weixin.authorize_h5_url: expected"]),
+    (
+        "[weixin]\nauthorizer_walk_minutes = -1",
+        &["weixin.authorizer_walk_minutes: expected a whole number from 0 to 10080: how often"],
+    ),
     ("[weixin]\ncomponent_appid = \"wx 1\"", &["weixin.component_appid: expected the appid", "found \"wx 1\""]),
     (
         "[weixin]\ncomponent_appid = \"wx1\"",
@@ -240,6 +259,10 @@ fn the_example_is_right_and_has_the_defaults() {
     let config = Config::parse(&folder.path().join("fangshi.toml"), &text, &|_| None).unwrap();
     let default = parse(GOOD).unwrap();
     assert_eq!(config.api_base, default.api_base);
+    assert_eq!(config.authorize_pages, default.authorize_pages);
+    assert_eq!(config.authorizer_walk, default.authorizer_walk);
+    assert_eq!(default.authorizer_walk, Some(Duration::from_secs(3600)));
+    assert_eq!(default.public_url, None);
     assert_eq!(config.max_concurrent_runs, default.max_concurrent_runs);
     assert_eq!(config.runs_per_tenant, default.runs_per_tenant);
     assert_eq!(config.max_plugin_bytes, default.max_plugin_bytes);

@@ -1,19 +1,23 @@
 //! `fangshi serve`: starts the rooms in their order, serves, and stops them in the reverse one.
 //!
-//! database → tenants (with the rules of the key) → journal → operations → runtime → lanes → HTTP. Whatever fails on
+//! database → tenants (with the rules of the key) → journal → operations → runtime → lanes → onboarding → HTTP. Whatever fails on
 //! the way ends the start with what to do; nothing listens before everything behind it works.
 
 mod code_key;
+mod heads;
+mod life;
+mod onboarding;
 mod rooms;
 mod signals;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
 use fangshi_callback::{Callback, CallbackLimits, Durable};
-use fangshi_console::{Console, OperatorToken};
+use fangshi_console::{Console, Entrance, OperatorToken};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
@@ -35,7 +39,11 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     // Asked for first: a signal during the start ends it like one after.
     let mut signals = Signals::new()?;
     let rooms = Rooms::open(&config).await?;
+    let life = life::start(rooms.journal.clone(), config.retention);
+    let exporting = heads::export_daily(&rooms, &config.data_dir);
     let served = listen(&config, &rooms, metrics, &mut signals).await;
+    life.abort();
+    exporting.abort();
     tokio::select! {
         () = rooms.close(config.shutdown) => tracing::info!("stopped"),
         // Nothing is lost by it: what was cut off is resumed, as after a crash.
@@ -51,11 +59,12 @@ async fn listen(
     metrics: PrometheusHandle,
     signals: &mut Signals,
 ) -> anyhow::Result<()> {
-    let router = routes(config, rooms, metrics)?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("listen {}: expected a free address of this machine (config key `listen`)", config.listen)
     })?;
     let address = listener.local_addr()?;
+    // Failed logins are counted by address.
+    let router = routes(config, rooms, metrics, address)?.into_make_service_with_connect_info::<SocketAddr>();
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
         let _ = stopped.await;
@@ -87,7 +96,8 @@ fn announce(address: std::net::SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn routes(config: &Config, rooms: &Rooms, metrics: PrometheusHandle) -> anyhow::Result<Router> {
+fn routes(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: SocketAddr) -> anyhow::Result<Router> {
+    let own_address = format!("http://{address}");
     let component = config.component.as_ref().map(|component| fangshi_callback::Component {
         appid: component.appid.clone(),
         keys: rooms::component_keys(component),
@@ -102,7 +112,15 @@ fn routes(config: &Config, rooms: &Rooms, metrics: PrometheusHandle) -> anyhow::
         lanes: rooms.lanes.clone(),
         runtime: rooms.runtime.clone(),
         metrics,
+        entrance: Entrance {
+            platform: rooms.operations.authorizer(),
+            // Browsers of this machine alone: for trying it out.
+            public_url: config.public_url.clone().or_else(|| address.ip().is_loopback().then(|| own_address.clone())),
+            pc_page: config.authorize_pages.0.clone(),
+            h5_page: config.authorize_pages.1.clone(),
+        },
         operator: OperatorToken::new(&config.operator_token),
+        public_url: config.public_url.clone().unwrap_or(own_address),
         max_plugin_bytes: config.max_plugin_bytes,
     };
     Ok(fangshi_console::router(console).merge(callback.router()))

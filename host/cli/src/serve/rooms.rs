@@ -9,10 +9,11 @@ use fangshi_journal::Journal;
 use fangshi_lanes::{Lanes, LanesConfig, Parts, WasmGuests};
 use fangshi_operations::{Operations, OperationsConfig};
 use fangshi_runtime::{Runtime, RuntimeConfig};
-use fangshi_tenants::{CallbackKeys, ComponentCredentials, Kek, Tenants};
+use fangshi_tenants::{CallbackKeys, ComponentCredentials, Tenants};
 
 use super::code_key;
-use crate::config::{Component, Config, KeySource};
+use super::onboarding::{Sweep, Sweeper};
+use crate::config::{Component, Config};
 
 /// Compiled plugins, in the data folder: made anew if lost.
 const CODE_FOLDER: &str = "compiled";
@@ -25,6 +26,10 @@ pub struct Rooms {
     pub tenants: Tenants,
     /// What happened.
     pub journal: Journal,
+    /// The way to the platform.
+    pub operations: Operations,
+    /// What makes shops tenants, if there is a third-party platform.
+    pub sweeper: Option<Sweeper>,
     /// The sandbox.
     pub runtime: Runtime,
     /// One run at a time per order.
@@ -47,10 +52,7 @@ impl Rooms {
     }
 
     async fn open_on(database: &Database, config: &Config, clock: Clock) -> anyhow::Result<Rooms> {
-        let kek = match &config.key {
-            KeySource::Text(text) => Kek::from_text(text, crate::config::KEY_VARIABLE)?,
-            KeySource::File(file) => Kek::at_start(database, file).await?,
-        };
+        let kek = crate::keys::of_config(database, config).await?;
         let component = config.component.as_ref().map(|component| ComponentCredentials {
             appid: component.appid.clone(),
             appsecret: component.appsecret.clone(),
@@ -72,7 +74,7 @@ impl Rooms {
             journal: journal.clone(),
             directory: Arc::new(tenants.clone()),
             guests: Arc::new(WasmGuests::new(runtime.clone(), tenants.clone())),
-            shop: Arc::new(operations),
+            shop: Arc::new(operations.clone()),
             clock: clock.clone(),
             config: LanesConfig {
                 max_concurrent_runs: config.max_concurrent_runs as usize,
@@ -81,11 +83,22 @@ impl Rooms {
             },
         })
         .await?;
-        Ok(Rooms { database: database.clone(), tenants, journal, runtime, lanes, clock })
+        let sweeper = config.component.as_ref().map(|_| {
+            Sweeper::start(Sweep {
+                tenants: tenants.clone(),
+                lanes: lanes.clone(),
+                platform: operations.authorizer(),
+                walk_every: config.authorizer_walk,
+            })
+        });
+        Ok(Rooms { database: database.clone(), tenants, journal, operations, sweeper, runtime, lanes, clock })
     }
 
     /// Stops: runs under way may end within `grace`, the rest is resumed by the next start; then the store is closed.
     pub async fn close(self, grace: Duration) {
+        if let Some(sweeper) = self.sweeper {
+            sweeper.stop().await;
+        }
         self.lanes.stop(grace).await;
         if let Err(error) = self.tenants.flush_refusals().await {
             tracing::warn!(%error, "counts of refused callbacks were lost at the stop");

@@ -3,26 +3,32 @@
 
 pub mod guest;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use fangshi_console::{Console, OperatorToken};
+use fangshi_callback::{Callback, CallbackLimits, Component, Durable};
+use fangshi_console::{Console, Entrance, OperatorToken};
 use fangshi_database::{Clock, Database, ManualClock, OpenOptions};
 use fangshi_journal::{Journal, NewEvent, Source};
 use fangshi_lanes::{Lanes, LanesConfig, Parts, Shop, WasmGuests};
-use fangshi_operations::{Fault, Operation, Verdict};
+use fangshi_operations::{Fault, Operation, Operations, OperationsConfig, Verdict};
+use fangshi_platform::Platform;
 use fangshi_runtime::{Runtime, RuntimeConfig};
-use fangshi_tenants::{ComponentCredentials, Kek, TenantId, Tenants};
+use fangshi_tenants::{CallbackKeys, ComponentCredentials, Kek, TenantId, Tenants};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 pub const TOKEN: &str = "operator-token-of-the-tests";
+pub const PUBLIC_URL: &str = "https://plugins.example.com";
 pub const MAX_PLUGIN_BYTES: usize = 1 << 20;
 
 /// A running console.
@@ -32,8 +38,12 @@ pub struct Desk {
     pub journal: Journal,
     pub lanes: Lanes,
     pub database: Database,
+    /// Moves the clock of a console without a platform.
     pub hand: ManualClock,
-    _folder: tempfile::TempDir,
+    pub operations: Operations,
+    /// Where it listens.
+    pub address: String,
+    folder: tempfile::TempDir,
 }
 
 /// What came back.
@@ -69,19 +79,55 @@ impl Shop for KindShop {
     }
 }
 
+fn credentials(platform: &Platform) -> ComponentCredentials {
+    let component = platform.component();
+    let appsecret = SecretString::from(component.appsecret());
+    ComponentCredentials { appid: component.appid, appsecret }
+}
+
 impl Desk {
+    /// Of a host with a component whose platform is nowhere.
     pub async fn new() -> Desk {
         Desk::with(Some(ComponentCredentials { appid: "wxcomponent".into(), appsecret: SecretString::from("s") })).await
     }
 
     /// A console of a host with or without a component.
     pub async fn with(component: Option<ComponentCredentials>) -> Desk {
-        let folder = tempfile::tempdir().unwrap();
+        Desk::open(tempfile::tempdir().unwrap(), component, None).await
+    }
+
+    /// As the third-party platform of this fake one, reachable for its pushes and for browsers.
+    pub async fn with_platform(platform: &Platform) -> Desk {
+        Desk::open(tempfile::tempdir().unwrap(), Some(credentials(platform)), Some(platform)).await
+    }
+
+    /// Another process over the same folder.
+    pub async fn restart(self, platform: &Platform) -> Desk {
+        self.lanes.stop(Duration::ZERO).await;
+        self.database.close().await;
+        Desk::open(self.folder, Some(credentials(platform)), Some(platform)).await
+    }
+
+    async fn open(
+        folder: tempfile::TempDir,
+        component: Option<ComponentCredentials>,
+        platform: Option<&Platform>,
+    ) -> Desk {
         let (clock, hand) = Clock::manual();
         hand.set(Clock::system().now());
+        // The platform's clock is the machine's.
+        let clock = if platform.is_some() { Clock::system() } else { clock };
         let database = Database::open(OpenOptions::new(folder.path())).await.unwrap();
-        let tenants =
-            Tenants::open(database.clone(), Kek::from_bytes(&[7; 32]), component, clock.clone()).await.unwrap();
+        let kek = Kek::from_bytes(&[7; 32]);
+        let tenants = Tenants::open(database.clone(), kek, component, clock.clone()).await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let nowhere = || "http://127.0.0.1:9".to_owned();
+        let config = OperationsConfig {
+            api_base: platform.map_or_else(nowhere, Platform::base_url),
+            ..OperationsConfig::default()
+        };
+        let operations = Operations::new(config, tenants.clone()).unwrap();
         let journal = Journal::open(database.clone(), tenants.clone(), clock.clone());
         let config =
             RuntimeConfig { max_concurrent_runs: 2, max_component_bytes: MAX_PLUGIN_BYTES, ..RuntimeConfig::default() };
@@ -91,21 +137,48 @@ impl Desk {
             directory: Arc::new(tenants.clone()),
             guests: Arc::new(WasmGuests::new(runtime.clone(), tenants.clone())),
             shop: Arc::new(KindShop),
-            clock,
+            clock: clock.clone(),
             config: LanesConfig { max_concurrent_runs: 2, ..LanesConfig::default() },
         })
         .await
         .unwrap();
         let router = fangshi_console::router(Console {
+            entrance: Entrance {
+                platform: operations.authorizer(),
+                public_url: platform.map(|_| address.clone()),
+                pc_page: platform.map_or_else(nowhere, Platform::pc_page).parse().unwrap(),
+                h5_page: platform.map_or_else(nowhere, Platform::h5_page).parse().unwrap(),
+            },
             tenants: tenants.clone(),
             journal: journal.clone(),
             lanes: lanes.clone(),
             runtime,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             operator: OperatorToken::new(&SecretString::from(TOKEN)),
+            public_url: PUBLIC_URL.to_owned(),
             max_plugin_bytes: MAX_PLUGIN_BYTES,
         });
-        Desk { router, tenants, journal, lanes, database, hand, _folder: folder }
+        let mut served = router.clone();
+        if let Some(component) = platform.map(Platform::component) {
+            let keys = CallbackKeys {
+                token: SecretString::from(component.token()),
+                encoding_aes_key: SecretString::from(component.encoding_aes_key()),
+                previous_encoding_aes_key: None,
+            };
+            let component = Component { appid: component.appid, keys };
+            let durable = Durable { journal: journal.clone(), tenants: tenants.clone() };
+            let limits = CallbackLimits::default();
+            let callback = Callback::new(tenants.clone(), durable, Some(&component), limits, clock).unwrap();
+            served = served.merge(callback.router());
+        }
+        tokio::spawn(async move {
+            axum::serve(listener, served.into_make_service_with_connect_info::<SocketAddr>()).await.unwrap()
+        });
+        if let Some(platform) = platform {
+            platform.point_at(&address);
+            platform.drained().await;
+        }
+        Desk { router, address, tenants, journal, lanes, database, hand, operations, folder }
     }
 
     /// Sends a request as it is.
@@ -114,6 +187,27 @@ impl Desk {
         let (head, body) = response.into_parts();
         let bytes = to_bytes(body, 16 << 20).await.unwrap();
         Answer { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    /// Sends a request as if it came from another address each time, so that failed logins do not add up.
+    pub async fn send_from_elsewhere(&self, request: Request<Body>) -> Answer {
+        static NEXT: AtomicU32 = AtomicU32::new(0x0a00_0001);
+        self.send_from(NEXT.fetch_add(1, Ordering::Relaxed).into(), request).await
+    }
+
+    /// Sends a request from an address.
+    pub async fn send_from(&self, address: Ipv4Addr, mut request: Request<Body>) -> Answer {
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from((address, 50_000))));
+        self.send(request).await
+    }
+
+    /// A token made by the operator: of a merchant, or of an operator. Gives its id and its secret.
+    pub async fn token(&self, tenant: Option<&str>) -> (String, String) {
+        let path = tenant.map_or("/api/v1/tokens".to_owned(), |tenant| format!("/api/v1/tenants/{tenant}/tokens"));
+        let answer = self.post(&path, json!({"label": "of a test"})).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+        let made = answer.json();
+        (made["id"].as_str().unwrap().to_owned(), made["secret"].as_str().unwrap().to_owned())
     }
 
     /// Sends with the operator's token.

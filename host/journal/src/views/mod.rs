@@ -4,7 +4,6 @@
 pub(crate) mod backlog;
 mod detail;
 mod events;
-pub(crate) mod recent;
 mod runs;
 
 pub use backlog::Backlog;

@@ -185,7 +185,7 @@ impl Rig {
 }
 
 /// Installation 1 hears payments.
-async fn subscribe(db: &Database, tenant: TenantId) {
+pub async fn subscribe(db: &Database, tenant: TenantId) {
     let written: Result<(), fangshi_database::WriteError> = db
         .writer()
         .submit(move |c| {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fangshi_journal::{CallOrigin, EffectKey, EffectState, Intent, LaneKey, Outcome, SnapshotRow};
-use fangshi_operations::{Class, Fault, Operation, Repeat, Sent, Verdict};
+use fangshi_journal::{CallOrigin, Effect, EffectKey, EffectState, Intent, LaneKey, Outcome, SnapshotRow};
+use fangshi_operations::{Asker, Class, Decoded, Fault, Operation, Repeat, Sent, Verdict};
 use fangshi_runtime::{Abort, CallError};
 use serde_json::Value;
 
@@ -12,6 +12,8 @@ use super::told::{from_json, refusal};
 use crate::decide::effect::{Settled, Way, keep, settle, settle_at_once, way};
 use crate::decide::ending::Halt;
 
+/// Between the places of equal decodes of one order whose address changed in between; more than a run can call.
+const MOVED: u32 = 1 << 20;
 const HOUR_MS: i64 = 3_600_000;
 
 /// What a sending brought.
@@ -25,12 +27,23 @@ struct Brought {
 impl Host {
     /// An effect call: answered from an earlier attempt's outcome, settled by looking, or sent.
     pub(super) async fn effect(&mut self, op: &'static Operation, call: Call, nth: u32) -> Result<Value, CallError> {
-        let key = EffectKey { operation: call.name.clone(), digest: call.digest, nth };
-        let earlier = self.known.effects.get(&key).cloned();
+        let mut key = EffectKey { operation: call.name.clone(), digest: call.digest, nth };
         let order_id = op.order_of(&call.request).unwrap_or_default().to_owned();
         let mut before = self.orders.get(&order_id).cloned();
+        while op.decodes() && moved(self.known.effects.get(&key), before.as_ref()) {
+            // What an earlier attempt decoded is where the order went then: this is another effect.
+            key.nth += MOVED;
+        }
+        let earlier = self.known.effects.get(&key).cloned();
         let mut unsure = earlier.as_ref().map_or(0, |earlier| earlier.unsure);
-        match (way(earlier.as_ref()), earlier) {
+        let way = way(earlier.as_ref());
+        if op.decodes() && way != Way::Recorded {
+            let to_settle = way == Way::Settle;
+            if let Some(answered) = self.kept(op, &call, &key, before.as_ref(), to_settle).await {
+                return answered;
+            }
+        }
+        match (way, earlier) {
             (Way::Recorded, Some(earlier)) => {
                 let answer = from_json(earlier.result.as_deref(), earlier.answer.as_ref())
                     .unwrap_or_else(|| Err(CallError::OutcomeUnknown("the recorded answer can't be read".into())));
@@ -85,10 +98,15 @@ impl Host {
             self.left.with(|left| left.changed = true);
             let durable = self.known.journal.intent(&self.known.fence, &self.known.buffer, &intent).await;
             durable.map_err(|error| self.failed(error))?;
-            let fault = match self.known.shop.call(self.tenant(), op, &call.request).await {
-                Ok(value) => {
+            let called = match op.decodes() {
+                true => self.known.shop.decode(self.asker(), op, &call.request).await,
+                false => self.known.shop.call(self.tenant(), op, &call.request).await.map(Decoded::live),
+            };
+            let fault = match called {
+                Ok(Decoded { answer, kept }) => {
+                    let origin = if kept { CallOrigin::Kept } else { CallOrigin::Live };
                     let state = EffectState::Applied;
-                    return Ok(Brought { answer: Ok(value), state, fault: None, origin: CallOrigin::Live });
+                    return Ok(Brought { answer: Ok(answer), state, fault: None, origin });
                 }
                 Err(fault) => fault,
             };
@@ -109,6 +127,33 @@ impl Host {
             let (answer, state) = found(settled);
             return Ok(Brought { answer, state, fault: Some(fault), origin: CallOrigin::Reread });
         }
+    }
+
+    /// A decode that needs no sending: its answer was kept, or it can't be sent now. None: send it.
+    async fn kept(
+        &mut self,
+        op: &'static Operation,
+        call: &Call,
+        key: &EffectKey,
+        order: Option<&SnapshotRow>,
+        to_settle: bool,
+    ) -> Option<Result<Value, CallError>> {
+        let order = order.map(|order| &*order.json);
+        let answer = self.known.shop.kept(self.asker(), op, &call.request, order).await;
+        Some(match answer.transpose()? {
+            // An intent without an outcome gets it; else nothing was sent and there is no effect.
+            Ok(value) if to_settle => {
+                let state = EffectState::Applied;
+                let brought = Brought { answer: Ok(value), state, fault: None, origin: CallOrigin::Kept };
+                self.conclude(call, key.clone(), brought).await
+            }
+            Ok(value) => self.keep(call, Ok(value), None, CallOrigin::Kept),
+            Err(fault) => self.keep(call, Err(refusal(fault.to_contract())), None, CallOrigin::Live),
+        })
+    }
+
+    fn asker(&self) -> Asker {
+        Asker { tenant: self.tenant(), installation: self.known.installation }
     }
 
     /// Looks what became of an effect, where looking can tell.
@@ -153,6 +198,14 @@ impl Host {
         }
         self.left.with(|left| left.halt = Some(Halt::Loop { allowed: self.known.effects_per_hour }));
         Err(Abort::HostFault("more effects on this order than are allowed in an hour".into()).into())
+    }
+}
+
+/// Whether the order shows another address than at an earlier attempt's effect.
+fn moved(earlier: Option<&Effect>, now: Option<&SnapshotRow>) -> bool {
+    match (earlier.and_then(|earlier| earlier.before.as_ref()), now) {
+        (Some(then), Some(now)) => !fangshi_operations::same_address(&then.json, &now.json),
+        _ => false,
     }
 }
 

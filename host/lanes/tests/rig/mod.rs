@@ -12,7 +12,7 @@ use fangshi_database::{
 };
 use fangshi_journal::{Journal, LaneKey, NewEvent, RunFilter, RunState, RunView, Source};
 use fangshi_lanes::{Directory, Finished, Guest, Guests, Lanes, LanesConfig, Parts, Seat, Shop, Standing, Subscriber};
-use fangshi_operations::{Class, Evidence, Fault, Operation, Proof, Sent, Verdict};
+use fangshi_operations::{Asker, Class, Evidence, Fault, Operation, Proof, Sent, Verdict};
 use fangshi_runtime::{CallError, Outcome, RunHost, RunInput, RunReport};
 use fangshi_tenants::{Credentials, Kek, NewTenant, Platform, Tenants};
 use serde_json::{Value, json};
@@ -60,6 +60,13 @@ pub struct Ran {
     pub seed: [u8; 32],
     pub clock_ms: i64,
     pub had_order: bool,
+}
+
+impl Scripts {
+    /// What a version does; it reads no order.
+    pub fn install(&self, version: Digest, script: Script) {
+        self.scripts.lock().unwrap().insert(version, (false, script));
+    }
 }
 
 struct Scripted {
@@ -187,6 +194,8 @@ pub struct FakeShop {
     pub reads_fail: AtomicU32,
     pub reads: AtomicU32,
     pub hanging: tokio::sync::Notify,
+    /// What decodes of other runs left.
+    pub kept: Mutex<Option<Value>>,
     clock: Clock,
 }
 
@@ -274,6 +283,16 @@ impl Shop for FakeShop {
         Ok(self.order(order_id))
     }
 
+    async fn kept(
+        &self,
+        _: Asker,
+        _: &'static Operation,
+        _: &Value,
+        _: Option<&Value>,
+    ) -> Result<Option<Value>, Fault> {
+        Ok(self.kept.lock().unwrap().clone())
+    }
+
     async fn settle(
         &self,
         _: TenantId,
@@ -327,7 +346,7 @@ pub struct Rig {
 }
 
 /// What the installations of a rig are granted.
-pub const GRANTS: [&str; 6] = ["notes", "search", "delivery", "kv", "order-summary", "shop-phone"];
+pub const GRANTS: [&str; 7] = ["notes", "search", "delivery", "kv", "order-summary", "shop-phone", "decode"];
 
 /// Numbers up to this may be installed.
 const INSTALLATIONS: u8 = 20;
@@ -356,6 +375,7 @@ impl Rig {
             reads_fail: AtomicU32::new(0),
             reads: AtomicU32::new(0),
             hanging: tokio::sync::Notify::new(),
+            kept: Mutex::default(),
             clock: clock.clone(),
         });
         let seats = Arc::new(Seats::default());
@@ -507,29 +527,38 @@ impl Rig {
 
 /// Every number hears every hook from the first event on; who is installed, the seats tell.
 async fn subscribe(db: &Database, tenants: &[TenantId]) {
-    for tenant in tenants.iter().map(|tenant| tenant.0) {
-        let written: Result<(), fangshi_database::WriteError> = db
-            .writer()
-            .submit(move |c| {
-                Box::pin(async move {
-                    for (id, hook) in (1..=INSTALLATIONS).flat_map(|id| HOOKS.map(|hook| (id, hook))) {
-                        sqlx::query(
-                            "INSERT INTO subscriptions (tenant_id, hook, installation_id, version, from_seq) \
-                             VALUES ($1, $2, $3, $4, 0)",
-                        )
-                        .bind(tenant)
-                        .bind(hook)
-                        .bind(id)
-                        .bind([id; 32].as_slice())
-                        .execute(&mut *c)
-                        .await?;
-                    }
-                    Ok(())
-                })
-            })
-            .await;
-        written.unwrap();
+    let mut rows = Vec::new();
+    for tenant in tenants {
+        for (id, hook) in (1..=INSTALLATIONS).flat_map(|id| HOOKS.map(|hook| (id, hook))) {
+            rows.push((*tenant, hook, i64::from(id), Digest([id; 32])));
+        }
     }
+    hear(db, rows).await;
+}
+
+/// Which installation hears which hook from the first event on, and in which version.
+pub async fn hear(db: &Database, rows: Vec<(TenantId, &'static str, i64, Digest)>) {
+    let written: Result<(), fangshi_database::WriteError> = db
+        .writer()
+        .submit(move |c| {
+            Box::pin(async move {
+                for (tenant, hook, id, version) in rows {
+                    sqlx::query(
+                        "INSERT INTO subscriptions (tenant_id, hook, installation_id, version, from_seq) \
+                         VALUES ($1, $2, $3, $4, 0)",
+                    )
+                    .bind(tenant.0)
+                    .bind(hook)
+                    .bind(id)
+                    .bind(version.0.as_slice())
+                    .execute(&mut *c)
+                    .await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    written.unwrap();
 }
 
 async fn start(

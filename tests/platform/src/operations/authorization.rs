@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::authorization::CODE_LIFE_S;
 use crate::operations::Call;
 use crate::refusal::Refusal;
 use crate::settings::RefreshRotation;
@@ -45,8 +44,9 @@ pub(super) fn component_token(call: &mut Call<'_>) -> Result<Value, Refusal> {
 
 pub(super) fn pre_auth_code(call: &mut Call<'_>) -> Result<Value, Refusal> {
     check_component(call)?;
-    let code = call.state.tokens.new_pre_auth_code(&mut call.state.dice, CODE_LIFE_S, call.now_ms);
-    Ok(json!({"pre_auth_code": code, "expires_in": CODE_LIFE_S}))
+    let life_s = call.state.settings.pre_auth_life_s;
+    let code = call.state.tokens.new_pre_auth_code(&mut call.state.dice, life_s, call.now_ms);
+    Ok(json!({"pre_auth_code": code, "expires_in": life_s}))
 }
 
 pub(super) fn query_auth(call: &mut Call<'_>) -> Result<Value, Refusal> {
@@ -102,16 +102,20 @@ pub(super) fn authorizer_info(call: &mut Call<'_>) -> Result<Value, Refusal> {
     let appid = authorizer(call)?;
     let refresh = call.state.tokens.current_refresh(&appid);
     let shop = call.state.shops.get(&appid).ok_or_else(|| Refusal::new(40013, "invalid authorizer_appid"))?;
-    Ok(json!({
+    let mut answer = json!({
         "authorizer_info": {
             "nick_name": shop.name, "head_img": "", "service_type_info": {"id": 0}, "verify_type_info": {"id": 0},
             "user_name": shop.user_name, "principal_name": shop.name, "alias": "", "qrcode_url": "",
-            "business_info": {}, "account_status": 1, "store_info": {"id": 0},
+            "business_info": {}, "account_status": 1,
         },
         "authorization_info": {
             "authorizer_appid": appid, "authorizer_refresh_token": refresh, "func_info": func_info(shop),
         },
-    }))
+    });
+    if shop.store {
+        answer["authorizer_info"]["store_info"] = json!({"id": 0});
+    }
+    Ok(answer)
 }
 
 pub(super) fn authorizer_list(call: &mut Call<'_>) -> Result<Value, Refusal> {

@@ -1,21 +1,23 @@
-//! The key-encryption key: wraps every data key, and lies outside the data folder.
+//! A key-encryption key in this process's memory, from a file or from the environment.
 
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
+use async_trait::async_trait;
 use fangshi_database::{Database, Digest};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+use super::{KeyWrap, wanted};
 use crate::KekError;
 use crate::envelope::SealKey;
 
 /// The key-encryption key. Never printed; wiped when dropped.
 pub struct Kek {
     id: String,
-    pub(crate) key: SealKey,
+    key: SealKey,
 }
 
 impl Kek {
@@ -103,9 +105,19 @@ fn parse(text: &str) -> Option<Kek> {
     Some(Kek::from_bytes(&bytes))
 }
 
-/// The id of the key that the store is sealed under, if it is.
-pub(crate) async fn wanted(db: &Database) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT kek_id FROM key_check").fetch_optional(db.reader()).await
+#[async_trait]
+impl KeyWrap for Kek {
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+
+    async fn wrap(&self, belongs: &[u8], secret: &[u8]) -> Result<Vec<u8>, KekError> {
+        self.key.seal(&[belongs], secret).map_err(|_| KekError::Random("the secret cannot be wrapped".into()))
+    }
+
+    async fn open(&self, belongs: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, KekError> {
+        self.key.open(&[belongs], wrapped).map_err(|_| KekError::NotOurs { id: self.id.clone() })
+    }
 }
 
 impl fmt::Debug for Kek {

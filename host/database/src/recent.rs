@@ -3,14 +3,21 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use fangshi_database::Clock;
 use tokio::sync::Mutex;
 
+use crate::Clock;
+
 /// The value read last, and when. Clones are the same.
-pub(crate) struct Recent<T> {
+pub struct Recent<T> {
     kept: Arc<Mutex<Option<(i64, T)>>>,
     /// Milliseconds for which a value is good.
     good_ms: i64,
+}
+
+impl<T> std::fmt::Debug for Recent<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recent").field("good_ms", &self.good_ms).finish_non_exhaustive()
+    }
 }
 
 impl<T> Clone for Recent<T> {
@@ -20,13 +27,14 @@ impl<T> Clone for Recent<T> {
 }
 
 impl<T: Clone + Send + 'static> Recent<T> {
-    pub(crate) fn new(good_ms: i64) -> Recent<T> {
+    /// Values are good for so many milliseconds.
+    pub fn new(good_ms: i64) -> Recent<T> {
         Recent { kept: Arc::default(), good_ms }
     }
 
     /// The value, read by `read` if none is recent. Those who ask meanwhile wait for that one reading, which goes to its
     /// end even if everybody who asked has left. `None` only if it panicked.
-    pub(crate) async fn get<F>(&self, clock: &Clock, read: impl FnOnce() -> F + Send) -> Option<T>
+    pub async fn get<F>(&self, clock: &Clock, read: impl FnOnce() -> F + Send) -> Option<T>
     where
         F: Future<Output = T> + Send + 'static,
     {

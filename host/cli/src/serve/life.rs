@@ -1,0 +1,23 @@
+//! Now and then: the retention of revoked tenants, and what deletions left to do.
+
+use std::time::Duration;
+
+use fangshi_journal::Journal;
+use fangshi_tenants::Retention;
+use tokio::task::JoinHandle;
+
+/// How often to look. A deletion ends with the second look that finds nothing.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// Looks at once, since a crash may have left something, and then until aborted.
+pub fn start(journal: Journal, retention: Retention) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            let now = journal.clock().now();
+            if let Err(error) = journal.tend_tenants(retention, now).await {
+                tracing::warn!(%error, "deletions of tenants are left for later");
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+    })
+}

@@ -1,0 +1,325 @@
+//! Hooks, runs and refusals in plain words, Chinese and English. Grants have theirs in `fangshi_operations::interfaces`.
+
+use fangshi_journal::RunState;
+use fangshi_tenants::Digest;
+
+use super::language::Language;
+
+/// A hook: when the plugin is called.
+pub(super) struct Hook {
+    pub name: &'static str,
+    pub zh: &'static str,
+    pub en: &'static str,
+}
+
+const fn when(name: &'static str, zh: &'static str, en: &'static str) -> Hook {
+    Hook { name, zh, en }
+}
+
+const HOOKS: &[Hook] = &[
+    when("on-new", "买家下单时", "When a buyer places an order"),
+    when("on-cancel", "订单取消时", "When an order is cancelled"),
+    when("on-pay", "买家付款时", "When a buyer pays"),
+    when("on-wait-shipping", "订单等待发货时", "When an order waits for shipping"),
+    when("on-deliver", "订单发货时", "When an order is shipped"),
+    when("on-confirm", "确认收货时", "When receipt is confirmed"),
+    when("on-settle", "订单结算时", "When an order is settled"),
+    when(
+        "on-ext-info-update",
+        "订单信息变化时（地址、备注、价格、虚拟号等）",
+        "When something of an order changes (address, notes, price, virtual number …)",
+    ),
+];
+
+/// The words of a hook.
+pub(super) fn hook(name: &str) -> Option<&'static Hook> {
+    HOOKS.iter().find(|hook| hook.name == name)
+}
+
+/// Where a run stands.
+pub(super) struct Outcome {
+    pub zh: &'static str,
+    pub en: &'static str,
+    pub good: bool,
+    pub bad: bool,
+}
+
+/// The words of a run's state.
+pub(super) fn outcome(state: RunState) -> Outcome {
+    let words = |zh, en| Outcome { zh, en, good: false, bad: false };
+    match state {
+        RunState::Ready => words("等待运行", "about to run"),
+        RunState::Waiting => words("等待重试", "waits for a retry"),
+        RunState::Done => Outcome { good: true, ..words("完成", "done") },
+        RunState::Rejected => words("插件拒绝处理", "declined by the plugin"),
+        RunState::Parked => {
+            Outcome { bad: true, ..words("已停止，等待人工处理", "given up, waits for a person") }
+        }
+    }
+}
+
+/// Code, Chinese, English. Only codes of the host are shown: a plugin's own words may hold a buyer's.
+const REASONS: &[(&str, &str, &str)] = &[
+    ("done", "", ""),
+    ("reject", "插件拒绝了这次处理", "the plugin declined"),
+    ("retry-later", "插件要求稍后重试", "the plugin asked to try later"),
+    ("trap", "插件出错", "the plugin broke down"),
+    ("limit", "插件超出限制", "the plugin went beyond a limit"),
+    ("deadline", "插件运行超时", "the plugin took too long"),
+    ("attempts", "多次尝试仍未成功", "did not succeed after many attempts"),
+    ("loop", "插件反复修改同一订单", "the plugin changed one order again and again"),
+    ("divergence", "恢复运行时结果不一致", "could not be resumed as it began"),
+];
+
+/// The words of a run's reason; a code without words of its own is "other".
+pub(super) fn reason(code: Option<&str>, language: Language) -> &'static str {
+    let Some(code) = code else { return "" };
+    match REASONS.iter().find(|(known, ..)| *known == code) {
+        Some((_, zh, en)) => language.pick(zh, en),
+        None => language.pick("其他原因", "another reason"),
+    }
+}
+
+/// A refusal: what is wrong, and what to do.
+pub(super) struct Refused {
+    pub code: &'static str,
+    pub zh: &'static str,
+    pub en: &'static str,
+    pub todo_zh: &'static str,
+    pub todo_en: &'static str,
+}
+
+const fn no(
+    code: &'static str,
+    zh: &'static str,
+    en: &'static str,
+    todo_zh: &'static str,
+    todo_en: &'static str,
+) -> Refused {
+    Refused { code, zh, en, todo_zh, todo_en }
+}
+
+const FOR_THE_DEVELOPER_ZH: &str = "请把下面的说明转给插件的开发者，修改后重新上传。";
+const FOR_THE_DEVELOPER_EN: &str =
+    "Pass what stands below to the plugin's developer, and upload it again once corrected.";
+
+const REFUSALS: &[Refused] = &[
+    no(
+        "no-file",
+        "没有选择文件",
+        "No file was chosen",
+        "请选择一个 .wasm 文件，再点上传。",
+        "Choose a .wasm file, then upload.",
+    ),
+    no(
+        "not-wasm",
+        "这不是插件文件",
+        "This file is no plugin",
+        "插件是以 .wasm 结尾的文件。请确认选对了文件（不是压缩包或源代码）。",
+        "A plugin is a file that ends in .wasm. Check that it is the right one, not an archive or source code.",
+    ),
+    no(
+        "too-large",
+        "文件太大",
+        "The file is too large",
+        "请让开发者以发布模式重新构建；仍然太大时请联系服务商。",
+        "Let its developer build it for release; if it is still too large, ask your service provider.",
+    ),
+    no(
+        "component-too-large",
+        "文件太大",
+        "The file is too large",
+        "请让开发者以发布模式重新构建；仍然太大时请联系服务商。",
+        "Let its developer build it for release; if it is still too large, ask your service provider.",
+    ),
+    no(
+        "core-module",
+        "这个文件还不是完整的插件（是核心模块，不是组件）",
+        "This file is not a whole plugin yet (a core module, no component)",
+        "请让开发者用 SDK 的构建命令生成组件后重新上传。",
+        "Let its developer make a component of it with the SDK's build, and upload that.",
+    ),
+    no(
+        "wit-package",
+        "这个文件只有接口说明，没有代码",
+        "This file describes interfaces and holds no code",
+        "请让开发者提供构建出来的插件文件。",
+        "Ask its developer for the built plugin.",
+    ),
+    no(
+        "component-invalid",
+        "插件文件已损坏或格式不正确",
+        "The file is damaged or malformed",
+        "请重新取得文件后再上传；仍然如此时请联系开发者。",
+        "Get the file again and upload it; if it stays so, ask its developer.",
+    ),
+    no(
+        "unknown-import",
+        "插件要求本系统不提供的功能",
+        "The plugin asks for something that this host does not offer",
+        FOR_THE_DEVELOPER_ZH,
+        FOR_THE_DEVELOPER_EN,
+    ),
+    no(
+        "unknown-export",
+        "插件包含本系统不认识的入口",
+        "The plugin has an entry that this host does not know",
+        FOR_THE_DEVELOPER_ZH,
+        FOR_THE_DEVELOPER_EN,
+    ),
+    no(
+        "other-version",
+        "插件是为另一个版本的系统构建的",
+        "The plugin was built for another version of this host",
+        FOR_THE_DEVELOPER_ZH,
+        FOR_THE_DEVELOPER_EN,
+    ),
+    no(
+        "unknown-function",
+        "插件使用了不存在的函数",
+        "The plugin uses a function that does not exist",
+        FOR_THE_DEVELOPER_ZH,
+        FOR_THE_DEVELOPER_EN,
+    ),
+    no(
+        "other-types",
+        "插件的接口与本系统不一致",
+        "The plugin's interfaces differ from this host's",
+        FOR_THE_DEVELOPER_ZH,
+        FOR_THE_DEVELOPER_EN,
+    ),
+    no(
+        "async-not-supported",
+        "插件使用了暂不支持的异步接口",
+        "The plugin uses async interfaces, which are not supported yet",
+        FOR_THE_DEVELOPER_ZH,
+        FOR_THE_DEVELOPER_EN,
+    ),
+    no(
+        "no-hook",
+        "插件不处理任何订单事件，安装后不会运行",
+        "The plugin handles no event: it would never run",
+        FOR_THE_DEVELOPER_ZH,
+        FOR_THE_DEVELOPER_EN,
+    ),
+    no(
+        "component-unloadable",
+        "插件无法编译",
+        "The plugin can't be compiled",
+        FOR_THE_DEVELOPER_ZH,
+        FOR_THE_DEVELOPER_EN,
+    ),
+    no(
+        "invalid-body",
+        "插件名称不能使用",
+        "The plugin's name can't be used",
+        "名称须为 1 到 64 个小写字母、数字或 - _ . 字符；也可以留空。",
+        "It must have 1 to 64 of a-z, 0-9, - _ and . ; it may also be left empty.",
+    ),
+    no("body-cut", "上传中断", "The upload broke off", "请再上传一次。", "Upload it again."),
+    no(
+        "grant-not-offered",
+        "插件要求的权限暂不提供",
+        "The plugin asks for a grant that is not offered yet",
+        "请让开发者去掉向外部网址发送数据的功能后重新上传。",
+        "Let its developer build it without sending data outside, and upload it again.",
+    ),
+    no(
+        "permission-set-missing",
+        "店铺授权不足",
+        "The shop has not granted enough",
+        "插件使用的功能超出店铺在微信侧授予服务商的权限集。请让服务商发送新的授权链接，勾选所需权限后再安装。",
+        "The plugin uses more than the permission sets that the shop granted on the platform. Ask your service provider for \
+         a new authorization link, grant what is needed, and install it then.",
+    ),
+    no(
+        "grants-missing",
+        "权限已变化",
+        "What it asks for has changed",
+        "请返回并重新查看插件的权限。",
+        "Go back and read again what the plugin asks for.",
+    ),
+    no(
+        "installation-removed",
+        "这个插件已被移除",
+        "This plugin was removed",
+        "请重新查看插件并批准安装。",
+        "Read what the plugin asks for again and approve it.",
+    ),
+];
+
+const OTHER: Refused = no(
+    "",
+    "操作没有成功",
+    "That did not work",
+    "请再试一次；若仍然如此，请联系服务商。",
+    "Try again; if it stays so, tell your service provider.",
+);
+
+/// The words of a refusal's code.
+pub(super) fn refusal(code: &str) -> &'static Refused {
+    REFUSALS.iter().find(|words| words.code == code).unwrap_or(&OTHER)
+}
+
+/// The beginning of a version's digest: enough for people.
+pub(super) fn short(version: &Digest) -> String {
+    version.to_string().chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use wit_parser::{Resolve, WorldItem};
+
+    use super::*;
+
+    fn contract() -> Resolve {
+        let wit = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+        let mut resolve = Resolve::new();
+        for package in ["host", "store"] {
+            resolve.push_dir(wit.join(package)).unwrap();
+        }
+        resolve
+    }
+
+    fn names<'a>(resolve: &'a Resolve, items: impl IntoIterator<Item = &'a WorldItem>) -> BTreeSet<&'a str> {
+        let name = |item: &'a WorldItem| match item {
+            WorldItem::Interface { id, .. } => resolve.interfaces[*id].name.as_deref(),
+            _ => None,
+        };
+        items.into_iter().filter_map(name).collect()
+    }
+
+    fn is_chinese(text: &str) -> bool {
+        text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
+    }
+
+    #[test]
+    fn every_hook_and_every_interface_of_the_contract_has_both_texts() {
+        let resolve = contract();
+        let (_, world) = resolve.worlds.iter().find(|(_, world)| world.name == "contract").unwrap();
+        let hooks: BTreeSet<&str> = HOOKS.iter().map(|hook| hook.name).collect();
+        assert_eq!(hooks, names(&resolve, world.exports.values()));
+        for hook in HOOKS {
+            assert!(is_chinese(hook.zh) && !is_chinese(hook.en) && !hook.en.is_empty(), "{}", hook.name);
+        }
+        let imports = names(&resolve, world.imports.values());
+        assert!(imports.len() > 25, "{imports:?}");
+        for name in imports {
+            let words = fangshi_operations::interface(name).unwrap_or_else(|| panic!("{name} has no words"));
+            assert!(is_chinese(words.zh) && !is_chinese(words.en) && !words.en.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_refusal_says_what_to_do_in_both_languages() {
+        for words in REFUSALS.iter().chain([&OTHER]) {
+            for (zh, en) in [(words.zh, words.en), (words.todo_zh, words.todo_en)] {
+                assert!(is_chinese(zh) && !is_chinese(en) && !en.is_empty(), "{}", words.code);
+            }
+        }
+        assert_eq!(refusal("nothing").code, "");
+        assert_eq!(reason(Some("CANARY words of a plugin"), Language::English), "another reason");
+    }
+}

@@ -1,0 +1,62 @@
+//! Deleting and exporting a tenant, and its budget of decodes.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use axum::body::Body;
+use axum::http::{Method, StatusCode};
+use serde_json::{Value, json};
+use support::{Desk, guest};
+
+#[tokio::test]
+async fn a_tenant_is_exported_then_deleted_then_made_anew() {
+    let desk = Desk::new().await;
+    let id = desk.tenant("wxone").await;
+    let at = format!("/api/v1/tenants/{id}");
+    let version = desk.upload(&id, "noting", guest::noting()).await.json();
+    let body = json!({"plugin": version["plugin"], "version": version["version"], "grants": ["notes"]});
+    desk.post(&format!("{at}/installations"), body).await;
+    desk.paid(&id, "3732676853715311104").await;
+
+    let export = desk.get(&format!("{at}/export")).await;
+    assert_eq!(export.status, StatusCode::OK);
+    assert_eq!(export.headers["content-type"], "application/x-ndjson");
+    let lines: Vec<Value> = export.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<&str> = lines.iter().map(|line| line["line"].as_str().unwrap()).collect();
+    assert_eq!(kinds[..4], ["tenant", "plugin", "version", "installation"]);
+    assert!(kinds.contains(&"event") && kinds.contains(&"run"), "{kinds:?}");
+    assert_eq!(lines.last().unwrap(), &json!({"line": "end", "lines": lines.len() - 1}));
+    assert!(
+        !export.text.contains("CANARY-access") && !export.text.contains("CANARY-refresh"),
+        "tokens are no part of it"
+    );
+    assert!(export.text.contains("merchant_notes"), "calls are");
+
+    let remove =
+        async |query: &str| desk.with_token(Method::DELETE, &format!("{at}{query}"), None, Body::empty()).await;
+    assert_eq!(remove("?appid=wxone").await.refusal(409), "tenant-active");
+    let suspended = desk.json(Method::PATCH, &at, json!({"state": "suspended", "reason": "leaves"})).await.json();
+    assert!(suspended["what_to_do"]["zh"].as_str().unwrap().contains("暂停"), "{suspended}");
+    assert!(suspended["what_to_do"]["en"].as_str().unwrap().contains("active"), "{suspended}");
+    assert_eq!(remove("").await.refusal(400), "invalid-query");
+    assert_eq!(remove("?appid=wxtwo").await.refusal(422), "invalid-body");
+    let deleted = remove("?appid=wxone").await;
+    assert_eq!((deleted.status, deleted.json()["state"].as_str()), (StatusCode::ACCEPTED, Some("deleted")));
+    assert_eq!(desk.get(&at).await.refusal(404), "no-such-tenant");
+    assert_eq!(desk.get(&format!("{at}/export")).await.refusal(404), "no-such-tenant");
+    assert_eq!(remove("?appid=wxone").await.refusal(404), "no-such-tenant");
+    assert_ne!(desk.tenant("wxone").await, id, "a new tenant, not the old one");
+}
+
+#[tokio::test]
+async fn the_budget_of_decodes_is_shown_and_set() {
+    let desk = Desk::new().await;
+    let id = desk.tenant("wxone").await;
+    let at = format!("/api/v1/tenants/{id}");
+    let shown = desk.get(&at).await.json()["decodes"].clone();
+    assert_eq!((&shown["budget"], &shown["used"], &shown["left"]), (&json!(30), &json!(0), &json!(30)));
+    assert_eq!((shown["next_day_at"].as_i64().unwrap() + 8 * 3_600_000) % 86_400_000, 0, "midnight in Shanghai");
+    let changed = desk.json(Method::PATCH, &at, json!({"decode_budget": 5})).await.json();
+    assert_eq!((&changed["decodes"]["budget"], &changed["decodes"]["left"]), (&json!(5), &json!(5)));
+    desk.json(Method::PATCH, &at, json!({"decode_budget": -1})).await.refusal(422);
+}

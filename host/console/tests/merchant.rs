@@ -1,0 +1,252 @@
+//! The merchant page over HTTP: who gets in, what a form must carry, and what is never shown.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use fangshi_tenants::{Digest, GrantAsked, ManifestRecord};
+use serde_json::json;
+use support::{Answer, Desk, PUBLIC_URL, guest};
+
+/// A merchant's browser: a cookie and the proof on the page.
+struct Visit {
+    cookie: String,
+    proof: String,
+}
+
+async fn link(desk: &Desk, tenant: &str) -> String {
+    let made = desk.post(&format!("/api/v1/tenants/{tenant}/links"), json!({"purpose": "CANARY purpose"})).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    made.json()["url"].as_str().unwrap().strip_prefix(PUBLIC_URL).unwrap().to_owned()
+}
+
+fn post(path: &str, cookie: &str, body: String) -> Request<Body> {
+    Request::post(path)
+        .header("cookie", cookie)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(body))
+        .unwrap()
+}
+
+async fn get(desk: &Desk, path: &str, cookie: &str) -> Answer {
+    let request = Request::get(path).header("cookie", cookie).header("accept-language", "en");
+    desk.send(request.body(Body::empty()).unwrap()).await
+}
+
+async fn visit(desk: &Desk, tenant: &str) -> Visit {
+    let path = link(desk, tenant).await;
+    let entered = desk.send(post(&path, "", String::new())).await;
+    assert_eq!(entered.status, StatusCode::SEE_OTHER, "{}", entered.text);
+    assert_eq!(entered.headers["location"], "/merchant");
+    let set = entered.headers["set-cookie"].to_str().unwrap().to_owned();
+    for part in ["HttpOnly", "SameSite=Strict", "Secure", "Path=/merchant"] {
+        assert!(set.contains(part), "{set}");
+    }
+    let cookie = set.split(';').next().unwrap().to_owned();
+    let page = get(desk, "/merchant", &cookie).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    let proof = page.text.split("name=\"proof\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    Visit { cookie, proof }
+}
+
+/// A form with a file, as browsers send it.
+fn upload(visit: &Visit, proof: &str, file: &[u8]) -> Request<Body> {
+    let mut body = Vec::new();
+    for (name, value) in [("proof", proof.as_bytes()), ("name", b"tags")] {
+        body.extend(format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n").into_bytes());
+        body.extend(value);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.wasm\"\r\n\r\n");
+    body.extend(file);
+    body.extend(b"\r\n--x--\r\n");
+    Request::post("/merchant/plugins")
+        .header("cookie", &visit.cookie)
+        .header("accept-language", "en")
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(Body::from(body))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn looking_at_a_link_does_not_use_it_up_and_entering_does() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let path = link(&desk, &tenant).await;
+    for _ in 0..3 {
+        let looked = get(&desk, &path, "").await;
+        assert_eq!(looked.status, StatusCode::OK);
+        assert!(
+            looked.text.contains("method=\"post\"") && !looked.text.contains("店"),
+            "it names no shop: {}",
+            looked.text
+        );
+        assert!(looked.headers.get("set-cookie").is_none());
+    }
+    // Another site's page may not enter for the merchant.
+    let mut cross = post(&path, "", String::new());
+    cross.headers_mut().insert("sec-fetch-site", "cross-site".parse().unwrap());
+    assert_eq!(desk.send(cross).await.status, StatusCode::GONE);
+    assert_eq!(desk.send(post(&path, "", String::new())).await.status, StatusCode::SEE_OTHER);
+    for gone in [path.as_str(), "/merchant/enter/fsl_", "/merchant/enter/guess"] {
+        assert_eq!(get(&desk, gone, "").await.status, StatusCode::GONE, "{gone}");
+        assert_eq!(desk.send(post(gone, "", String::new())).await.status, StatusCode::GONE, "{gone}");
+    }
+    let late = link(&desk, &tenant).await;
+    desk.hand.advance(3_600_000);
+    assert_eq!(desk.send(post(&late, "", String::new())).await.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_time_and_with_leaving() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let first = visit(&desk, &tenant).await;
+    let second = visit(&desk, &tenant).await;
+    let left = desk.send(post("/merchant/leave", &first.cookie, format!("proof={}", first.proof))).await;
+    assert_eq!(left.status, StatusCode::OK);
+    assert_eq!(get(&desk, "/merchant", &first.cookie).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(get(&desk, "/merchant", &second.cookie).await.status, StatusCode::OK);
+    desk.hand.advance(2 * 3_600_000);
+    assert_eq!(get(&desk, "/merchant", &second.cookie).await.status, StatusCode::UNAUTHORIZED);
+    // A merchant's bearer token is no session.
+    let (_, bearer) = desk.token(Some(&tenant)).await;
+    assert_eq!(get(&desk, "/merchant", &format!("fangshi_merchant={bearer}")).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_form_without_its_proof_changes_nothing() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let (own, other) = (visit(&desk, &tenant).await, visit(&desk, &tenant).await);
+    let version = desk.upload(&tenant, "quiet", guest::quiet()).await.json();
+    let (plugin, version) = (version["plugin"].as_str().unwrap(), version["version"].as_str().unwrap());
+    let before = desk.get("/api/v1/audit?limit=1").await.json()["items"][0]["number"].clone();
+    for proof in ["", "0", &other.proof, &own.proof[1..]] {
+        for path in [
+            &format!("/merchant/consent/{plugin}/{version}") as &str,
+            "/merchant/installations/i1/pause",
+            "/merchant/installations/i1/resume",
+            "/merchant/leave",
+        ] {
+            let refused = desk.send(post(path, &own.cookie, format!("proof={proof}"))).await;
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}");
+        }
+        let refused = desk.send(upload(&own, proof, &guest::noting())).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(desk.get("/api/v1/audit?limit=1").await.json()["items"][0]["number"], before);
+    // With it, it installs with exactly the grants asked for.
+    let path = format!("/merchant/consent/{plugin}/{version}");
+    let approved = desk.send(post(&path, &own.cookie, format!("proof={}", own.proof))).await;
+    assert_eq!(approved.status, StatusCode::SEE_OTHER, "{}", approved.text);
+    let installed = desk.get(&format!("/api/v1/tenants/{tenant}/installations")).await.json();
+    assert_eq!(installed["items"][0]["grants"], json!([]));
+}
+
+#[tokio::test]
+async fn a_new_version_replaces_the_old_one_and_marks_what_is_new() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let own = visit(&desk, &tenant).await;
+    for (wasm, grants, marked) in [(guest::quiet(), json!([]), false), (guest::noting(), json!(["notes"]), true)] {
+        let uploaded = desk.send(upload(&own, &own.proof, &wasm)).await;
+        assert_eq!(uploaded.status, StatusCode::SEE_OTHER, "{}", uploaded.text);
+        let path = uploaded.headers["location"].to_str().unwrap().to_owned();
+        let page = get(&desk, &path, &own.cookie).await;
+        assert_eq!(page.text.contains("mark new"), marked, "{}", page.text);
+        assert_eq!(page.text.contains("data-grant=\"notes\""), marked);
+        assert_eq!(page.text.contains("replaces the version at work"), marked);
+        let approved = desk.send(post(&path, &own.cookie, format!("proof={}", own.proof))).await;
+        assert_eq!(approved.status, StatusCode::SEE_OTHER, "{}", approved.text);
+        let installed = desk.get(&format!("/api/v1/tenants/{tenant}/installations")).await.json();
+        assert_eq!(installed["items"].as_array().unwrap().len(), 1);
+        assert_eq!(installed["items"][0]["grants"], grants);
+    }
+}
+
+#[tokio::test]
+async fn bad_uploads_are_explained() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let own = visit(&desk, &tenant).await;
+    for (file, status, words) in [
+        (b"".to_vec(), 400, "No file was chosen"),
+        (b"zip".to_vec(), 422, "This file is no plugin"),
+        (guest::core_module(), 422, "not a whole plugin yet"),
+        (guest::stranger(), 422, "does not offer"),
+        (vec![0; support::MAX_PLUGIN_BYTES + 1], 413, "too large"),
+    ] {
+        let refused = desk.send(upload(&own, &own.proof, &file)).await;
+        assert_eq!(refused.status.as_u16(), status, "{}", refused.text);
+        assert!(refused.text.contains(words), "{words}: {}", refused.text);
+    }
+    let named = desk.send(upload(&own, &own.proof, &guest::stranger())).await;
+    assert!(named.text.contains("evil:things/here"), "{}", named.text);
+    // A plugin that wants what is not offered can be read about, not installed.
+    // (An import that no code uses leaves no trace in a component, so its manifest is written here.)
+    let http = GrantAsked { name: "http".into(), functions: vec!["send".into()] };
+    let manifest = ManifestRecord { hooks: vec!["on-pay".into()], grants: vec![http] };
+    let (id, digest) = (tenant.parse().unwrap(), Digest::of(b"code"));
+    let (plugin, ..) = desk.tenants.registry().add_version(id, "caller", digest, manifest, b"code").await.unwrap();
+    let path = format!("/merchant/consent/{plugin}/{digest}");
+    let page = get(&desk, &path, &own.cookie).await;
+    assert!(page.text.contains("be installed. Ask its developer"), "{}", page.text);
+    assert!(!page.text.contains("id=\"approve\""));
+    let approved = desk.send(post(&path, &own.cookie, format!("proof={}", own.proof))).await;
+    assert_eq!(approved.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn pages_show_no_secret_load_nothing_and_speak_two_languages() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let other = desk.tenant("wxtwo").await;
+    let version = desk.upload(&tenant, "noting", guest::noting()).await.json();
+    let body =
+        json!({"plugin": "noting", "version": version["version"], "grants": ["notes"], "settings": {"key": "CANARY"}});
+    desk.post(&format!("/api/v1/tenants/{tenant}/installations"), body).await;
+    let theirs = desk.upload(&other, "theirs", guest::quiet()).await.json();
+    desk.paid(&tenant, "37").await;
+    let own = visit(&desk, &tenant).await;
+    let secret = own.cookie.split('=').nth(1).unwrap();
+    let consent =
+        format!("/merchant/consent/{}/{}", version["plugin"].as_str().unwrap(), version["version"].as_str().unwrap());
+    for path in ["/merchant", &consent] {
+        for (language, code) in [("zh", "zh-CN"), ("en", "en")] {
+            let page = get(&desk, &format!("{path}?lang={language}"), &own.cookie).await;
+            assert_eq!(page.status, StatusCode::OK);
+            assert!(page.text.contains(&format!("<html lang=\"{code}\"")), "{}", page.text);
+            for hidden in ["CANARY", secret, "fsl_", "<script", "http://", "https://", "style=", "onclick"] {
+                assert!(!page.text.contains(hidden), "{hidden} on {path}");
+            }
+            assert_eq!(page.headers["cache-control"], "no-store");
+            assert_eq!(page.headers["referrer-policy"], "no-referrer");
+            let policy = page.headers["content-security-policy"].to_str().unwrap();
+            assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        }
+    }
+    let home = get(&desk, "/merchant?lang=en", &own.cookie).await;
+    assert!(home.text.contains("When a buyer pays") && home.text.contains("37"), "the run is shown: {}", home.text);
+    // Another shop's things, by their ids.
+    let theirs =
+        format!("/merchant/consent/{}/{}", theirs["plugin"].as_str().unwrap(), theirs["version"].as_str().unwrap());
+    assert_eq!(get(&desk, &theirs, &own.cookie).await.status, StatusCode::NOT_FOUND);
+    let approve = desk.send(post(&theirs, &own.cookie, format!("proof={}", own.proof))).await;
+    assert_eq!(approve.status, StatusCode::NOT_FOUND);
+    let style = get(&desk, "/merchant/style.css", "").await;
+    assert_eq!(style.headers["content-type"], "text/css; charset=utf-8");
+}
+
+#[tokio::test]
+async fn names_are_texts_and_never_markup() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let name = json!({"name": "<script>alert(1)</script>", "state": "suspended", "reason": "<b>unpaid</b>"});
+    desk.json(axum::http::Method::PATCH, &format!("/api/v1/tenants/{tenant}"), name).await;
+    let own = visit(&desk, &tenant).await;
+    let page = get(&desk, "/merchant", &own.cookie).await;
+    assert!(!page.text.contains("<script") && !page.text.contains("<b>"), "{}", page.text);
+    assert!(page.text.contains("suspended"));
+}

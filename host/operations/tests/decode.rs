@@ -1,0 +1,204 @@
+//! Decoding through the real client and the real store: one call for all who ask, a budget, and what a refusal or a lost
+//! answer costs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use fangshi_database::{Clock, Database, OpenOptions};
+use fangshi_operations::{Asker, Class, ContractError, Decoded, Fault, Operations, OperationsConfig, Sent, find};
+use fangshi_tenants::{Credentials, InstallationId, Kek, NewTenant, Platform, TenantId, TenantPatch, Tenants};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+const DECODE: &str = "/channels/ec/order/sensitiveinfo/decode";
+
+/// How the platform treats the next decodes.
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    Well,
+    TooOften,
+    /// Waits for the gate first.
+    Gate,
+    Garbage,
+}
+
+#[derive(Clone)]
+struct Shop {
+    decodes: Arc<Mutex<Vec<String>>>,
+    hash: Arc<Mutex<String>>,
+    mood: Arc<Mutex<Mood>>,
+    gate: Arc<tokio::sync::Semaphore>,
+}
+
+impl Shop {
+    async fn answer(State(shop): State<Shop>, request: Request) -> Response {
+        let path = request.uri().path().to_owned();
+        let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let order_id = body["order_id"].as_str().unwrap().to_owned();
+        if path != DECODE {
+            let hash = shop.hash.lock().unwrap().clone();
+            return Json(json!({"errcode": 0, "order": {"order_id": order_id,
+                "order_detail": {"delivery_info": {"address_info": {"hash_code": hash}}}}}))
+            .into_response();
+        }
+        shop.decodes.lock().unwrap().push(order_id);
+        let mood = *shop.mood.lock().unwrap();
+        if mood == Mood::Gate {
+            let _ = shop.gate.acquire().await.unwrap();
+        }
+        match mood {
+            Mood::TooOften => Json(json!({"errcode": 100003, "errmsg": "updated too often"})).into_response(),
+            Mood::Garbage => "{\"errcode\":0,\"address_in".into_response(),
+            _ => Json(json!({"errcode": 0, "address_info": {"user_name": shop.hash.lock().unwrap().clone()}}))
+                .into_response(),
+        }
+    }
+}
+
+struct House {
+    shop: Shop,
+    tenants: Tenants,
+    operations: Operations,
+    tenant: TenantId,
+    clock: Clock,
+    _folder: tempfile::TempDir,
+}
+
+async fn house() -> House {
+    let shop = Shop {
+        decodes: Arc::default(),
+        hash: Arc::new(Mutex::new("h1".into())),
+        mood: Arc::new(Mutex::new(Mood::Well)),
+        gate: Arc::new(tokio::sync::Semaphore::new(0)),
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api_base = format!("http://{}", listener.local_addr().unwrap());
+    let app = Router::new().fallback(Shop::answer).with_state(shop.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, _hand) = Clock::manual();
+    let db = Database::open(OpenOptions::new(folder.path())).await.unwrap();
+    let tenants = Tenants::open(db, Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
+    let credentials = Credentials::Authorized {
+        access_token: Some(SecretString::from("TOKEN")),
+        expires_in: None,
+        refresh_token: None,
+    };
+    let new = NewTenant {
+        platform: Platform::Weixin,
+        appid: "wxa".into(),
+        user_name: Some("gh_1".into()),
+        name: "shop".into(),
+        credentials,
+    };
+    let tenant = tenants.create(new).await.unwrap().id;
+    let config = OperationsConfig { api_base, clock: clock.clone(), ..OperationsConfig::default() };
+    let operations = Operations::new(config, tenants.clone()).unwrap();
+    House { shop, tenants, operations, tenant, clock, _folder: folder }
+}
+
+impl House {
+    fn asker(&self, installation: i64) -> Asker {
+        Asker { tenant: self.tenant, installation: InstallationId(installation) }
+    }
+
+    async fn decode(&self, order: &str) -> Result<Decoded, Fault> {
+        let op = find("decode", "sensitive-info").unwrap();
+        self.operations.decode(self.asker(1), op, &json!({"order_id": order})).await
+    }
+
+    async fn kept(&self, order: &str, shown: Option<&Value>) -> Result<Option<Value>, Fault> {
+        let op = find("decode", "sensitive-info").unwrap();
+        self.operations.kept(self.asker(2), op, &json!({"order_id": order}), shown).await
+    }
+
+    fn sent(&self) -> usize {
+        self.shop.decodes.lock().unwrap().len()
+    }
+
+    async fn used(&self) -> u32 {
+        self.tenants.decodes().usage(self.tenant).await.unwrap().used
+    }
+
+    fn set(&self, mood: Mood) {
+        *self.shop.mood.lock().unwrap() = mood;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_call_serves_all_who_ask_and_a_caller_that_gives_up_loses_nothing() {
+    let house = Arc::new(house().await);
+    house.set(Mood::Gate);
+    let calls: Vec<_> = (0..16)
+        .map(|_| {
+            let house = Arc::clone(&house);
+            tokio::spawn(async move { house.decode("1").await })
+        })
+        .collect();
+    while house.sent() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Nobody waits any more, the caller whose call is under way included.
+    for call in calls {
+        call.abort();
+    }
+    house.shop.gate.add_permits(64);
+    let answer = house.decode("1").await.unwrap();
+    assert!(answer.kept);
+    assert_eq!(answer.answer["address_info"]["user_name"], "h1");
+    assert_eq!((house.sent(), house.used().await), (1, 1));
+    assert_eq!(house.kept("1", None).await.unwrap(), Some(answer.answer));
+}
+
+#[tokio::test]
+async fn another_address_hash_is_another_decode() {
+    let house = house().await;
+    assert!(!house.decode("1").await.unwrap().kept);
+    *house.shop.hash.lock().unwrap() = "h2".into();
+    assert_eq!(house.kept("1", None).await.unwrap(), None);
+    assert_eq!(house.decode("1").await.unwrap().answer["address_info"]["user_name"], "h2");
+    assert_eq!(house.sent(), 2);
+    // A snapshot from before the change does not bring the old address back.
+    let old = json!({"order_detail": {"delivery_info": {"address_info": {"hash_code": "h1"}}}});
+    assert_eq!(house.kept("1", Some(&old)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_refusal_is_limited_and_costs_nothing_and_a_lost_answer_counts() {
+    let house = house().await;
+    house.set(Mood::TooOften);
+    let fault = house.decode("1").await.unwrap_err();
+    assert_eq!((fault.class, fault.code, fault.sent), (Class::TooOften, 100_003, Sent::Answered));
+    assert_eq!(fault.to_contract(), ContractError::Limited { retry_after: None });
+    assert_eq!(house.used().await, 0);
+    house.set(Mood::Garbage);
+    let fault = house.decode("1").await.unwrap_err();
+    assert!(matches!(fault.to_contract(), ContractError::OutcomeUnknown(_)), "{fault}");
+    assert_eq!(house.used().await, 1);
+    // Retried later: nothing stands in its way.
+    house.set(Mood::Well);
+    assert!(!house.decode("1").await.unwrap().kept);
+    assert_eq!((house.used().await, house.sent()), (2, 3));
+}
+
+#[tokio::test]
+async fn a_used_up_budget_sends_nothing_and_says_when_the_next_day_begins() {
+    let house = house().await;
+    let patch = TenantPatch { decode_budget: Some(1), ..TenantPatch::default() };
+    house.tenants.update(house.tenant, patch).await.unwrap();
+    house.decode("1").await.unwrap();
+    let until = house.tenants.decodes().usage(house.tenant).await.unwrap().until / 1000;
+    let wait = u32::try_from(until - house.clock.now_s()).unwrap();
+    for refused in [house.decode("2").await.map(|_| ()), house.kept("2", None).await.map(|_| ())] {
+        let fault = refused.unwrap_err();
+        assert_eq!((fault.class, fault.sent), (Class::DayQuota, Sent::NotSent));
+        assert_eq!(fault.to_contract(), ContractError::Limited { retry_after: Some(wait) });
+    }
+    assert_eq!(house.sent(), 1);
+    assert!(house.kept("1", None).await.unwrap().is_some(), "what is kept is served all the same");
+}

@@ -1,0 +1,102 @@
+//! Whether the chain says what was written: against itself, and against heads that were exported.
+
+use fangshi_database::Digest;
+use sqlx::SqlitePool;
+
+use super::entry::GENESIS;
+use super::heads::ExportedHead;
+use super::rows::{self, Head, RawEntry};
+use crate::{AuditError, CustodyError, Vault};
+
+/// Rows read at once.
+const PAGE: u32 = 1000;
+
+/// A chain that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Its last entry; `None` if there is none.
+    pub head: Option<Head>,
+    /// Entries whose details were opened and fit.
+    pub details: u64,
+    /// Entries whose details can no longer be read, because the tenant's data key is gone.
+    pub deleted: u64,
+    /// Exported heads that were found in the chain.
+    pub heads: usize,
+}
+
+/// The first entry that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("entry {number}: {problem}")]
+pub struct Broken {
+    /// Its number.
+    pub number: i64,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Walks the whole chain. `vault` opens the details; a tenant without a data key counts as deleted.
+///
+/// # Errors
+/// The store cannot be read. A chain that does not hold is no error but the inner [`Broken`].
+pub async fn verify(
+    db: &SqlitePool,
+    vault: &Vault,
+    exported: &[ExportedHead],
+) -> Result<Result<Verified, Broken>, AuditError> {
+    let mut verified = Verified { head: None, details: 0, deleted: 0, heads: 0 };
+    let mut last = Head { number: 0, hash: Digest(GENESIS) };
+    loop {
+        let entries = rows::after(db, last.number, PAGE).await?;
+        if entries.is_empty() {
+            break;
+        }
+        for entry in entries {
+            let hash = match step(&entry, last, vault, &mut verified) {
+                Ok(hash) => hash,
+                Err(problem) => return Ok(Err(Broken { number: last.number + 1, problem })),
+            };
+            last = Head { number: entry.number, hash };
+            for head in exported.iter().filter(|head| head.number == entry.number) {
+                if head.hash != hash {
+                    let problem = format!("its hash is not the one that was exported on {}", head.date);
+                    return Ok(Err(Broken { number: entry.number, problem }));
+                }
+                verified.heads += 1;
+            }
+        }
+    }
+    if let Some(head) = exported.iter().filter(|head| head.number > last.number).min_by_key(|head| head.number) {
+        let problem = format!("is missing: on {} the chain went up to entry {}", head.date, head.number);
+        return Ok(Err(Broken { number: last.number + 1, problem }));
+    }
+    verified.head = (last.number > 0).then_some(last);
+    Ok(Ok(verified))
+}
+
+/// One entry after the one before it; gives its hash, or what is wrong.
+fn step(entry: &RawEntry, last: Head, vault: &Vault, verified: &mut Verified) -> Result<Digest, String> {
+    if entry.number != last.number + 1 {
+        return Err(format!("is missing: the chain goes on with entry {}", entry.number));
+    }
+    if entry.prev != last.hash.as_bytes() {
+        return Err("does not follow the entry before it".to_owned());
+    }
+    let hash = entry.link().hash();
+    if entry.hash != hash.as_bytes() {
+        return Err("was changed: its hash does not fit".to_owned());
+    }
+    match (&entry.details_digest, entry.open(vault)) {
+        (None, None) => {}
+        (Some(_), None) => return Err("has lost its details".to_owned()),
+        (None, Some(_)) => return Err("has details that it was written without".to_owned()),
+        (Some(_), Some(Err(CustodyError::NoKey { .. }))) => verified.deleted += 1,
+        (Some(_), Some(Err(_))) => return Err("has details that were changed or moved".to_owned()),
+        (Some(digest), Some(Ok(salted))) => {
+            if digest != Digest::of(&salted).as_bytes() {
+                return Err("has details of another entry".to_owned());
+            }
+            verified.details += 1;
+        }
+    }
+    Ok(hash)
+}

@@ -1,0 +1,341 @@
+//! The rows of `authorizers`: what the platform last said of an account, and what is to be done about it.
+
+use fangshi_database::{Digest, TenantId};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::{Row, SqliteConnection, SqlitePool};
+
+use super::decide::{Standing, Work};
+use crate::{CustodyError, Place, TenantsError, Vault};
+
+const CODE: Place = Place { table: "authorizers", column: "code" };
+const REFRESH: Place = Place { table: "authorizers", column: "refresh" };
+
+/// What is known of an account.
+pub(crate) struct Known {
+    pub(crate) standing: Standing,
+    pub(crate) changed_s: i64,
+    pub(crate) verdict: Option<String>,
+    pub(crate) code_digest: Option<Vec<u8>>,
+    pub(crate) at_work: bool,
+    pub(crate) tenant: Option<TenantId>,
+    /// When its tenant was deleted, unix seconds, unless it has another by now.
+    pub(crate) deleted_s: Option<i64>,
+}
+
+impl Known {
+    /// Whether a word of that time (unix seconds) is older than the deletion of the tenant: it makes none again.
+    pub(crate) fn was_deleted_after(&self, at: i64) -> bool {
+        self.deleted_s.is_some_and(|deleted| at <= deleted)
+    }
+}
+
+/// An account to work on.
+pub(crate) struct Taken {
+    pub(crate) appid: String,
+    pub(crate) work: Work,
+    pub(crate) work_no: i64,
+    pub(crate) tries: u32,
+    pub(crate) changed_s: i64,
+    pub(crate) code: Option<SecretString>,
+    pub(crate) refresh: Option<SecretString>,
+}
+
+/// New work on an account.
+pub(crate) struct Wanted<'a> {
+    pub(crate) standing: Standing,
+    pub(crate) changed_s: i64,
+    pub(crate) work: Work,
+    pub(crate) code: Option<&'a SecretString>,
+    /// The code was asked about already: only its digest is kept.
+    pub(crate) spent: bool,
+    pub(crate) refresh: Option<&'a SecretString>,
+    pub(crate) next_at: i64,
+}
+
+/// An account as people see it.
+#[derive(Debug, Clone)]
+pub struct AccountView {
+    /// Its appid.
+    pub appid: String,
+    /// Whether it authorizes the component, as far as the platform said.
+    pub granted: bool,
+    /// Since when, unix seconds of the platform.
+    pub changed_s: i64,
+    /// `shop`, `other`, or nothing if it was not looked at yet.
+    pub verdict: Option<String>,
+    /// Its tenant.
+    pub tenant: Option<TenantId>,
+    /// Whether the host is about to ask the platform about it.
+    pub at_work: bool,
+    /// What hindered the last try.
+    pub problem: Option<String>,
+}
+
+pub(crate) async fn known(c: &mut SqliteConnection, appid: &str) -> Result<Option<Known>, TenantsError> {
+    let row = sqlx::query(
+        "SELECT standing, changed_s, verdict, code_digest, work IS NOT NULL AS at_work, tenant_id, CASE WHEN NOT EXISTS \
+         (SELECT 1 FROM tenants WHERE platform = 'weixin' AND appid = $1) THEN deleted_s END AS deleted_s \
+         FROM authorizers WHERE appid = $1",
+    )
+    .bind(appid)
+    .fetch_optional(c)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Known {
+        standing: standing(row.try_get("standing")?)?,
+        changed_s: row.try_get("changed_s")?,
+        verdict: row.try_get("verdict")?,
+        code_digest: row.try_get("code_digest")?,
+        at_work: row.try_get("at_work")?,
+        tenant: row.try_get::<Option<i64>, _>("tenant_id")?.map(TenantId),
+        deleted_s: row.try_get("deleted_s")?,
+    }))
+}
+
+/// The tenant is deleted: what its account brought and what was to be done about it go with it, and what stays is the
+/// appid and the time, so that the platform's list, which may show the account on, makes no tenant of it again. To be
+/// called while the tenant's row still has its appid; `now` in unix ms.
+pub(crate) async fn forget(c: &mut SqliteConnection, tenant: TenantId, now: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO authorizers (appid, standing, changed_s, updated_at) \
+         SELECT appid, CASE state WHEN 'revoked' THEN 'revoked' ELSE 'granted' END, 0, $2 FROM tenants \
+         WHERE id = $1 AND kind = 'authorized' ON CONFLICT (appid) DO NOTHING",
+    )
+    .bind(tenant.0)
+    .bind(now)
+    .execute(&mut *c)
+    .await?;
+    sqlx::query(
+        "UPDATE authorizers SET deleted_s = $2, tenant_id = NULL, verdict = NULL, code = NULL, code_digest = NULL, \
+         refresh = NULL, work = NULL, work_no = work_no + 1, tries = 0, updated_at = $3, \
+         problem = 'its tenant was deleted: it comes back when the merchant authorizes anew' \
+         WHERE appid = (SELECT appid FROM tenants WHERE id = $1)",
+    )
+    .bind(tenant.0)
+    .bind(now.div_euclid(1000))
+    .bind(now)
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// Puts work on an account. A code replaces the one before; a refresh token that is not given stays.
+pub(crate) async fn want(
+    c: &mut SqliteConnection,
+    vault: &Vault,
+    appid: &str,
+    wanted: Wanted<'_>,
+    now: i64,
+) -> Result<(), TenantsError> {
+    let seal = |place, secret: Option<&SecretString>| {
+        let bytes = secret.map(|secret| secret.expose_secret().as_bytes());
+        bytes.map(|bytes| vault.seal(TenantId::HOST, place, appid.as_bytes(), bytes)).transpose()
+    };
+    let digest = wanted.code.map(|code| Digest::of(code.expose_secret().as_bytes()));
+    sqlx::query(
+        "INSERT INTO authorizers (appid, standing, changed_s, code, code_digest, refresh, work, work_no, next_at, \
+         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9) \
+         ON CONFLICT (appid) DO UPDATE SET standing = $2, changed_s = max(changed_s, $3), code = $4, \
+         code_digest = coalesce($5, code_digest), refresh = coalesce($6, refresh), work = $7, work_no = work_no + 1, \
+         tries = 0, next_at = $8, problem = NULL, updated_at = $9, \
+         deleted_s = CASE WHEN $2 = 'granted' THEN NULL ELSE deleted_s END",
+    )
+    .bind(appid)
+    .bind(wanted.standing.code())
+    .bind(wanted.changed_s)
+    .bind(seal(CODE, wanted.code.filter(|_| !wanted.spent))?)
+    .bind(digest.as_ref().map(|digest| digest.as_bytes().as_slice()))
+    .bind(seal(REFRESH, wanted.refresh)?)
+    .bind(wanted.work.code())
+    .bind(wanted.next_at)
+    .bind(now)
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// A word that came before, with a newer time.
+pub(crate) async fn raise_time(c: &mut SqliteConnection, appid: &str, at: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE authorizers SET changed_s = max(changed_s, $2) WHERE appid = $1")
+        .bind(appid)
+        .bind(at)
+        .execute(c)
+        .await?;
+    Ok(())
+}
+
+/// The walk that began at `walk` met the account.
+pub(crate) async fn met(c: &mut SqliteConnection, appid: &str, walk: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE authorizers SET listed_at = $2 WHERE appid = $1").bind(appid).bind(walk).execute(c).await?;
+    Ok(())
+}
+
+/// The next account to work on; it comes back at `until` if nothing is heard of it.
+pub(crate) async fn take(
+    c: &mut SqliteConnection,
+    vault: &Vault,
+    now: i64,
+    until: i64,
+) -> Result<Option<Taken>, TenantsError> {
+    let row = sqlx::query(
+        "UPDATE authorizers SET next_at = $2, tries = tries + 1 WHERE appid = \
+         (SELECT appid FROM authorizers WHERE work IS NOT NULL AND next_at <= $1 ORDER BY next_at LIMIT 1) \
+         RETURNING appid, work, work_no, tries, changed_s, code, refresh",
+    )
+    .bind(now)
+    .bind(until)
+    .fetch_optional(c)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let appid: String = row.try_get("appid")?;
+    let work: &str = row.try_get("work")?;
+    let secret = |place: Place| -> Result<Option<SecretString>, TenantsError> {
+        let Some(sealed) = row.try_get::<Option<&[u8]>, _>(place.column)? else { return Ok(None) };
+        let plain = vault.unseal(TenantId::HOST, place, appid.as_bytes(), sealed)?;
+        let damaged = CustodyError::Unsealable { table: place.table, column: place.column, tenant: TenantId::HOST };
+        Ok(Some(SecretString::from(std::str::from_utf8(&plain).map_err(|_| damaged)?)))
+    };
+    Ok(Some(Taken {
+        work: Work::from_code(work).ok_or_else(|| sqlx::Error::Decode(format!("authorizers.work {work:?}").into()))?,
+        work_no: row.try_get("work_no")?,
+        tries: row.try_get("tries")?,
+        changed_s: row.try_get("changed_s")?,
+        code: secret(CODE)?,
+        refresh: secret(REFRESH)?,
+        appid,
+    }))
+}
+
+/// The code is spent; what it brought is kept until it is planted.
+pub(crate) async fn code_is_spent(
+    c: &mut SqliteConnection,
+    vault: &Vault,
+    appid: &str,
+    work_no: i64,
+    refresh: Option<&SecretString>,
+) -> Result<(), TenantsError> {
+    let bytes = refresh.map(|refresh| refresh.expose_secret().as_bytes());
+    let sealed = bytes.map(|bytes| vault.seal(TenantId::HOST, REFRESH, appid.as_bytes(), bytes)).transpose()?;
+    sqlx::query(
+        "UPDATE authorizers SET code = NULL, refresh = coalesce($3, refresh) WHERE appid = $1 AND work_no = $2",
+    )
+    .bind(appid)
+    .bind(work_no)
+    .bind(sealed)
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// Once more, not before `next_at`; `None` gives up until the platform says something new.
+pub(crate) async fn again(
+    c: &mut SqliteConnection,
+    appid: &str,
+    work_no: i64,
+    next_at: Option<i64>,
+    problem: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE authorizers SET next_at = coalesce($3, next_at), work = CASE WHEN $3 IS NULL THEN NULL ELSE work END, \
+         problem = $4 WHERE appid = $1 AND work_no = $2",
+    )
+    .bind(appid)
+    .bind(work_no)
+    .bind(next_at)
+    .bind(problem)
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
+/// How a piece of work ended.
+pub(crate) struct Settled<'a> {
+    pub(crate) standing: Standing,
+    pub(crate) verdict: Option<&'a str>,
+    pub(crate) tenant: Option<TenantId>,
+    pub(crate) problem: Option<&'a str>,
+}
+
+/// Ends a piece of work; false if a newer one was wanted meanwhile: then nothing is to be written.
+pub(crate) async fn settle(
+    c: &mut SqliteConnection,
+    appid: &str,
+    work_no: i64,
+    settled: Settled<'_>,
+    now: i64,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE authorizers SET standing = $3, verdict = coalesce($4, verdict), tenant_id = coalesce($5, tenant_id), \
+         problem = $6, work = NULL, code = NULL, refresh = NULL, updated_at = $7 \
+         WHERE appid = $1 AND work_no = $2 AND work IS NOT NULL",
+    )
+    .bind(appid)
+    .bind(work_no)
+    .bind(settled.standing.code())
+    .bind(settled.verdict)
+    .bind(settled.tenant.map(|tenant| tenant.0))
+    .bind(settled.problem)
+    .bind(now)
+    .execute(c)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The tenant of an account whose work was just settled.
+pub(crate) async fn set_tenant(c: &mut SqliteConnection, appid: &str, tenant: TenantId) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE authorizers SET tenant_id = $2 WHERE appid = $1").bind(appid).bind(tenant.0).execute(c).await?;
+    Ok(())
+}
+
+/// Authorized tenants that a complete walk, begun at `walk`, did not meet and nobody asks about already.
+pub(crate) async fn vanished(c: &mut SqliteConnection, walk: i64) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT appid FROM tenants WHERE platform = 'weixin' AND kind = 'authorized' AND state NOT IN ('revoked', 'deleted') \
+         AND created_at < $1 AND NOT EXISTS (SELECT 1 FROM authorizers a WHERE a.appid = tenants.appid \
+         AND (a.listed_at >= $1 OR a.work IS NOT NULL OR a.updated_at > $1)) ORDER BY id",
+    )
+    .bind(walk)
+    .fetch_all(c)
+    .await
+}
+
+/// Accounts that authorized since then (unix seconds) and that no other link claims.
+pub(crate) async fn unclaimed_since(db: &SqlitePool, since_s: i64, link: i64) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT appid FROM authorizers WHERE standing = 'granted' AND changed_s >= $1 AND deleted_s IS NULL AND NOT EXISTS \
+         (SELECT 1 FROM authorizations o WHERE o.appid = authorizers.appid AND o.id <> $2 AND o.created_at / 1000 >= $1)",
+    )
+    .bind(since_s)
+    .bind(link)
+    .fetch_all(db)
+    .await
+}
+
+/// Accounts by appid.
+pub(crate) async fn list(db: &SqlitePool, after: Option<&str>, limit: u32) -> Result<Vec<AccountView>, TenantsError> {
+    let rows = sqlx::query(
+        "SELECT appid, standing, changed_s, verdict, tenant_id, work IS NOT NULL AS at_work, problem FROM authorizers \
+         WHERE appid > $1 ORDER BY appid LIMIT $2",
+    )
+    .bind(after.unwrap_or_default())
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(AccountView {
+                appid: row.try_get("appid")?,
+                granted: standing(row.try_get("standing")?)? == Standing::Granted,
+                changed_s: row.try_get("changed_s")?,
+                verdict: row.try_get("verdict")?,
+                tenant: row.try_get::<Option<i64>, _>("tenant_id")?.map(TenantId),
+                at_work: row.try_get("at_work")?,
+                problem: row.try_get("problem")?,
+            })
+        })
+        .collect()
+}
+
+fn standing(code: &str) -> Result<Standing, sqlx::Error> {
+    Standing::from_code(code).ok_or_else(|| sqlx::Error::Decode(format!("authorizers.standing {code:?}").into()))
+}

@@ -1,0 +1,163 @@
+//! The step from a link's code to the account that authorized.
+
+use std::sync::Arc;
+
+use fangshi_database::AuthorizationId;
+use secrecy::SecretString;
+
+use super::account_rows::{self, Wanted};
+use super::decide::{self, Standing, Work};
+use super::link_rows::{self, TakenLink, Turn};
+use super::{Authorization, Authorizer, CallFailed, Onboarding};
+use crate::TenantsError;
+use crate::custody::REVOKED;
+
+/// How long a shop whose code was lost is looked for after the link's end.
+const SEARCH_MS: i64 = 3_600_000;
+/// What the two clocks may differ.
+const SKEW_S: i64 = 60;
+
+impl Onboarding {
+    pub(super) async fn work_on_link(
+        &self,
+        platform: &Arc<dyn Authorizer>,
+        link: TakenLink,
+    ) -> Result<(), TenantsError> {
+        match link.code.clone() {
+            Some(code) => self.query(platform, link, code).await,
+            None => self.search(platform, link).await,
+        }
+    }
+
+    /// Asks what the code stands for. That it was asked is durable before: the answer to a second call tells nothing.
+    async fn query(
+        &self,
+        platform: &Arc<dyn Authorizer>,
+        link: TakenLink,
+        code: SecretString,
+    ) -> Result<(), TenantsError> {
+        if !self.mark_asked(&link, true).await? {
+            return Ok(());
+        }
+        let asked = self.call(platform, |platform, token, component| {
+            let code = code.clone();
+            async move { platform.query_auth(&token, &component, &code).await }
+        });
+        let outcome = asked.await;
+        let now = self.now();
+        match outcome {
+            Ok(authorization) => self.bind(link, code, authorization).await,
+            Err(CallFailed::NotSent(error)) => {
+                tracing::warn!(link = %link.id, %error, "an authorization waits for the component's token");
+                self.mark_asked(&link, link.asked).await?;
+                self.turn(&link, later(&link, now), "no-component-token").await
+            }
+            Err(CallFailed::Unanswered(error)) => {
+                tracing::warn!(link = %link.id, error, "an authorization code was asked about and no answer came");
+                self.turn(&link, later(&link, now), "no-answer").await
+            }
+            // An earlier call may have used it up: then the shop is in the list.
+            Err(CallFailed::Refused(code, _)) if is_bad_code(code) && link.asked => {
+                tracing::warn!(link = %link.id, code, "an authorization code is spent and its answer was lost");
+                self.turn(&link, Turn::Search(now), "code-spent").await
+            }
+            Err(CallFailed::Refused(code, _)) if is_bad_code(code) => {
+                tracing::warn!(link = %link.id, code, "the platform refuses the code of a redirect: forged or too old");
+                self.turn(&link, Turn::Waiting, "code-refused").await
+            }
+            Err(CallFailed::Refused(REVOKED, _)) => self.turn(&link, Turn::Failed(now), "revoked").await,
+            Err(CallFailed::Refused(code, message)) => {
+                tracing::error!(link = %link.id, code, message, "the platform refuses to tell what a code stands for");
+                self.turn(&link, later(&link, now), &format!("platform-{code}")).await
+            }
+        }
+    }
+
+    /// The code is spent: who it stood for, and the refresh token it brought, are kept before anything else is asked.
+    async fn bind(
+        &self,
+        link: TakenLink,
+        code: SecretString,
+        authorization: Authorization,
+    ) -> Result<(), TenantsError> {
+        let (vault, now) = (self.directory.vault.clone(), self.now());
+        self.write(move |c| {
+            Box::pin(async move {
+                let appid = authorization.appid.as_str();
+                if !link_rows::bind(c, link.id, link.work_no, appid).await? {
+                    tracing::info!(link = %link.id, "an event was faster than the redirect's code");
+                }
+                let known = account_rows::known(c, appid).await?;
+                // The redirect carries no time of the platform; it is no older than the link.
+                let changed_s = known.map_or(0, |known| known.changed_s).max(link.created_at.div_euclid(1000));
+                let wanted = Wanted {
+                    standing: Standing::Granted,
+                    changed_s,
+                    work: Work::Ask,
+                    code: Some(&code),
+                    spent: true,
+                    refresh: authorization.refresh.as_ref(),
+                    next_at: now,
+                };
+                account_rows::want(c, &vault, appid, wanted, now).await
+            })
+        })
+        .await
+    }
+
+    /// The code is gone: the shop is the one account that authorized since the link was made and that no other link
+    /// claims.
+    async fn search(&self, platform: &Arc<dyn Authorizer>, link: TakenLink) -> Result<(), TenantsError> {
+        let walked = self.walk(platform).await;
+        let now = self.now();
+        if let Err(error) = walked {
+            tracing::warn!(link = %link.id, %error, "the list of accounts could not be walked for a lost code");
+        }
+        let since = link.created_at.div_euclid(1000) - SKEW_S;
+        let found = account_rows::unclaimed_since(self.directory.db.reader(), since, link.id.0).await?;
+        if let [appid] = found.as_slice() {
+            let (id, work_no, appid) = (link.id, link.work_no, appid.clone());
+            let vault = self.directory.vault.clone();
+            return self
+                .write(move |c| {
+                    Box::pin(async move {
+                        if link_rows::bind(c, id, work_no, &appid).await? {
+                            // Asked once more, so that the end of that work ends the link.
+                            let known = account_rows::known(c, &appid).await?;
+                            let changed_s = known.map_or(since, |known| known.changed_s);
+                            let standing = Standing::Granted;
+                            let (code, spent, refresh, work) = (None, false, None, Work::Ask);
+                            let wanted = Wanted { standing, changed_s, work, code, spent, refresh, next_at: now };
+                            account_rows::want(c, &vault, &appid, wanted, now).await?;
+                        }
+                        Ok(())
+                    })
+                })
+                .await;
+        }
+        let again = now + decide::pause_ms(link.tries).max(30_000);
+        let turn = if again < link.expires_at + SEARCH_MS { Turn::Search(again) } else { Turn::Failed(now) };
+        self.turn(&link, turn, "code-spent").await
+    }
+
+    async fn mark_asked(&self, link: &TakenLink, asked: bool) -> Result<bool, TenantsError> {
+        let (id, work_no) = (link.id, link.work_no);
+        self.write(move |c| Box::pin(async move { Ok(link_rows::set_asked(c, id, work_no, asked).await?) })).await
+    }
+
+    async fn turn(&self, link: &TakenLink, turn: Turn, reason: &str) -> Result<(), TenantsError> {
+        let (id, work_no, reason): (AuthorizationId, i64, String) = (link.id, link.work_no, reason.to_owned());
+        self.write(move |c| Box::pin(async move { Ok(link_rows::turn(c, id, work_no, turn, &reason).await?) })).await
+    }
+}
+
+/// Once more, while it may still be of use.
+fn later(link: &TakenLink, now: i64) -> Turn {
+    let again = now + decide::pause_ms(link.tries);
+    if again < link.expires_at + SEARCH_MS { Turn::Again(again) } else { Turn::Failed(now) }
+}
+
+/// The code is unknown, used up or too old (platform page 6).
+fn is_bad_code(code: i64) -> bool {
+    matches!(code, 61009 | 61010)
+}

@@ -1,0 +1,7 @@
+//! What the fault tests and their own processes share.
+#![allow(missing_docs)]
+
+/// Tasks of one process that demand a token.
+pub const TASKS: usize = 64;
+/// The key-encryption key of the store.
+pub const KEY: [u8; 32] = [23; 32];
