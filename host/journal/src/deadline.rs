@@ -1,7 +1,6 @@
 //! Deadlines after which the platform decides by itself: noted when they become known, and told before they pass.
 
 use fangshi_database::{RunId, TenantId};
-use sqlx::Row;
 
 use crate::enter::check;
 use crate::lane::Fence;
@@ -44,51 +43,40 @@ impl Journal {
         .await
     }
 
-    /// Runs neither done nor rejected whose deadline is not after `until_ms`, and of which nobody was told; each is
-    /// given once. What is held, queued or parked counts: the platform waits for none of them.
+    /// Runs neither done nor rejected whose deadline is not after `until_ms`, and of which nobody was told yet. What is
+    /// held, queued or parked counts: the platform waits for none of them. A wish for another SKU has its deadline from the
+    /// first attempt on, since only the order tells it.
     pub async fn near_deadlines(&self, until_ms: i64, limit: u32) -> Result<Vec<NearDeadline>, JournalError> {
-        // A read first: nearly always there is nothing, and that should cost no write.
-        let any: Option<i64> = sqlx::query_scalar(
-            "SELECT 1 FROM runs WHERE deadline_at IS NOT NULL AND alerted_at IS NULL AND deadline_at <= $1 LIMIT 1",
+        let rows: Vec<(i64, i64, String, i64, i64)> = sqlx::query_as(
+            "SELECT tenant_id, id, order_id, state, deadline_at FROM runs WHERE deadline_at IS NOT NULL \
+             AND alerted_at IS NULL AND state <> 2 AND state <> 3 AND deadline_at <= $1 ORDER BY deadline_at LIMIT $2",
         )
         .bind(until_ms)
-        .fetch_optional(self.reader())
+        .bind(i64::from(limit))
+        .fetch_all(self.reader())
         .await?;
-        if any.is_none() {
-            return Ok(Vec::new());
-        }
-        let now = self.clock.now();
-        let rows = self
-            .write(move |conn| {
-                Box::pin(async move {
-                    let rows = sqlx::query(
-                        "UPDATE runs SET alerted_at = $1 WHERE id IN (SELECT id FROM runs WHERE deadline_at IS NOT NULL \
-                         AND alerted_at IS NULL AND deadline_at <= $2 ORDER BY deadline_at LIMIT $3) \
-                         RETURNING tenant_id, id, order_id, state, deadline_at",
-                    )
-                    .bind(now)
-                    .bind(until_ms)
-                    .bind(i64::from(limit))
-                    .fetch_all(&mut *conn)
-                    .await?;
-                    Ok(rows)
-                })
+        rows.into_iter()
+            .map(|(tenant, run, order_id, state, deadline_at)| {
+                let state = RunState::from_code(state)?;
+                Ok(NearDeadline { tenant: TenantId(tenant), run: RunId(run), order_id, state, deadline_at })
             })
-            .await?;
-        let mut near = Vec::new();
-        for row in rows {
-            let state = RunState::from_code(row.try_get("state")?)?;
-            if matches!(state, RunState::Done | RunState::Rejected) {
-                continue;
-            }
-            near.push(NearDeadline {
-                tenant: TenantId(row.try_get("tenant_id")?),
-                run: RunId(row.try_get("id")?),
-                order_id: row.try_get("order_id")?,
-                state,
-                deadline_at: row.try_get("deadline_at")?,
-            });
-        }
-        Ok(near)
+            .collect()
+    }
+
+    /// Notes that the operator was told. After the telling: once too often is better than never.
+    pub async fn deadlines_told(&self, runs: Vec<RunId>) -> Result<(), JournalError> {
+        let now = self.clock.now();
+        let runs = serde_json::Value::from(runs.into_iter().map(|run| run.0).collect::<Vec<_>>()).to_string();
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query("UPDATE runs SET alerted_at = $1 WHERE id IN (SELECT value FROM json_each($2))")
+                    .bind(now)
+                    .bind(runs)
+                    .execute(conn)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
     }
 }

@@ -211,7 +211,8 @@ impl Journal {
                 Box::pin(async move {
                     let row: Option<(String, i64)> = sqlx::query_as(
                         "UPDATE runs SET state = 0, reason = NULL, budget_from = attempts, first_at = NULL, \
-                         next_at = $1, repaired_at = $1, finished_at = NULL, alerted_at = NULL \
+                         next_at = $1, repaired_at = $1, finished_at = NULL, \
+                         alerted_at = CASE WHEN deadline_at > $1 THEN NULL ELSE alerted_at END \
                          WHERE id = $2 AND tenant_id = $3 AND state = 4 RETURNING order_id, event_seq",
                     )
                     .bind(now)

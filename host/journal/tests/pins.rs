@@ -74,7 +74,23 @@ async fn pausing_keeps_the_place_and_removing_ends_it() {
     let ended = "SELECT COUNT(*) FROM subscriptions WHERE until_seq IS NOT NULL";
     assert_eq!(rig.count(ended).await, 1);
     replace_and_back(&rig, plugin, version).await;
-    assert_eq!(rig.count(ended).await, 1, "another installation's end is not its business");
+    assert_eq!(rig.count(ended).await, 0, "the next change of the tenant's clears up");
+}
+
+#[tokio::test]
+async fn a_version_is_replaced_and_put_back_while_events_wait() {
+    let rig = Rig::new().await;
+    let (plugin, first) = upload(&rig, b"one", &["on-pay"]).await;
+    install(&rig, plugin, first).await;
+    let installation = install(&rig, plugin, first).await;
+    let waiting = rig.journal.record_event(rig.event(1)).await.unwrap().seq;
+    let (_, second) = upload(&rig, b"two", &["on-pay"]).await;
+    for version in [second, first, second, first] {
+        replace(&rig, &installation, version).await;
+    }
+    let after = rig.journal.record_event(rig.event(2)).await.unwrap().seq;
+    assert_eq!(heard(&rig, waiting).await, [first, first]);
+    assert_eq!(heard(&rig, after).await, [first, first]);
 }
 
 async fn replace_and_back(rig: &Rig, plugin: PluginId, version: Digest) {

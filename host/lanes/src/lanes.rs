@@ -240,7 +240,6 @@ impl Inner {
     async fn sweep(&self) -> Result<(), LanesError> {
         let core = &self.core;
         let now = core.clock.now();
-        self.tell_deadlines(now).await?;
         let mut after: Option<LaneKey> = None;
         loop {
             let page = core.journal.unplanned_lanes(after.as_ref(), SWEEP_PAGE).await?;
@@ -262,19 +261,30 @@ impl Inner {
                 }
             }
         }
+        self.tell_deadlines().await;
         Ok(())
     }
 
-    /// Tells of runs that the platform will not wait for.
-    async fn tell_deadlines(&self, now: i64) -> Result<(), LanesError> {
+    /// Tells of runs that the platform will not wait for. That it could not is no reason to leave lanes untouched.
+    async fn tell_deadlines(&self) {
+        let now = self.core.clock.now();
         let until = now.saturating_add(self.core.config.deadline_alert.as_millis() as i64);
-        for near in self.core.journal.near_deadlines(until, SWEEP_PAGE).await? {
-            metrics::counter!("fangshi_deadline_alerts_total").increment(1);
-            tracing::warn!(tenant = %near.tenant, run = %near.run, order_id = near.order_id, state = ?near.state,
-                minutes_left = near.deadline_at.saturating_sub(now) / 60_000,
-                "the platform will decide by itself soon, and the run is not done");
+        let told = async {
+            let near = self.core.journal.near_deadlines(until, SWEEP_PAGE).await?;
+            for near in &near {
+                metrics::counter!("fangshi_deadline_alerts_total").increment(1);
+                let minutes_left = near.deadline_at.saturating_sub(now) / 60_000;
+                tracing::warn!(tenant = %near.tenant, run = %near.run, order_id = near.order_id, state = ?near.state,
+                    minutes_left, "the platform decides by itself then, and the run is not done");
+            }
+            match near.is_empty() {
+                true => Ok(()),
+                false => self.core.journal.deadlines_told(near.iter().map(|near| near.run).collect()).await,
+            }
+        };
+        if let Err(error) = told.await {
+            tracing::error!(%error, "deadlines could not be told");
         }
-        Ok(())
     }
 
     /// Starts as many drains as there are places.

@@ -19,6 +19,9 @@ pub(super) struct Cache {
 struct Entry {
     /// Raised by every change: what was read before it may not be kept after it.
     generation: u64,
+    /// Changes under way: from before the write until after it nothing is kept, so that whoever sees the change's
+    /// effects in the store sees the change too.
+    changing: u32,
     kept: Option<Kept>,
 }
 
@@ -47,15 +50,32 @@ impl Cache {
     pub(super) fn keep(&self, tenant: TenantId, generation: u64, kept: Kept) {
         let mut tenants = self.lock();
         let entry = tenants.entry(tenant).or_default();
-        if entry.generation == generation {
+        if entry.generation == generation && entry.changing == 0 {
             entry.kept = Some(kept);
         }
     }
 
-    /// Something of the tenant changed.
+    /// Something of the tenant is about to change.
+    pub(super) fn change(&self, tenant: TenantId) {
+        let mut tenants = self.lock();
+        let entry = tenants.entry(tenant).or_default();
+        entry.changing += 1;
+        entry.kept = None;
+    }
+
+    /// Nothing of the tenant is kept.
+    pub(super) fn forget(&self, tenant: TenantId) {
+        let mut tenants = self.lock();
+        let entry = tenants.entry(tenant).or_default();
+        entry.generation += 1;
+        entry.kept = None;
+    }
+
+    /// The change is in the store, or was refused.
     pub(super) fn changed(&self, tenant: TenantId) {
         let mut tenants = self.lock();
         let entry = tenants.entry(tenant).or_default();
+        entry.changing = entry.changing.saturating_sub(1);
         entry.generation += 1;
         entry.kept = None;
     }
@@ -74,8 +94,13 @@ mod tests {
         let cache = Cache::default();
         let tenant = TenantId(1);
         let Err(before) = cache.get(tenant) else { panic!("empty") };
+        cache.change(tenant);
+        let Err(during) = cache.get(tenant) else { panic!("empty") };
+        cache.keep(tenant, during, Kept::new(vec![]));
+        assert!(cache.get(tenant).is_err(), "kept while a change was under way");
         cache.changed(tenant);
         cache.keep(tenant, before, Kept::new(vec![]));
+        cache.keep(tenant, during, Kept::new(vec![]));
         let Err(after) = cache.get(tenant) else { panic!("a stale list was kept") };
         cache.keep(tenant, after, Kept::new(vec![]));
         assert!(cache.get(tenant).is_ok());

@@ -237,6 +237,7 @@ impl Registry {
     {
         let registry = self.clone();
         to_the_end(async move {
+            registry.cache.change(tenant);
             let outcome = registry.directory.db.writer().submit(step).await;
             registry.cache.changed(tenant);
             outcome

@@ -44,7 +44,7 @@ impl Registry {
 
     /// A deleted tenant's installations leave memory.
     pub(crate) fn forget(&self, tenant: fangshi_database::TenantId) {
-        self.cache.changed(tenant);
+        self.cache.forget(tenant);
     }
 }
 

@@ -27,12 +27,11 @@ pub(super) async fn follow(c: &mut SqliteConnection, installation: &Installation
         .bind(last)
         .execute(&mut *c)
         .await?;
-    // One that ended is needed until the runs of its last events exist.
+    // One that ended is needed until the runs of its last events exist; one that heard nothing is not.
     sqlx::query(
-        "DELETE FROM subscriptions WHERE installation_id = $1 AND until_seq IS NOT NULL AND NOT EXISTS \
-         (SELECT 1 FROM events WHERE state = 0 AND tenant_id = $2 AND seq <= until_seq)",
+        "DELETE FROM subscriptions WHERE tenant_id = $1 AND until_seq IS NOT NULL AND (until_seq <= from_seq OR \
+         NOT EXISTS (SELECT 1 FROM events WHERE state = 0 AND tenant_id = $1 AND seq <= until_seq))",
     )
-    .bind(id)
     .bind(installation.tenant.0)
     .execute(&mut *c)
     .await?;

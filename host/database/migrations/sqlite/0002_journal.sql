@@ -72,7 +72,8 @@ CREATE TABLE runs (
 ) STRICT;
 CREATE INDEX runs_open ON runs (tenant_id, order_id, event_seq) WHERE state < 2;
 CREATE INDEX runs_due ON runs (next_at) WHERE state < 2;
-CREATE INDEX runs_deadline ON runs (deadline_at) WHERE deadline_at IS NOT NULL AND alerted_at IS NULL;
+CREATE INDEX runs_deadline ON runs (deadline_at)
+    WHERE deadline_at IS NOT NULL AND alerted_at IS NULL AND state <> 2 AND state <> 3;
 CREATE INDEX runs_parked ON runs (state, tenant_id) WHERE state = 4;
 CREATE INDEX runs_tenant ON runs (tenant_id);
 CREATE INDEX runs_order ON runs (tenant_id, order_id);

@@ -179,16 +179,30 @@ struct RowBatch<K: BatchInsert> {
     statements: Arc<Statements>,
 }
 
+/// Why a statement's rows have no outcome.
+enum Failed {
+    /// They were not inserted.
+    Refused(sqlx::Error),
+    /// They were, and could not be read back.
+    Unread(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Failed::Unread(error)
+    }
+}
+
 impl<K: BatchInsert> RowBatch<K> {
     /// The next `size` rows in one statement.
-    async fn insert(&mut self, size: usize, sql: SqlStr, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    async fn insert(&mut self, size: usize, sql: SqlStr, connection: &mut SqliteConnection) -> Result<(), Failed> {
         let rows = &self.rows[self.outcomes.len()..][..size];
         let mut arguments = SqliteArguments::default();
         arguments.reserve(size * K::BOUND, 0);
         for waiting in rows {
-            waiting.row.bind(&mut arguments).map_err(sqlx::Error::Encode)?;
+            waiting.row.bind(&mut arguments).map_err(|cause| Failed::Refused(sqlx::Error::Encode(cause)))?;
         }
-        let done = sqlx::query_with(sql, arguments).execute(&mut *connection).await?;
+        let done = sqlx::query_with(sql, arguments).execute(&mut *connection).await.map_err(Failed::Refused)?;
         let fresh = done.rows_affected() as usize;
         // AUTOINCREMENT gives larger numbers than there ever were, in the order of the rows and, if none of them was there
         // before, without gaps.
@@ -242,9 +256,13 @@ impl<K: BatchInsert> Batch for RowBatch<K> {
                 let left = if done < single_until { 1 } else { self.rows.len() - done };
                 let size = fitting(left);
                 let sql = self.statements.of::<K>(size);
-                if let Err(error) = self.insert(size, sql, connection).await {
+                if let Err(failed) = self.insert(size, sql, connection).await {
+                    let error = match failed {
+                        Failed::Refused(error) => Arc::new(error),
+                        // The rows are there: they may be told neither as refused nor as duplicates.
+                        Failed::Unread(error) => return Err(error.into()),
+                    };
                     // The rows of a failed statement are undone by SQLite, unless it undid everything.
-                    let error = Arc::new(error);
                     ensure_open(connection, &error).await?;
                     self.outcomes.truncate(done);
                     if size == 1 {
