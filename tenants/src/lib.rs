@@ -23,6 +23,7 @@ mod life;
 mod onboarding;
 mod refusals;
 mod registry;
+mod secret;
 mod tenant;
 mod tenant_rows;
 mod tenants;

@@ -17,6 +17,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::Console;
+use crate::china;
 use crate::tenants::wake;
 
 /// How long a browser waits for the shop to be taken over; after that its page asks again by itself.
@@ -100,7 +101,7 @@ async fn link_page(State(console): State<Console>, Path(token): Path<String>) ->
     let now = console.journal.clock().now();
     let minutes = (link.expires_at - now).max(0) / 60_000;
     // The platform holds the domain of the page that leads to its own against the one registered with it.
-    show(View::Open { pc_url, h5_url, until: beijing(link.expires_at), minutes }, Referrer::Origin)
+    show(View::Open { pc_url, h5_url, until: china::time(link.expires_at, "%H:%M"), minutes }, Referrer::Origin)
 }
 
 async fn done_page(
@@ -235,22 +236,9 @@ fn guard(mut response: Response, referrer: Referrer) -> Response {
     response
 }
 
-/// Hours and minutes in Beijing.
-fn beijing(at_ms: i64) -> String {
-    let minutes = (at_ms.div_euclid(60_000) + 8 * 60).rem_euclid(24 * 60);
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_those_of_beijing() {
-        // 2025-12-02 10:26:43 +08:00, the paying time of the real order.
-        assert_eq!(beijing(1_764_642_403_000), "10:26");
-        assert_eq!(beijing(0), "08:00");
-    }
 
     #[test]
     fn what_came_from_outside_is_escaped() {

@@ -13,6 +13,7 @@ mod audit;
 mod authorizations;
 mod authorize;
 mod caller;
+mod china;
 mod entrance;
 mod events;
 mod export;

@@ -1,11 +1,11 @@
 //! Reading requests: JSON bodies, queries and ids of the path, with every refusal in the one form.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use futures_util::StreamExt;
+use futures_util::{Stream, TryStreamExt};
 use serde::de::DeserializeOwned;
 
 use crate::refusal::Refusal;
@@ -116,17 +116,26 @@ pub(crate) fn require_type(headers: &HeaderMap, expected: &str) -> Result<(), Re
     ))
 }
 
-/// Reads a body up to a limit; `hint` says what to do about a larger one. What comes beyond is read and dropped for a while, so that the caller, who may still
-/// be sending, gets to see the answer.
+/// Reads a body up to a limit; `hint` says what to do about a larger one.
 pub(crate) async fn read_body(body: Body, limit: usize, what: &str, hint: &str) -> Result<Vec<u8>, Refusal> {
+    let chunks = body.into_data_stream().map_err(|error| {
+        let message = format!("the body broke off: {error}");
+        Refusal::malformed("body-cut", message, "send it again")
+    });
+    gather(chunks, limit, what, hint).await
+}
+
+/// What comes in chunks, up to a limit. What comes beyond is read and dropped for a while, so that the caller, who may
+/// still be sending, gets to see the answer.
+pub(crate) async fn gather(
+    mut chunks: impl Stream<Item = Result<Bytes, Refusal>> + Unpin,
+    limit: usize,
+    what: &str,
+    hint: &str,
+) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     let mut received = 0_usize;
-    let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| {
-            let message = format!("the body broke off: {error}");
-            Refusal::malformed("body-cut", message, "send it again")
-        })?;
+    while let Some(chunk) = chunks.try_next().await? {
         received = received.saturating_add(chunk.len());
         if received <= limit {
             bytes.extend_from_slice(&chunk);

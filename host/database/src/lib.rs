@@ -28,6 +28,6 @@ pub use ids::{
 };
 pub use reading::open_to_read;
 pub use recent::Recent;
-pub use writer::{BatchInsert, Inserted, Rows, Writer, WriterStats};
+pub use writer::{BatchInsert, Inserted, Rows, Writer, WriterStats, insert_row};
 
 pub use futures_util::future::BoxFuture;

@@ -1,10 +1,10 @@
 //! The fast path: an event is sealed here, inserted with whatever else waits, and answered after the commit.
 
-use fangshi_database::{BatchInsert, EventSeq, TenantId};
+use fangshi_database::{BatchInsert, EventSeq, Inserted, TenantId, insert_row};
 use fangshi_tenants::AuthorizationChange;
+use sqlx::Arguments as _;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments as _, AssertSqlSafe, SqliteConnection};
 
 use crate::event::{NewEvent, Recorded};
 use crate::hook::hook_of;
@@ -71,10 +71,7 @@ impl Journal {
     pub async fn record_event(&self, event: NewEvent) -> Result<Recorded, JournalError> {
         let lane = LaneKey::new(event.tenant, &event.order_id);
         let inserted = self.events.insert(self.sealed(event)?).await?;
-        if inserted.marked {
-            self.poke(&lane);
-        }
-        Ok(Recorded { seq: EventSeq(inserted.number), duplicate: inserted.duplicate })
+        Ok(self.recorded(&lane, inserted))
     }
 
     /// Makes an event about an authorization durable together with what is to be done about it, in one transaction:
@@ -90,21 +87,26 @@ impl Journal {
         let lane = LaneKey::new(event.tenant, &event.order_id);
         let row = self.sealed(event)?;
         let onboarding = self.tenants.onboarding().clone();
-        let (recorded, heard) = self
+        let inserted = self
             .write(move |c| {
                 Box::pin(async move {
-                    let recorded = insert_one(c, &row).await?;
+                    let inserted = insert_row(&row, c).await?;
                     // For a duplicate too: saying it twice changes nothing.
                     onboarding.note(c, &change).await?;
-                    Ok(recorded)
+                    Ok(inserted)
                 })
             })
             .await?;
         self.tenants.onboarding().wake();
-        if heard {
-            self.poke(&lane);
+        Ok(self.recorded(&lane, inserted))
+    }
+
+    /// After the commit: the lane of a new event that somebody hears is poked.
+    fn recorded(&self, lane: &LaneKey, inserted: Inserted) -> Recorded {
+        if inserted.marked {
+            self.poke(lane);
         }
-        Ok(recorded)
+        Recorded { seq: EventSeq(inserted.number), duplicate: inserted.duplicate }
     }
 
     fn sealed(&self, event: NewEvent) -> Result<EventRow, JournalError> {
@@ -122,25 +124,4 @@ impl Journal {
             dedup: event.dedup,
         })
     }
-}
-
-/// One event by itself, on a connection that writes more with it; and whether it is new and somebody hears it.
-async fn insert_one(c: &mut SqliteConnection, row: &EventRow) -> Result<(Recorded, bool), JournalError> {
-    let mut arguments = SqliteArguments::default();
-    row.bind(&mut arguments).map_err(sqlx::Error::Encode)?;
-    // Made of the constants above alone.
-    let insert = AssertSqlSafe(format!(
-        "INSERT INTO {} VALUES {} ON CONFLICT ({}) DO NOTHING RETURNING seq, state = 0",
-        EventRow::INTO,
-        EventRow::VALUES,
-        EventRow::UNIQUE
-    ));
-    let inserted: Option<(i64, bool)> = sqlx::query_as_with(insert, arguments).fetch_optional(&mut *c).await?;
-    if let Some((seq, heard)) = inserted {
-        return Ok((Recorded { seq: EventSeq(seq), duplicate: false }, heard));
-    }
-    let mut key = SqliteArguments::default();
-    row.bind_key(&mut key).map_err(sqlx::Error::Encode)?;
-    let seq = sqlx::query_scalar_with(EventRow::EXISTING, key).fetch_one(c).await?;
-    Ok((Recorded { seq: EventSeq(seq), duplicate: true }, false))
 }

@@ -14,6 +14,7 @@ use crate::calls::Operations;
 use crate::errcode;
 use crate::fault::{Class, Fault, Sent};
 use crate::operation::Operation;
+use crate::table::personal::ADDRESS;
 
 /// How often to look whether another call for the same order has ended, and how many times.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -168,29 +169,15 @@ fn host(error: TenantsError) -> Fault {
     Fault::new(Class::Host, Sent::NotSent, "the host can't look up its decodes now")
 }
 
-const ADDRESS: &str = "/order_detail/delivery_info/address_info";
-
-/// The members that stay readable while the address is masked; without a hash they tell one address from another.
-const MASKED: [&str; 10] = [
-    "user_name",
-    "postal_code",
-    "province_name",
-    "city_name",
-    "county_name",
-    "detail_info",
-    "national_code",
-    "tel_number",
-    "house_number",
-    "virtual_order_tel_number",
-];
+const PLACE: &str = "/order_detail/delivery_info/address_info";
 
 /// What an order shows of its address: the platform's hash of it (one shop, same recipient and address: same hash), or,
-/// since that was seen empty, the masked members (platform page 5).
+/// since that was seen empty, the masked members, which then tell one address from another (platform page 5).
 fn shown(order: &Value) -> ShownAddress {
-    let address = order.pointer(ADDRESS).unwrap_or(&Value::Null);
+    let address = order.pointer(PLACE).unwrap_or(&Value::Null);
     let text = match address.get("hash_code").and_then(Value::as_str) {
         Some(hash) if !hash.is_empty() => json!(["hash_code", hash]),
-        _ => json!(["masked", MASKED.map(|name| address.get(name).unwrap_or(&Value::Null))]),
+        _ => json!(["masked", ADDRESS.map(|name| address.get(name).unwrap_or(&Value::Null))]),
     };
     let number = address.pointer("/tel_number_ext_info/virtual_tel_expire_time");
     ShownAddress { mark: Digest::of(text.to_string().as_bytes()), number_until: number.and_then(seconds) }

@@ -8,7 +8,7 @@ use crate::operation::Operation;
 mod decisions;
 mod delivery;
 mod orders;
-mod personal;
+pub(crate) mod personal;
 mod phones;
 mod presents;
 mod search;

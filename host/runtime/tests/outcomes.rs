@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fangshi_runtime::{Abort, CallError, Limits, Outcome, RunInput};
 use serde_json::json;
@@ -92,17 +92,17 @@ async fn a_loop_leaves_its_thread_to_the_neighbours() {
     let (busy, plugin) = (runtime.clone(), spin.clone());
     let spinning = tokio::spawn(async move {
         let input = limited(|limits| limits.fuel = u64::MAX);
-        let input = RunInput { deadline: Duration::from_secs(2), ..input };
+        let input = RunInput { deadline: Duration::from_secs(600), ..input };
         busy.run(&plugin, input, Box::new(Script::default())).await
     });
     tokio::task::yield_now().await;
-    let started = Instant::now();
     for _ in 0..20 {
         let report = runtime.run(&well, input(), Box::new(Script::default())).await;
         assert_eq!(report.outcome, Outcome::Done);
     }
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
-    assert_eq!(spinning.await.unwrap().outcome, Outcome::Deadline);
+    assert!(!spinning.is_finished(), "it spun all the while");
+    spinning.abort();
+    assert!(spinning.await.unwrap_err().is_cancelled());
 }
 
 #[tokio::test]
@@ -209,17 +209,24 @@ async fn a_place_in_the_pool_is_waited_for() {
     let mut held = Vec::new();
     for _ in 0..4 {
         let (runtime, plugin, host) = (runtime.clone(), hanging.clone(), host.clone());
-        let input = RunInput { deadline: Duration::from_millis(200), ..granted(&["notes"]) };
+        let input = RunInput { deadline: Duration::from_secs(600), ..granted(&["notes"]) };
         held.push(tokio::spawn(async move { runtime.run(&plugin, input, Box::new(host)).await }));
     }
     while host.asked().len() < 4 {
         tokio::task::yield_now().await;
     }
-    let report = runtime.run(&well, input(), Box::new(Script::default())).await;
-    assert_eq!(report.outcome, Outcome::Done, "after the four have met their deadline");
-    for run in held {
-        assert_eq!(run.await.unwrap().outcome, Outcome::Deadline);
+    let waiting = {
+        let runtime = runtime.clone();
+        tokio::spawn(async move { runtime.run(&well, input(), Box::new(Script::default())).await })
+    };
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
     }
+    assert!(!waiting.is_finished(), "four hold the pool");
+    for run in held {
+        run.abort();
+    }
+    assert_eq!(waiting.await.unwrap().outcome, Outcome::Done);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -9,8 +9,9 @@ use fangshi_database::{LinkId, TenantId};
 use secrecy::SecretString;
 
 use super::tokens::{self, NewToken, TokenRecord};
-use super::{Access, Door, Role, check_text, secret};
+use super::{Access, Door, Role, check_text};
 use crate::audit::{self, Action, Actor, Entry};
+use crate::secret;
 use crate::{AccessError, Place};
 
 const PURPOSE: Place = Place { table: "links", column: "purpose" };

@@ -3,12 +3,10 @@
 //! Secrets are random, shown once and kept as their digest alone. The token of the host's config is not among them: it
 //! is the operator's root token, for the console to compare.
 //!
-//! - `secret`: making and recognising secrets
 //! - `tokens`: tokens and sessions
 //! - `links`: links to the merchant page
 
 mod links;
-mod secret;
 mod tokens;
 
 use std::sync::Arc;

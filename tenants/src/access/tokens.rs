@@ -7,9 +7,10 @@ use secrecy::SecretString;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use super::{Access, Door, Role, check_text, secret};
+use super::{Access, Door, Role, check_text};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::error::StoreError;
+use crate::secret;
 use crate::{AccessError, CustodyError, Place, Vault};
 
 pub(super) const LABEL: Place = Place { table: "access_tokens", column: "label" };

@@ -31,8 +31,8 @@ mod walk;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 
-use fangshi_database::{AuthorizationId, BoxFuture, Digest, TenantId};
-use secrecy::{ExposeSecret, SecretString};
+use fangshi_database::{AuthorizationId, BoxFuture, TenantId};
+use secrecy::SecretString;
 use sqlx::SqliteConnection;
 use tokio::sync::Notify;
 
@@ -46,7 +46,7 @@ pub use self::walk::Walked;
 
 use crate::custody::{ComponentCallError, Custody};
 use crate::directory::Directory;
-use crate::{CustodyError, IssueError, Issuer, TenantKind, TenantsError, TokenError};
+use crate::{IssueError, Issuer, TenantKind, TenantsError, TokenError, secret};
 
 /// While a step works on something, nobody else does; longer than its calls may take together.
 const HOLD_MS: i64 = 40_000;
@@ -90,10 +90,8 @@ impl Onboarding {
         });
         let made = made.await.map_err(|error| TenantsError::Component(error.to_string()))?;
         let expires_at = asked_at.saturating_add(made.expires_in.max(0).saturating_mul(1000));
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).map_err(|error| CustodyError::Seal(error.to_string()))?;
-        let nonce = SecretString::from(hex::encode(random));
-        let (vault, digest) = (self.directory.vault.clone(), digest_of(&nonce));
+        let nonce = secret::make(secret::NONCE)?;
+        let (vault, digest) = (self.directory.vault.clone(), secret::digest(&nonce));
         let opening = LinkOpening {
             component_appid,
             pre_auth_code: made.code.clone(),
@@ -123,7 +121,7 @@ impl Onboarding {
     /// # Errors
     /// The store cannot be read.
     pub async fn link_at(&self, nonce: &SecretString) -> Result<Option<Link>, TenantsError> {
-        link_rows::by_nonce(self.directory.db.reader(), digest_of(nonce), self.now()).await
+        link_rows::by_nonce(self.directory.db.reader(), secret::digest(nonce), self.now()).await
     }
 
     /// What the platform's pages are opened with, for the holder of the link's address.
@@ -132,7 +130,7 @@ impl Onboarding {
     /// No component is configured, or the store cannot be read.
     pub async fn opening(&self, nonce: &SecretString) -> Result<Option<LinkOpening>, TenantsError> {
         let component = self.component_appid()?;
-        link_rows::opening(self.directory.db.reader(), &self.directory.vault, digest_of(nonce), &component).await
+        link_rows::opening(self.directory.db.reader(), &self.directory.vault, secret::digest(nonce), &component).await
     }
 
     /// Links, the newest first.
@@ -156,7 +154,7 @@ impl Onboarding {
     /// # Errors
     /// The store refused: nothing is kept.
     pub async fn arrived(&self, nonce: &SecretString, code: SecretString) -> Result<Arrived, TenantsError> {
-        let (vault, digest, now) = (self.directory.vault.clone(), digest_of(nonce), self.now());
+        let (vault, digest, now) = (self.directory.vault.clone(), secret::digest(nonce), self.now());
         let arrived = self
             .write(move |c| Box::pin(async move { link_rows::keep_code(c, &vault, digest, &code, now).await }))
             .await?;
@@ -290,10 +288,6 @@ enum CallFailed {
     /// The platform's code and words.
     #[error("the platform refused ({0}): {1}")]
     Refused(i64, String),
-}
-
-fn digest_of(nonce: &SecretString) -> Digest {
-    Digest::of(nonce.expose_secret().as_bytes())
 }
 
 impl std::fmt::Debug for Onboarding {

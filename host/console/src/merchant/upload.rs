@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use futures_util::TryStreamExt;
 
 use super::home::{self, Trouble};
 use super::session::Session;
@@ -11,6 +12,7 @@ use super::words;
 use crate::Console;
 use crate::plugins;
 use crate::refusal::Refusal;
+use crate::request::gather;
 
 /// What a form without a file may hold.
 const MAX_TEXT: usize = 1 << 10;
@@ -92,30 +94,8 @@ async fn text(field: Field<'_>) -> Result<String, Refusal> {
     Ok(String::from_utf8_lossy(&bytes(field, MAX_TEXT).await?).into_owned())
 }
 
-/// What comes beyond the limit is read and dropped for a while: a browser that is still sending shows no answer.
-async fn bytes(mut field: Field<'_>, limit: usize) -> Result<Vec<u8>, Refusal> {
-    let mut bytes = Vec::new();
-    let mut received = 0_usize;
-    while let Some(chunk) = field.chunk().await.map_err(|error| cut(&error))? {
-        received = received.saturating_add(chunk.len());
-        if received <= limit {
-            bytes.extend_from_slice(&chunk);
-        } else {
-            bytes = Vec::new();
-            if received > limit.saturating_mul(4).max(64 << 20) {
-                break;
-            }
-        }
-    }
-    if received <= limit {
-        return Ok(bytes);
-    }
-    Err(Refusal::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "too-large",
-        format!("a component may have {limit} bytes at most, this one has {received} or more"),
-        "make it smaller",
-    ))
+async fn bytes(field: Field<'_>, limit: usize) -> Result<Vec<u8>, Refusal> {
+    gather(field.map_err(|error| cut(&error)), limit, "a component", "make it smaller").await
 }
 
 fn cut(error: &MultipartError) -> Refusal {

@@ -8,6 +8,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::language::{self, Language};
 use super::session;
+use crate::china;
 
 /// Nothing from elsewhere, no scripts, no frames; forms go to this host alone.
 const POLICY: &str =
@@ -102,21 +103,7 @@ pub(super) async fn style() -> Response {
     (headers, include_str!("../../templates/style.css")).into_response()
 }
 
-/// A time (unix ms) as it is in China, where the shops are.
+/// A time (unix ms), to the second.
 pub(super) fn time(unix_ms: i64) -> String {
-    let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
-    match jiff::Timestamp::from_millisecond(unix_ms) {
-        Ok(at) => at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        Err(_) => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_chinas() {
-        assert_eq!(time(1_767_225_600_000), "2026-01-01 08:00:00");
-    }
+    china::time(unix_ms, "%Y-%m-%d %H:%M:%S")
 }

@@ -23,7 +23,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::WriteError;
 use crate::lock::FolderLock;
-pub use rows::{BatchInsert, Inserted, Rows};
+pub use rows::{BatchInsert, Inserted, Rows, insert_row};
 
 use self::group::GroupCommit;
 use self::write::{Job, Write};

@@ -162,14 +162,16 @@ struct Statements(Mutex<HashMap<usize, SqlStr>>);
 impl Statements {
     fn of<K: BatchInsert>(&self, size: usize) -> SqlStr {
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let insert = made.entry(size).or_insert_with(|| {
-            let rows = [K::VALUES].repeat(size).join(", ");
-            let sql = format!("INSERT INTO {} VALUES {rows} ON CONFLICT ({}) DO NOTHING", K::INTO, K::UNIQUE);
-            // Made of constants of the kind alone.
-            AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
-        });
-        insert.clone()
+        made.entry(size).or_insert_with(|| statement::<K>(size)).clone()
     }
+}
+
+/// The insert of so many rows.
+fn statement<K: BatchInsert>(size: usize) -> SqlStr {
+    let rows = [K::VALUES].repeat(size).join(", ");
+    let sql = format!("INSERT INTO {} VALUES {rows} ON CONFLICT ({}) DO NOTHING", K::INTO, K::UNIQUE);
+    // Made of constants of the kind alone.
+    AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
 }
 
 struct RowBatch<K: BatchInsert> {
@@ -193,47 +195,62 @@ impl From<sqlx::Error> for Failed {
     }
 }
 
-impl<K: BatchInsert> RowBatch<K> {
-    /// The next `size` rows in one statement.
-    async fn insert(&mut self, size: usize, sql: SqlStr, connection: &mut SqliteConnection) -> Result<(), Failed> {
-        let rows = &self.rows[self.outcomes.len()..][..size];
-        let mut arguments = SqliteArguments::default();
-        arguments.reserve(size * K::BOUND, 0);
-        for waiting in rows {
-            waiting.row.bind(&mut arguments).map_err(|cause| Failed::Refused(sqlx::Error::Encode(cause)))?;
-        }
-        let done = sqlx::query_with(sql, arguments).execute(&mut *connection).await.map_err(Failed::Refused)?;
-        let fresh = done.rows_affected() as usize;
-        // AUTOINCREMENT gives larger numbers than there ever were, in the order of the rows and, if none of them was there
-        // before, without gaps.
-        let (last, count) = (done.last_insert_rowid(), size as i64);
-        let mut numbers: Vec<i64> = (last - count + 1..=last).collect();
-        if fresh < size {
-            for (number, waiting) in numbers.iter_mut().zip(rows) {
-                *number = existing(&waiting.row, connection).await?;
-            }
-        }
-        let mut largest = numbers.clone();
-        largest.sort_unstable_by(|a, b| b.cmp(a));
-        largest.dedup();
-        largest.truncate(fresh);
-        let marked: HashSet<i64> = match largest.as_slice() {
-            [] => HashSet::new(),
-            [newest, ..] => {
-                let oldest = largest.last().unwrap_or(newest);
-                let marked = sqlx::query_scalar(K::MARKED).bind(*oldest).bind(*newest);
-                marked.fetch_all(&mut *connection).await?.into_iter().collect()
-            }
-        };
-        let mut fresh: HashSet<i64> = largest.into_iter().collect();
-        for number in numbers {
-            // The second row with a key in one statement is the duplicate of the first.
-            let duplicate = !fresh.remove(&number);
-            let marked = !duplicate && marked.contains(&number);
-            self.outcomes.push(Ok(Inserted { number, duplicate, marked }));
-        }
-        Ok(())
+/// Inserts a row by itself, on a connection that writes more with it ([`Writer::submit`](super::Writer::submit)).
+///
+/// # Errors
+/// The row was refused, or could not be read back: the write must fail.
+pub async fn insert_row<K: BatchInsert>(row: &K, connection: &mut SqliteConnection) -> Result<Inserted, sqlx::Error> {
+    let inserted = insert_rows(&[row], statement::<K>(1), connection).await;
+    let inserted = inserted.map_err(|(Failed::Refused(error) | Failed::Unread(error))| error)?;
+    inserted.into_iter().next().ok_or(sqlx::Error::RowNotFound)
+}
+
+/// Rows in one statement; gives where each ended, in their order.
+async fn insert_rows<K: BatchInsert>(
+    rows: &[&K],
+    sql: SqlStr,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<Inserted>, Failed> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(rows.len() * K::BOUND, 0);
+    for row in rows {
+        row.bind(&mut arguments).map_err(|cause| Failed::Refused(sqlx::Error::Encode(cause)))?;
     }
+    let done = sqlx::query_with(sql, arguments).execute(&mut *connection).await.map_err(Failed::Refused)?;
+    let fresh = done.rows_affected() as usize;
+    // AUTOINCREMENT gives larger numbers than there ever were, in the order of the rows and, if none of them was there
+    // before, without gaps.
+    let last = done.last_insert_rowid();
+    let mut numbers: Vec<i64> = (last - rows.len() as i64 + 1..=last).collect();
+    if fresh < rows.len() {
+        for (number, row) in numbers.iter_mut().zip(rows) {
+            *number = existing(*row, connection).await?;
+        }
+    }
+    let first = least_of_largest(&numbers, fresh);
+    let marked: HashSet<i64> = match first {
+        None => HashSet::new(),
+        Some(first) => {
+            let marked = sqlx::query_scalar(K::MARKED).bind(first).bind(last);
+            marked.fetch_all(&mut *connection).await?.into_iter().collect()
+        }
+    };
+    let mut seen = HashSet::new();
+    let told = |number| {
+        // The second row with a key in one statement is the duplicate of the first.
+        let duplicate = first.is_none_or(|first| number < first) || !seen.insert(number);
+        Inserted { number, duplicate, marked: !duplicate && marked.contains(&number) }
+    };
+    Ok(numbers.into_iter().map(told).collect())
+}
+
+/// The least among the `count` largest different numbers: the first of the fresh rows.
+fn least_of_largest(numbers: &[i64], count: usize) -> Option<i64> {
+    let mut numbers = numbers.to_vec();
+    numbers.sort_unstable_by(|a, b| b.cmp(a));
+    numbers.dedup();
+    numbers.truncate(count);
+    numbers.last().copied()
 }
 
 async fn existing<K: BatchInsert>(row: &K, connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
@@ -256,20 +273,22 @@ impl<K: BatchInsert> Batch for RowBatch<K> {
                 let left = if done < single_until { 1 } else { self.rows.len() - done };
                 let size = fitting(left);
                 let sql = self.statements.of::<K>(size);
-                if let Err(failed) = self.insert(size, sql, connection).await {
-                    let error = match failed {
-                        Failed::Refused(error) => Arc::new(error),
-                        // The rows are there: they may be told neither as refused nor as duplicates.
-                        Failed::Unread(error) => return Err(error.into()),
-                    };
-                    // The rows of a failed statement are undone by SQLite, unless it undid everything.
-                    ensure_open(connection, &error).await?;
-                    self.outcomes.truncate(done);
-                    if size == 1 {
-                        self.outcomes.push(Err(WriteError::Row(error)));
-                    } else {
-                        single_until = done + size;
+                let rows: Vec<&K> = self.rows[done..][..size].iter().map(|waiting| &waiting.row).collect();
+                let error = match insert_rows(&rows, sql, connection).await {
+                    Ok(inserted) => {
+                        self.outcomes.extend(inserted.into_iter().map(Ok));
+                        continue;
                     }
+                    Err(Failed::Refused(error)) => Arc::new(error),
+                    // The rows are there: they may be told neither as refused nor as duplicates.
+                    Err(Failed::Unread(error)) => return Err(error.into()),
+                };
+                // The rows of a failed statement are undone by SQLite, unless it undid everything.
+                ensure_open(connection, &error).await?;
+                if size == 1 {
+                    self.outcomes.push(Err(WriteError::Row(error)));
+                } else {
+                    single_until = done + size;
                 }
             }
             Ok(())

@@ -139,7 +139,8 @@ pub(super) fn rows() -> [Operation; 6] {
     ]
 }
 
-const ADDRESS: [&str; 10] = [
+/// The members of an address, as they are written and, masked, shown (platform page 5.4).
+pub(crate) const ADDRESS: [&str; 10] = [
     "user_name",
     "postal_code",
     "province_name",

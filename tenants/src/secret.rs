@@ -1,4 +1,5 @@
-//! Secrets of tokens and links: a mark and 256 random bits, `fsk_…` and `fsl_…`.
+//! Secrets that the host gives out: 256 random bits behind a mark, `fsk_…` for tokens and `fsl_…` for links to the merchant
+//! page; addresses of authorization links have none.
 //!
 //! A plain SHA-256 is kept of them. A slow password hash (argon2) makes guessing dear where people choose the secret;
 //! nobody guesses 256 random bits, and a slow hash at every request would only let strangers spend our time.
@@ -7,15 +8,18 @@ use fangshi_database::Digest;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use crate::{AccessError, CustodyError};
+use crate::CustodyError;
 
 /// Marks a token, so that searches for leaked secrets can find one.
-pub(super) const TOKEN: &str = "fsk_";
+pub(crate) const TOKEN: &str = "fsk_";
 /// Marks the secret of a link.
-pub(super) const LINK: &str = "fsl_";
+pub(crate) const LINK: &str = "fsl_";
+
+/// No mark: the address says what it is.
+pub(crate) const NONCE: &str = "";
 
 /// A new secret.
-pub(super) fn make(mark: &str) -> Result<SecretString, AccessError> {
+pub(crate) fn make(mark: &str) -> Result<SecretString, CustodyError> {
     let mut bytes = Zeroizing::new([0; 32]);
     getrandom::fill(bytes.as_mut_slice()).map_err(|error| CustodyError::Seal(error.to_string()))?;
     let hex = Zeroizing::new(hex::encode(bytes.as_slice()));
@@ -23,12 +27,12 @@ pub(super) fn make(mark: &str) -> Result<SecretString, AccessError> {
 }
 
 /// What is kept of one.
-pub(super) fn digest(secret: &SecretString) -> Digest {
+pub(crate) fn digest(secret: &SecretString) -> Digest {
     Digest::of(secret.expose_secret().as_bytes())
 }
 
 /// The digest of a text that has the form of such a secret; `None` for every other text.
-pub(super) fn recognise(mark: &str, text: &str) -> Option<Digest> {
+pub(crate) fn recognise(mark: &str, text: &str) -> Option<Digest> {
     let hex = text.strip_prefix(mark)?;
     let formed = hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     formed.then(|| Digest::of(text.as_bytes()))
