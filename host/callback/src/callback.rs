@@ -1,15 +1,13 @@
-//! The room's door: two routes, one order of steps, one way to answer.
+//! The room: what it needs, and the order of its steps.
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
 use fangshi_journal::{NewEvent, Recorded};
 use fangshi_tenants::Clock;
 use fangshi_tenants::{CallbackKeys, Platform, Tenant, TenantId, TenantKind, Tenants};
@@ -18,8 +16,10 @@ use secrecy::SecretString;
 use crate::address::Address;
 use crate::body::read_body;
 use crate::component::{ComponentMessage, component_event};
+use crate::door::Door;
 use crate::intake::{Durable, Intake, NotRecorded};
 use crate::key::BadKey;
+use crate::metering::Meters;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::shop::{Binding, shop_event};
@@ -59,7 +59,7 @@ impl Default for CallbackLimits {
     }
 }
 
-/// The callback room. Build it, then take its [`Callback::router`].
+/// The callback room. Build it, then take its [`Callback::door`].
 pub struct Callback<I = Durable> {
     tenants: Tenants,
     intake: I,
@@ -67,6 +67,7 @@ pub struct Callback<I = Durable> {
     limits: CallbackLimits,
     clock: Clock,
     unusable: UnusableKeys,
+    pub(crate) meters: Meters,
 }
 
 impl<I: Intake> Callback<I> {
@@ -80,19 +81,16 @@ impl<I: Intake> Callback<I> {
     ) -> Result<Self, BadKey> {
         let component =
             component.map(|component| Address::new(component.appid.as_str(), &component.keys)).transpose()?;
-        metering::describe();
-        Ok(Self { tenants, intake, component, limits, clock, unusable: UnusableKeys::default() })
+        let (unusable, meters) = (UnusableKeys::default(), Meters::new());
+        Ok(Self { tenants, intake, component, limits, clock, unusable, meters })
     }
 
-    /// `/callback/weixin/component` and `/callback/weixin/{appid}`. No fallback, so it can be merged.
-    pub fn router(self) -> Router {
-        Router::new()
-            .route("/callback/weixin/component", any(component_route::<I>))
-            .route("/callback/weixin/{appid}", any(shop_route::<I>))
-            .with_state(Arc::new(self))
+    /// The way in.
+    pub fn door(self) -> Door<I> {
+        Door::new(self)
     }
 
-    async fn shop(&self, tenant: &Tenant, request: Request, started: Instant) -> Result<Response, Refusal> {
+    pub(crate) async fn shop(&self, tenant: &Tenant, request: Request, started: Instant) -> Result<Response, Refusal> {
         let (head, body) = request.into_parts();
         let query = || Query::parse(head.uri.query().unwrap_or_default());
         let own;
@@ -125,7 +123,7 @@ impl<I: Intake> Callback<I> {
         Ok(success())
     }
 
-    async fn component(&self, request: Request, started: Instant) -> Result<Response, Refusal> {
+    pub(crate) async fn component(&self, request: Request, started: Instant) -> Result<Response, Refusal> {
         let component = self.component.as_ref().ok_or(Refusal::UnknownTenant)?;
         let (head, body) = request.into_parts();
         if head.method != Method::POST {
@@ -141,7 +139,7 @@ impl<I: Intake> Callback<I> {
         match change {
             Some(change) => {
                 let recorded = self.in_time(self.intake.record_change(event, change), started).await?;
-                metering::recorded(recorded.duplicate);
+                self.meters.recorded(recorded.duplicate);
             }
             None => self.record(event, started).await?,
         }
@@ -152,7 +150,7 @@ impl<I: Intake> Callback<I> {
         Ok(success())
     }
 
-    fn weixin(&self, appid: &str) -> Option<Arc<Tenant>> {
+    pub(crate) fn weixin(&self, appid: &str) -> Option<Arc<Tenant>> {
         self.tenants
             .by_appid(appid)
             .filter(|tenant| tenant.platform == Platform::Weixin && tenant.kind != TenantKind::CardShop)
@@ -161,7 +159,7 @@ impl<I: Intake> Callback<I> {
     /// Returns after the commit, or refuses: there is no third way to an answer.
     async fn record(&self, event: NewEvent, started: Instant) -> Result<(), Refusal> {
         let Recorded { duplicate, .. } = self.in_time(self.intake.record(event), started).await?;
-        metering::recorded(duplicate);
+        self.meters.recorded(duplicate);
         Ok(())
     }
 
@@ -188,7 +186,7 @@ impl<I: Intake> Callback<I> {
         }
     }
 
-    fn refuse(&self, tenant: TenantId, refusal: Refusal) -> Response {
+    pub(crate) fn refuse(&self, tenant: TenantId, refusal: Refusal) -> Response {
         let code = refusal.code();
         metering::refused(code);
         self.tenants.count_refusal(tenant, code);
@@ -208,32 +206,6 @@ impl<I: Intake> Callback<I> {
         }
         refusal.into_response()
     }
-}
-
-async fn shop_route<I: Intake>(State(room): State<Arc<Callback<I>>>, request: Request) -> Response {
-    let started = Instant::now();
-    // The last segment as it stands: an appid has nothing to decode.
-    let appid = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let Some(tenant) = room.weixin(appid) else {
-        metering::refused(Refusal::UnknownTenant.code());
-        return Refusal::UnknownTenant.into_response();
-    };
-    let response = match room.shop(&tenant, request, started).await {
-        Ok(response) => response,
-        Err(refusal) => room.refuse(tenant.id, refusal),
-    };
-    metering::answered(started);
-    response
-}
-
-async fn component_route<I: Intake>(State(room): State<Arc<Callback<I>>>, request: Request) -> Response {
-    let started = Instant::now();
-    let response = match room.component(request, started).await {
-        Ok(response) => response,
-        Err(refusal) => room.refuse(TenantId::HOST, refusal),
-    };
-    metering::answered(started);
-    response
 }
 
 fn success() -> Response {

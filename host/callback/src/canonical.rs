@@ -1,7 +1,7 @@
 //! The one spelling of a message: JSON without blanks, members sorted by name, every scalar a string.
 //!
 //! The four spellings on the wire (XML or JSON, numbers or strings) of one event have the same canonical bytes. This
-//! is the body that the journal keeps; the decrypted bytes are kept beside it as they came.
+//! is the body that the journal keeps.
 
 use crate::node::Node;
 

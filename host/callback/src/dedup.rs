@@ -15,14 +15,15 @@ use crate::message::{Facts, Message};
 use crate::node::Node;
 
 /// Stored in a unique index; its making must not change. A new one would need a new first line.
-const FORM: &[u8] = b"fangshi event key 2\n";
-/// Leading bytes that hold `CreateTime`.
+const FORM: &[u8] = b"fangshi event key 3\n";
+/// Leading bytes that hold `CreateTime`, and those after them that hold the order id.
 const TIME: usize = 5;
+const ORDER: usize = 8;
 
 /// The key of a message at a tenant (0 for the host's own events).
 ///
-/// It begins with `CreateTime`, so that the index of keys grows at its end instead of everywhere at once; 216 bits of
-/// the digest follow.
+/// It begins with `CreateTime` and the order id, so that the index of keys grows at its end instead of everywhere at
+/// once; 152 bits of the digest follow.
 pub fn dedup_key(tenant: TenantId, message: &Message<'_>, facts: &Facts<'_>) -> [u8; 32] {
     let mut sha = Sha256::new();
     sha.update(FORM);
@@ -39,7 +40,9 @@ pub fn dedup_key(tenant: TenantId, message: &Message<'_>, facts: &Facts<'_>) -> 
     let digest = sha.finalize();
     let mut key = [0; 32];
     key[..TIME].copy_from_slice(&facts.created_at.to_be_bytes()[8 - TIME..]);
-    key[TIME..].copy_from_slice(&digest[..32 - TIME]);
+    let order: u64 = facts.order_id.parse().unwrap_or_default();
+    key[TIME..][..ORDER].copy_from_slice(&order.to_be_bytes());
+    key[TIME + ORDER..].copy_from_slice(&digest[..32 - TIME - ORDER]);
     key
 }
 

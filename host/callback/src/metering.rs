@@ -2,23 +2,44 @@
 
 use std::time::Instant;
 
-use metrics::{counter, describe_counter, describe_histogram, histogram};
+use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
 
 const EVENTS: &str = "fangshi_callback_events_total";
 const REFUSALS: &str = "fangshi_callback_refusals_total";
 const UNBOUND: &str = "fangshi_callback_unbound_total";
 const SECONDS: &str = "fangshi_callback_seconds";
 
-pub(crate) fn describe() {
+fn describe() {
     describe_counter!(EVENTS, "Callbacks made durable, by whether the event was new or a duplicate.");
     describe_counter!(REFUSALS, "Callbacks refused, by code.");
     describe_counter!(UNBOUND, "Events taken of tenants that have no user_name to compare ToUserName with.");
     describe_histogram!(SECONDS, metrics::Unit::Seconds, "From a callback's head to its answer.");
 }
 
-pub(crate) fn recorded(duplicate: bool) {
-    let kind = if duplicate { "duplicate" } else { "new" };
-    counter!(EVENTS, "kind" => kind).increment(1);
+/// What every callback moves, looked up once.
+pub(crate) struct Meters {
+    new: Counter,
+    duplicate: Counter,
+    seconds: Histogram,
+}
+
+impl Meters {
+    pub(crate) fn new() -> Meters {
+        describe();
+        Meters {
+            new: counter!(EVENTS, "kind" => "new"),
+            duplicate: counter!(EVENTS, "kind" => "duplicate"),
+            seconds: histogram!(SECONDS),
+        }
+    }
+
+    pub(crate) fn recorded(&self, duplicate: bool) {
+        if duplicate { &self.duplicate } else { &self.new }.increment(1);
+    }
+
+    pub(crate) fn answered(&self, started: Instant) {
+        self.seconds.record(started.elapsed());
+    }
 }
 
 pub(crate) fn refused(code: &'static str) {
@@ -27,8 +48,4 @@ pub(crate) fn refused(code: &'static str) {
 
 pub(crate) fn unbound() {
     counter!(UNBOUND).increment(1);
-}
-
-pub(crate) fn answered(started: Instant) {
-    histogram!(SECONDS).record(started.elapsed());
 }

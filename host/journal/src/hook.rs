@@ -1,7 +1,7 @@
 //! From the platform's Event to the hook of the contract.
 
 /// The eight order events (platform page, section 3.2).
-const HOOKS: [(&str, &str); 8] = [
+pub(crate) const HOOKS: [(&str, &str); 8] = [
     ("channels_ec_order_new", "on-new"),
     ("channels_ec_order_cancel", "on-cancel"),
     ("channels_ec_order_pay", "on-pay"),

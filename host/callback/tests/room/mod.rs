@@ -105,7 +105,12 @@ impl Room {
         let journal = Journal::open(database, tenants.clone(), clock.clone());
         let durable = Durable { journal: journal.clone(), tenants: tenants.clone() };
         let callback = Callback::new(tenants.clone(), intake(durable), component.as_ref(), limits, clock).unwrap();
-        Self { router: callback.router(), journal, tenants, clock: hand, _folder: folder }
+        let door = callback.door();
+        let router = Router::new().fallback(move |request: Request<Body>| {
+            let door = door.clone();
+            async move { door.answer(request).await }
+        });
+        Self { router, journal, tenants, clock: hand, _folder: folder }
     }
 
     pub fn id(&self, appid: &str) -> TenantId {

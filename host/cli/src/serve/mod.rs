@@ -4,29 +4,27 @@
 //! the way ends the start with what to do; nothing listens before everything behind it works.
 
 mod code_key;
+mod doors;
 mod heads;
 mod life;
 mod onboarding;
 mod rooms;
+mod server;
 mod signals;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use fangshi_callback::{Callback, CallbackLimits, Durable};
 use fangshi_console::{Console, Entrance, OperatorToken};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
+use doors::Doors;
 use rooms::Rooms;
 use signals::Signals;
-
-/// How long open connections may finish their requests at the stop; the platform's own patience is 5 s.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or Ctrl-C.
 pub fn run(config: Config) -> anyhow::Result<()> {
@@ -63,13 +61,11 @@ async fn listen(
         format!("listen {}: expected a free address of this machine (config key `listen`)", config.listen)
     })?;
     let address = listener.local_addr()?;
-    // Failed logins are counted by address.
-    let router = routes(config, rooms, metrics, address)?.into_make_service_with_connect_info::<SocketAddr>();
+    let doors = doors(config, rooms, metrics, address)?;
     let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+    let server = tokio::spawn(server::serve(listener, doors, async move {
         let _ = stopped.await;
-    });
-    let server = tokio::spawn(async move { server.await });
+    }));
     announce(address)?;
     tracing::info!(
         %address,
@@ -82,10 +78,7 @@ async fn listen(
     let signal = signals.next().await;
     tracing::info!(signal, grace_s = config.shutdown.as_secs(), "stopping: no new callbacks, runs may end");
     let _ = stopping.send(());
-    if tokio::time::timeout(LAST_REQUESTS, server).await.is_err() {
-        tracing::warn!("connections were cut off at the stop: they sent no whole request in time");
-    }
-    Ok(())
+    server.await.context("the HTTP server")
 }
 
 /// The one line on standard output, for people and for whoever started the process with port 0.
@@ -96,7 +89,7 @@ fn announce(address: std::net::SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn routes(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: SocketAddr) -> anyhow::Result<Router> {
+fn doors(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: SocketAddr) -> anyhow::Result<Doors> {
     let own_address = format!("http://{address}");
     let component = config.component.as_ref().map(|component| fangshi_callback::Component {
         appid: component.appid.clone(),
@@ -123,7 +116,7 @@ fn routes(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: So
         public_url: config.public_url.clone().unwrap_or(own_address),
         max_plugin_bytes: config.max_plugin_bytes,
     };
-    Ok(fangshi_console::router(console).merge(callback.router()))
+    Ok(Doors { callback: callback.door(), console: fangshi_console::router(console) })
 }
 
 /// Times as histograms with fixed buckets: an average over hours hides a slow minute.

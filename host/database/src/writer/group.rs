@@ -9,7 +9,9 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::Shared;
+use super::checkpoint::Checkpoints;
 use super::rows::{Batch, Queue};
+use super::transaction::{Fatal, Transaction};
 use super::write::Job;
 use crate::WriteError;
 use crate::lock::FolderLock;
@@ -21,27 +23,6 @@ const WRITES_PER_GROUP: usize = 128;
 /// Writes in a group that also holds rows: acknowledgements wait for the whole group.
 const WRITES_BESIDE_ROWS: usize = 16;
 
-/// The transaction of a group is gone: nothing of it can be committed.
-#[derive(Debug)]
-pub(super) struct Fatal(pub(super) Arc<sqlx::Error>);
-
-impl From<sqlx::Error> for Fatal {
-    fn from(error: sqlx::Error) -> Self {
-        Fatal(Arc::new(error))
-    }
-}
-
-/// After some errors (disk full, I/O, out of memory) SQLite rolls back the whole transaction by itself; `error` is then
-/// the end of the group.
-pub(super) async fn ensure_open(connection: &mut SqliteConnection, error: &Arc<sqlx::Error>) -> Result<(), Fatal> {
-    // SQLite refuses to begin inside a transaction: a BEGIN that succeeds tells that ours is gone.
-    if connection.execute("BEGIN").await.is_ok() {
-        let _ = connection.execute("ROLLBACK").await;
-        return Err(Fatal(Arc::clone(error)));
-    }
-    Ok(())
-}
-
 pub(super) struct GroupCommit {
     /// None after a failure that leaves its state in doubt.
     connection: Option<SqliteConnection>,
@@ -49,6 +30,7 @@ pub(super) struct GroupCommit {
     kinds: Vec<Box<dyn Queue>>,
     writes: mpsc::Receiver<Box<dyn Job>>,
     shared: Arc<Shared>,
+    checkpoints: Checkpoints,
     /// Where the waiters are told.
     server: Handle,
     /// Held until the last group is committed.
@@ -84,8 +66,9 @@ impl GroupCommit {
         shared: Arc<Shared>,
         lock: FolderLock,
     ) -> GroupCommit {
-        let server = Handle::current();
-        GroupCommit { connection: Some(connection), reopen, kinds: Vec::new(), writes, shared, server, _lock: lock }
+        let (server, checkpoints) = (Handle::current(), Checkpoints::default());
+        let connection = Some(connection);
+        GroupCommit { connection, reopen, kinds: Vec::new(), writes, shared, checkpoints, server, _lock: lock }
     }
 
     pub(super) async fn run(mut self) {
@@ -103,11 +86,15 @@ impl GroupCommit {
             let fate = self.write(&mut group).await;
             self.count(&group, fate.is_ok());
             // The commit has returned, or nothing of the group is in the store: only now may answers leave.
-            let fate = fate.map_err(|Fatal(cause)| WriteError::Commit(cause));
+            let fate = fate.map_err(|fatal| WriteError::Commit(fatal.cause));
             // On the server's own threads: waking hundreds of waiters from outside costs a system call for many of them,
             // and the next group would wait for it.
             self.server.spawn(async move { group.answer(fate) });
+            if let Some(connection) = &mut self.connection {
+                self.checkpoints.step(connection, &self.reopen, &self.server).await;
+            }
         }
+        self.checkpoints.end().await;
         if let Some(connection) = self.connection.take()
             && let Err(error) = connection.close().await
         {
@@ -134,24 +121,17 @@ impl GroupCommit {
             Some(connection) => connection,
             None => self.reopen.connect().await?,
         };
-        if let Err(fatal) = fill(group, &mut connection).await {
-            tracing::error!(error = %fatal.0, "a group of writes was refused; its waiters are told");
-            // Where there is nothing left to roll back, a new connection is surer than a guess.
-            let clean = connection.execute("ROLLBACK").await.is_ok();
-            self.keep(connection, clean).await;
-            return Err(fatal);
-        }
-        match connection.execute("COMMIT").await {
-            Ok(_) => {
+        match fill(group, &mut connection).await {
+            Ok(()) => {
                 self.connection = Some(connection);
                 Ok(())
             }
-            Err(error) => {
-                tracing::error!(%error, "a group of writes could not be committed; its waiters are told");
-                let _ = connection.execute("ROLLBACK").await;
-                // After a failed sync the pages in this connection's hands are in doubt.
-                self.keep(connection, false).await;
-                Err(error.into())
+            Err(fatal) => {
+                tracing::error!(error = %fatal.cause, "a group of writes was refused; its waiters are told");
+                // Where there is nothing left to roll back, a new connection is surer than a guess.
+                let clean = connection.execute("ROLLBACK").await.is_ok() && !fatal.in_doubt;
+                self.keep(connection, clean).await;
+                Err(fatal)
             }
         }
     }
@@ -164,7 +144,7 @@ impl GroupCommit {
         }
     }
 
-    fn count(&self, group: &Group, committed: bool) {
+    fn count(&mut self, group: &Group, committed: bool) {
         let counts = &self.shared.counts;
         if !committed {
             counts.failed_commits.fetch_add(1, Ordering::Relaxed);
@@ -176,20 +156,25 @@ impl GroupCommit {
         counts.rows.fetch_add(rows, Ordering::Relaxed);
         counts.writes.fetch_add(writes, Ordering::Relaxed);
         counts.largest_group.fetch_max(rows + writes, Ordering::Relaxed);
+        self.checkpoints.count(rows, writes);
     }
 }
 
+/// Writes the group and commits it.
 async fn fill(group: &mut Group, connection: &mut SqliteConnection) -> Result<(), Fatal> {
-    connection.execute("BEGIN IMMEDIATE").await?;
-    for batch in &mut group.rows {
-        batch.run(connection).await?;
+    let mut transaction = Transaction::new(connection);
+    let kinds = group.rows.len();
+    for (place, batch) in group.rows.iter_mut().enumerate() {
+        let last = group.writes.is_empty() && place + 1 == kinds;
+        batch.run(&mut transaction, last).await?;
     }
     for write in &mut group.writes {
-        connection.execute("SAVEPOINT job").await?;
-        if !write.run(connection).await {
-            connection.execute("ROLLBACK TO job").await?;
+        transaction.begin().await?;
+        transaction.connection.execute("SAVEPOINT job").await?;
+        if !write.run(transaction.connection).await {
+            transaction.connection.execute("ROLLBACK TO job").await?;
         }
-        connection.execute("RELEASE job").await?;
+        transaction.connection.execute("RELEASE job").await?;
     }
-    Ok(())
+    transaction.commit().await
 }

@@ -7,10 +7,12 @@
 //! One bad row or write fails alone; a commit that fails fails all of its group; and no answer leaves before the
 //! commit has returned.
 
+mod checkpoint;
 mod group;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod write;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,6 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteConnectOptions;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::WriteError;
@@ -91,10 +94,11 @@ impl Writer {
         let (writes, waiting) = mpsc::channel(WAITING_WRITES);
         let shared = Arc::new(Shared::default());
         let group_commit = GroupCommit::new(connection, reopen, waiting, Arc::clone(&shared), lock);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // Of the server's runtime, but outside its threads: such a thread parks without polling sockets.
+        let server = Handle::current();
         let (end, ended) = oneshot::channel();
         std::thread::Builder::new().name("fangshi-commit".to_owned()).spawn(move || {
-            runtime.block_on(group_commit.run());
+            server.block_on(group_commit.run());
             let _ = end.send(());
         })?;
         Ok(Writer { inner: Arc::new(Inner { writes, shared, ended: tokio::sync::Mutex::new(Some(ended)) }) })

@@ -6,14 +6,16 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use sqlx::error::BoxDynError;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr, SqliteConnection};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteQueryResult};
+use sqlx::{Arguments, AssertSqlSafe, Either, Executor, SqlSafeStr, SqlStr, Sqlite, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
-use super::group::{Fatal, ensure_open};
+use super::transaction::{BEGIN, COMMIT, Fatal, Transaction};
 use crate::WriteError;
 
 /// Rows that may wait before [`Rows::insert`] itself waits.
@@ -44,9 +46,10 @@ pub trait BatchInsert: Send + Sync + 'static {
     const UNIQUE: &'static str;
     /// The number of the row with a key: `"SELECT seq FROM events WHERE tenant_id = $1 AND dedup = $2"`.
     const EXISTING: &'static str;
-    /// Which of the rows just inserted, by the first and last of their numbers, need something done after the commit:
-    /// `"SELECT seq FROM events WHERE seq BETWEEN $1 AND $2 AND state = 0"`.
-    const MARKED: &'static str;
+    /// Marks those of the rows just inserted, by the first and last of their numbers, that need something done after the
+    /// commit: `"UPDATE events SET state = 0 WHERE seq BETWEEN $1 AND $2 AND … RETURNING seq"`. One statement for all of
+    /// them costs less than a subquery in every row's values.
+    const MARK: &'static str;
 
     /// Binds the values of [`BatchInsert::VALUES`] in their order. An error fails this row alone.
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError>;
@@ -62,7 +65,7 @@ pub struct Inserted {
     pub number: i64,
     /// True if a row with this key was there before.
     pub duplicate: bool,
-    /// Whether it is a new row of [`BatchInsert::MARKED`].
+    /// Whether it is a new row that [`BatchInsert::MARK`] marked.
     pub marked: bool,
 }
 
@@ -118,8 +121,9 @@ pub(super) trait Queue: Send {
 pub(super) trait Batch: Send {
     fn len(&self) -> usize;
 
-    /// Inserts the rows. An error means that the transaction is gone.
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Fatal>>;
+    /// Inserts the rows; begins the transaction if nothing has, and may commit it if they are the last of the group. An
+    /// error means that the transaction is gone.
+    fn run<'c>(&'c mut self, group: &'c mut Transaction<'_>, last: bool) -> BoxFuture<'c, Result<(), Fatal>>;
 
     /// Answers every waiter, once the fate of the group is known.
     fn answer(self: Box<Self>, group: Result<(), WriteError>);
@@ -127,7 +131,7 @@ pub(super) trait Batch: Send {
 
 pub(super) fn queue<K: BatchInsert>(shared: Arc<Shared>) -> (Rows<K>, Box<dyn Queue>) {
     let (waiting, taken) = mpsc::channel(WAITING_ROWS);
-    let queue = RowQueue { waiting: taken, statements: Arc::default() };
+    let queue = RowQueue { waiting: taken, statements: Arc::new(Statements::new::<K>()) };
     (Rows { waiting, shared }, Box::new(queue))
 }
 
@@ -155,22 +159,38 @@ impl<K: BatchInsert> Queue for RowQueue<K> {
     }
 }
 
-/// The inserts of a kind by their number of rows, made as they are needed.
-#[derive(Default)]
-struct Statements(Mutex<HashMap<usize, SqlStr>>);
+/// The statements of a kind, made as they are needed: inserts by their number of rows and whether they begin the
+/// transaction.
+struct Statements {
+    inserts: Mutex<HashMap<(usize, bool), SqlStr>>,
+    mark: SqlStr,
+    mark_and_commit: SqlStr,
+}
 
 impl Statements {
-    fn of<K: BatchInsert>(&self, size: usize) -> SqlStr {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry(size).or_insert_with(|| statement::<K>(size)).clone()
+    fn new<K: BatchInsert>() -> Statements {
+        let (mark, mark_and_commit) = (made(K::MARK.to_owned()), made(format!("{}; {COMMIT}", K::MARK)));
+        Statements { inserts: Mutex::default(), mark, mark_and_commit }
+    }
+
+    fn insert<K: BatchInsert>(&self, size: usize, begin: bool) -> SqlStr {
+        let mut inserts = self.inserts.lock().unwrap_or_else(PoisonError::into_inner);
+        let insert = inserts.entry((size, begin)).or_insert_with(|| {
+            let insert = insert::<K>(size);
+            made(if begin { format!("{BEGIN}; {insert}") } else { insert })
+        });
+        insert.clone()
     }
 }
 
 /// The insert of so many rows.
-fn statement<K: BatchInsert>(size: usize) -> SqlStr {
+fn insert<K: BatchInsert>(size: usize) -> String {
     let rows = [K::VALUES].repeat(size).join(", ");
-    let sql = format!("INSERT INTO {} VALUES {rows} ON CONFLICT ({}) DO NOTHING", K::INTO, K::UNIQUE);
-    // Made of constants of the kind alone.
+    format!("INSERT INTO {} VALUES {rows} ON CONFLICT ({}) DO NOTHING", K::INTO, K::UNIQUE)
+}
+
+/// A statement made of constants alone.
+fn made(sql: String) -> SqlStr {
     AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
 }
 
@@ -200,15 +220,17 @@ impl From<sqlx::Error> for Failed {
 /// # Errors
 /// The row was refused, or could not be read back: the write must fail.
 pub async fn insert_row<K: BatchInsert>(row: &K, connection: &mut SqliteConnection) -> Result<Inserted, sqlx::Error> {
-    let inserted = insert_rows(&[row], statement::<K>(1), connection).await;
+    let inserted = insert_rows(&[row], made(insert::<K>(1)), made(K::MARK.to_owned()), connection).await;
     let inserted = inserted.map_err(|(Failed::Refused(error) | Failed::Unread(error))| error)?;
     inserted.into_iter().next().ok_or(sqlx::Error::RowNotFound)
 }
 
-/// Rows in one statement; gives where each ended, in their order.
+/// Rows in one statement, and another that marks; gives where each row ended, in their order. Nothing is marked if all of
+/// them were there before.
 async fn insert_rows<K: BatchInsert>(
     rows: &[&K],
-    sql: SqlStr,
+    insert: SqlStr,
+    mark: SqlStr,
     connection: &mut SqliteConnection,
 ) -> Result<Vec<Inserted>, Failed> {
     let mut arguments = SqliteArguments::default();
@@ -216,7 +238,7 @@ async fn insert_rows<K: BatchInsert>(
     for row in rows {
         row.bind(&mut arguments).map_err(|cause| Failed::Refused(sqlx::Error::Encode(cause)))?;
     }
-    let done = sqlx::query_with(sql, arguments).execute(&mut *connection).await.map_err(Failed::Refused)?;
+    let done = last_of(sqlx::query_with(insert, arguments), connection).await.map_err(Failed::Refused)?;
     let fresh = done.rows_affected() as usize;
     // AUTOINCREMENT gives larger numbers than there ever were, in the order of the rows and, if none of them was there
     // before, without gaps.
@@ -231,7 +253,7 @@ async fn insert_rows<K: BatchInsert>(
     let marked: HashSet<i64> = match first {
         None => HashSet::new(),
         Some(first) => {
-            let marked = sqlx::query_scalar(K::MARKED).bind(first).bind(last);
+            let marked = sqlx::query_scalar(mark).bind(first).bind(last);
             marked.fetch_all(&mut *connection).await?.into_iter().collect()
         }
     };
@@ -242,6 +264,21 @@ async fn insert_rows<K: BatchInsert>(
         Inserted { number, duplicate, marked: !duplicate && marked.contains(&number) }
     };
     Ok(numbers.into_iter().map(told).collect())
+}
+
+/// What the last of the query's statements did.
+async fn last_of(
+    query: Query<'_, Sqlite, SqliteArguments>,
+    connection: &mut SqliteConnection,
+) -> Result<SqliteQueryResult, sqlx::Error> {
+    let mut steps = connection.fetch_many(query);
+    let mut last = None;
+    while let Some(step) = steps.try_next().await? {
+        if let Either::Left(done) = step {
+            last = Some(done);
+        }
+    }
+    last.ok_or(sqlx::Error::RowNotFound)
 }
 
 /// The least among the `count` largest different numbers: the first of the fresh rows.
@@ -264,7 +301,7 @@ impl<K: BatchInsert> Batch for RowBatch<K> {
         self.rows.len()
     }
 
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Fatal>> {
+    fn run<'c>(&'c mut self, group: &'c mut Transaction<'_>, last: bool) -> BoxFuture<'c, Result<(), Fatal>> {
         Box::pin(async move {
             // Up to here rows go singly, because one of them made a statement of many fail.
             let mut single_until = 0;
@@ -272,19 +309,24 @@ impl<K: BatchInsert> Batch for RowBatch<K> {
                 let done = self.outcomes.len();
                 let left = if done < single_until { 1 } else { self.rows.len() - done };
                 let size = fitting(left);
-                let sql = self.statements.of::<K>(size);
+                let insert = self.statements.insert::<K>(size, !group.begun);
+                let commit = last && done + size == self.rows.len();
+                let mark = if commit { &self.statements.mark_and_commit } else { &self.statements.mark };
                 let rows: Vec<&K> = self.rows[done..][..size].iter().map(|waiting| &waiting.row).collect();
-                let error = match insert_rows(&rows, sql, connection).await {
+                let error = match insert_rows(&rows, insert, mark.clone(), group.connection).await {
                     Ok(inserted) => {
+                        group.begun = true;
+                        // Without a fresh row nothing was marked, and nothing committed.
+                        group.committed = commit && inserted.iter().any(|row| !row.duplicate);
                         self.outcomes.extend(inserted.into_iter().map(Ok));
                         continue;
                     }
                     Err(Failed::Refused(error)) => Arc::new(error),
                     // The rows are there: they may be told neither as refused nor as duplicates.
-                    Err(Failed::Unread(error)) => return Err(error.into()),
+                    Err(Failed::Unread(error)) => return Err(Fatal { cause: Arc::new(error), in_doubt: commit }),
                 };
                 // The rows of a failed statement are undone by SQLite, unless it undid everything.
-                ensure_open(connection, &error).await?;
+                group.ensure_open(&error).await?;
                 if size == 1 {
                     self.outcomes.push(Err(WriteError::Row(error)));
                 } else {

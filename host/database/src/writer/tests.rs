@@ -34,7 +34,7 @@ impl BatchInsert for Mark {
     const BOUND: usize = 3;
     const UNIQUE: &'static str = "key";
     const EXISTING: &'static str = "SELECT id FROM marks WHERE key = $1";
-    const MARKED: &'static str = "SELECT id FROM marks WHERE id BETWEEN $1 AND $2 AND value = 7";
+    const MARK: &'static str = "UPDATE marks SET value = value WHERE id BETWEEN $1 AND $2 AND value = 7 RETURNING id";
 
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         if self.value == UNBINDABLE {
@@ -424,5 +424,46 @@ impl Random {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         i64::try_from(self.0 >> 33).unwrap() % bound
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_brought_back_beside_the_writer() {
+    let store = store().await;
+    let size = |path: &std::path::Path| std::fs::metadata(path).unwrap().len();
+    let empty = size(store.db.path());
+    let mut key = 0;
+    // SQLite's own checkpoint would come at 128 MiB of log.
+    while size(store.db.path()) < empty + (16 << 20) {
+        let release = hold(store.db.writer()).await;
+        let row = |key| Mark { body: vec![7; 4096], ..Mark::new(key) };
+        let waiting: Vec<_> = (key..key + 128).map(|key| insert(&store, row(key))).collect();
+        queued().await;
+        release.send(()).unwrap();
+        for waiter in waiting {
+            waiter.await.unwrap().unwrap();
+        }
+        key += 128;
+        assert!(key < 128 * 200, "about 100 MiB are in the log alone");
+    }
+    assert_eq!(ask(&store.db, "SELECT count(*) FROM marks").await, key);
+}
+
+#[tokio::test]
+async fn a_row_that_fails_in_the_statement_that_begins_the_group_fails_alone() {
+    for bad in [-1, UNBINDABLE] {
+        let store = store().await;
+        let release = hold(store.db.writer()).await;
+        let rows = [0, bad, 0].into_iter().enumerate();
+        let waiting: Vec<_> =
+            rows.map(|(key, value)| insert(&store, Mark { value, ..Mark::new(key as i64) })).collect();
+        queued().await;
+        release.send(()).unwrap();
+        let mut refused = Vec::new();
+        for waiter in waiting {
+            refused.push(waiter.await.unwrap().is_err());
+        }
+        assert_eq!(refused, [false, true, false], "{bad}");
+        assert_eq!(ask(&store.db, "SELECT count(*) FROM marks").await, 2);
     }
 }

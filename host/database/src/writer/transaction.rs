@@ -1,0 +1,71 @@
+//! The transaction of a group. Every statement costs two threads a turn each, so it is begun by the first statement that
+//! writes rows, and committed with the last one where that is of rows too.
+
+use std::sync::Arc;
+
+use sqlx::{Executor, SqliteConnection};
+
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+pub(super) const COMMIT: &str = "COMMIT";
+
+/// The transaction of a group is gone: nothing of it can be committed.
+#[derive(Debug)]
+pub(super) struct Fatal {
+    pub(super) cause: Arc<sqlx::Error>,
+    /// It may have been the commit that failed: after a failed sync the pages in the connection's hands are in doubt.
+    pub(super) in_doubt: bool,
+}
+
+impl From<sqlx::Error> for Fatal {
+    fn from(error: sqlx::Error) -> Self {
+        Fatal { cause: Arc::new(error), in_doubt: false }
+    }
+}
+
+/// The connection, and how far the group's transaction is.
+pub(super) struct Transaction<'c> {
+    pub(super) connection: &'c mut SqliteConnection,
+    pub(super) begun: bool,
+    pub(super) committed: bool,
+}
+
+impl<'c> Transaction<'c> {
+    pub(super) fn new(connection: &'c mut SqliteConnection) -> Self {
+        Transaction { connection, begun: false, committed: false }
+    }
+
+    /// Begins it, if nothing has.
+    pub(super) async fn begin(&mut self) -> Result<(), Fatal> {
+        if !self.begun {
+            self.connection.execute(BEGIN).await?;
+            self.begun = true;
+        }
+        Ok(())
+    }
+
+    /// Commits it, if nothing has.
+    pub(super) async fn commit(self) -> Result<(), Fatal> {
+        if !self.committed {
+            let done = self.connection.execute(COMMIT).await;
+            done.map_err(|error| Fatal { cause: Arc::new(error), in_doubt: true })?;
+        }
+        Ok(())
+    }
+
+    /// After some errors (disk full, I/O, out of memory) SQLite rolls back the whole transaction by itself; `error` is
+    /// then the end of the group.
+    pub(super) async fn ensure_open(&mut self, error: &Arc<sqlx::Error>) -> Result<(), Fatal> {
+        // Nothing of the group was written before.
+        if !self.begun && self.connection.execute(BEGIN).await.is_ok() {
+            self.begun = true;
+            return Ok(());
+        }
+        // SQLite refuses to begin inside a transaction: a BEGIN that succeeds tells that ours is gone.
+        if self.connection.execute("BEGIN").await.is_ok() {
+            let _ = self.connection.execute("ROLLBACK").await;
+            return Err(Fatal { cause: Arc::clone(error), in_doubt: false });
+        }
+        self.begun = true;
+        Ok(())
+    }
+}
