@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use fangshi_database::{Clock, Database, OpenOptions};
-use fangshi_faults::{KEY, TASKS};
+use fangshi_faults::KEY;
 use fangshi_harness::Figures;
 use fangshi_platform::{NewShop, RefreshRotation, Settings};
 use fangshi_tenants::{ComponentCredentials, Credentials, Kek, NewTenant, Platform, TenantId, Tenants};
@@ -139,7 +139,7 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     let refused = calls.len() as i64 - issued;
     let recoveries = ledger.calls.iter().filter(|call| call.path == INFO).count();
     let unexplained = (issued - (lives + between)).abs() + (refused - REFUSED_PER_LOSS * between).max(0);
-    let canaries = scene.canaries(&shop.appid)?;
+    let canaries = scene.canaries(&shop.appid, rounds)?;
 
     figures.add("refresh_calls", issued, "calls");
     figures.add("refresh_calls_refused", refused, "calls");
@@ -299,7 +299,7 @@ impl Scene<'_> {
     }
 
     /// Tokens, tickets and secrets that are found in a file: the store's, and the processes' logs at trace level.
-    fn canaries(&self, appid: &str) -> Result<usize> {
+    fn canaries(&self, appid: &str, rounds: usize) -> Result<usize> {
         let issued = self.platform.issue_tokens(appid)?;
         let mut canaries = self.tokens.clone();
         // What they begin with, whichever it is.
@@ -309,7 +309,7 @@ impl Scene<'_> {
             issued.refresh().is_some_and(|refresh| refresh.starts_with("refreshtoken@@@")),
             "not what to search for"
         );
-        ensure!(canaries.len() > TASKS, "{} canaries are too few", canaries.len());
+        ensure!(canaries.len() > rounds, "{} canaries are too few", canaries.len());
         let mut found = 0;
         for entry in std::fs::read_dir(self.folder)? {
             let path = entry?.path();
