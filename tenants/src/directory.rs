@@ -15,10 +15,10 @@ use tokio::sync::Mutex;
 use crate::audit::{self, Action, Actor, Entry};
 use crate::custody::rows as token_rows;
 use crate::custody::{Planted, TOKEN_LIFE_S};
-use crate::tenant::{Credentials, NewTenant, Platform, StateChange, Tenant, TenantPatch, TenantState};
+use crate::tenant::{Credentials, NewTenant, Platform, StateChange, SuspendedBy, Tenant, TenantPatch, TenantState};
 use crate::to_the_end::to_the_end;
 use crate::vault::NewKey;
-use crate::{CallbackKeys, DECODES_A_DAY, KeyWrap, TenantsError, Vault, custody, life, tenant_rows};
+use crate::{CallbackKeys, DECODES_A_DAY, KeyWrap, TenantsError, Vault, life, tenant_rows};
 
 /// Attempts at a number for a new tenant that other processes want as well.
 pub(crate) const NUMBERS: u32 = 16;
@@ -284,6 +284,7 @@ fn changed_members(patch: &TenantPatch) -> Vec<&'static str> {
     let members = [
         ("name", patch.name.is_some()),
         ("user_name", patch.user_name.is_some()),
+        ("decode_budget", patch.decode_budget.is_some()),
         ("state", patch.state.is_some()),
         ("access_token", patch.access_token.is_some()),
         ("refresh_token", patch.refresh_token.is_some()),
@@ -320,14 +321,14 @@ fn patched(current: &Tenant, patch: TenantPatch, now: i64) -> Result<(Tenant, Pl
     }
     match patch.state {
         // What a refused refresh token or a revocation caused, a new one cures.
-        None if patch.refresh_token.is_some() && custody::is_cured_by_tokens(&tenant) => {
+        None if patch.refresh_token.is_some() && tenant.state.is_cured_by_tokens() => {
             tenant.state = TenantState::Active
         }
         None => {}
         Some(StateChange::Active) => tenant.state = TenantState::Active,
         Some(StateChange::Suspended { reason }) => {
             check_text("reason", &reason)?;
-            tenant.state = TenantState::Suspended { reason, since: now };
+            tenant.state = TenantState::Suspended { by: SuspendedBy::Operator, reason, since: now };
         }
         Some(StateChange::Revoked { reason }) => {
             check_text("reason", &reason)?;

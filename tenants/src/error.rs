@@ -266,6 +266,14 @@ pub enum RegistryError {
         /// What is wrong and what is expected.
         problem: String,
     },
+    /// The tenant has uploaded as much as it may.
+    #[error("the tenant's uploads are used up: at most {most} {of}")]
+    UploadsUsedUp {
+        /// The limit.
+        most: u64,
+        /// Of what.
+        of: &'static str,
+    },
     /// A stored value cannot be read back.
     #[error("a stored value of {0} is damaged")]
     Damaged(&'static str),

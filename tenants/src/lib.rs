@@ -52,10 +52,11 @@ pub use onboarding::{
 pub use refusals::Refusal;
 pub use registry::{
     GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation, PluginRecord,
-    Registry, VersionRecord,
+    Registry, UploadLimits, VersionRecord,
 };
 pub use tenant::{
-    CallbackKeys, Credentials, NewTenant, Platform, StateChange, Tenant, TenantKind, TenantPatch, TenantState,
+    CallbackKeys, Credentials, NewTenant, Platform, StateChange, SuspendedBy, Tenant, TenantKind, TenantPatch,
+    TenantState,
 };
 pub use tenants::Tenants;
 pub use vault::{Place, Vault};

@@ -35,6 +35,8 @@ pub enum TenantState {
     Active,
     /// No runs, no calls.
     Suspended {
+        /// Who did it, and so what undoes it.
+        by: SuspendedBy,
         /// Why, in a code or a few words.
         reason: String,
         /// Since when, unix ms.
@@ -49,6 +51,16 @@ pub enum TenantState {
         /// Since when, unix ms.
         since: i64,
     },
+}
+
+/// Who suspended a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SuspendedBy {
+    /// The operator, who alone ends it.
+    Operator,
+    /// The platform, which refuses the refresh token: a new authorization ends it.
+    Platform,
 }
 
 /// What a person is to do about a state.
@@ -74,7 +86,17 @@ impl TenantState {
     pub fn because(&self) -> Option<(&str, i64)> {
         match self {
             TenantState::Active => None,
-            TenantState::Suspended { reason, since } | TenantState::Revoked { reason, since } => Some((reason, *since)),
+            TenantState::Suspended { reason, since, .. } | TenantState::Revoked { reason, since } => {
+                Some((reason, *since))
+            }
+        }
+    }
+
+    /// Whether new tokens bring the tenant back to work: it lacks nothing else.
+    pub(crate) fn is_cured_by_tokens(&self) -> bool {
+        match self {
+            TenantState::Active | TenantState::Suspended { by: SuspendedBy::Operator, .. } => false,
+            TenantState::Suspended { by: SuspendedBy::Platform, .. } | TenantState::Revoked { .. } => true,
         }
     }
 
@@ -82,14 +104,12 @@ impl TenantState {
     pub fn what_to_do(&self) -> Option<WhatToDo> {
         match self {
             TenantState::Active => None,
-            TenantState::Suspended { reason, .. } if reason.starts_with(crate::custody::REAUTHORIZE) => {
-                Some(WhatToDo {
-                    zh: "授权已失效。请发送新的授权链接（POST /api/v1/authorizations），商家重新授权后插件将自动恢复；期间的回调已记录。",
-                    en: "The authorization has ended. Send the merchant a new link (POST /api/v1/authorizations): once it is \
+            TenantState::Suspended { by: SuspendedBy::Platform, .. } => Some(WhatToDo {
+                zh: "授权已失效。请发送新的授权链接（POST /api/v1/authorizations），商家重新授权后插件将自动恢复；期间的回调已记录。",
+                en: "The authorization has ended. Send the merchant a new link (POST /api/v1/authorizations): once it is \
                      authorized again, plugins go on by themselves; the callbacks of the meantime are recorded.",
-                })
-            }
-            TenantState::Suspended { .. } => Some(WhatToDo {
+            }),
+            TenantState::Suspended { by: SuspendedBy::Operator, .. } => Some(WhatToDo {
                 zh: "已由运营方暂停。处理原因后将状态改为 active 即可恢复；期间的回调已记录。",
                 en: "Suspended by the operator. Settle the reason and set the state to active: the callbacks of the meantime \
                      are recorded.",
@@ -230,7 +250,7 @@ pub struct TenantPatch {
 pub enum StateChange {
     /// Back to work.
     Active,
-    /// Stop, for a reason.
+    /// Stop, by the operator's word.
     Suspended {
         /// Why, in a code or a few words.
         reason: String,
@@ -240,6 +260,19 @@ pub enum StateChange {
         /// Why, in a code or a few words.
         reason: String,
     },
+}
+
+impl SuspendedBy {
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            SuspendedBy::Operator => "operator",
+            SuspendedBy::Platform => "platform",
+        }
+    }
+
+    pub(crate) fn from_code(code: &str) -> Option<SuspendedBy> {
+        [SuspendedBy::Operator, SuspendedBy::Platform].into_iter().find(|by| by.code() == code)
+    }
 }
 
 impl Platform {

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
-use crate::tenant::{NewTenant, Platform, Tenant, TenantKind, TenantState};
+use crate::tenant::{NewTenant, Platform, SuspendedBy, Tenant, TenantKind, TenantState};
 use crate::{CallbackKeys, CustodyError, Place, TenantsError, Vault};
 
 const NAME: Place = Place { table: "tenants", column: "name" };
@@ -57,7 +57,7 @@ pub(crate) async fn write(c: &mut SqliteConnection, vault: &Vault, t: &Tenant, n
     sqlx::query(
         "UPDATE tenants SET user_name = $2, name = $3, state = $4, suspended_reason = $5, suspended_since = $6, \
          appsecret = $7, callback_token = $8, encoding_aes_key = $9, previous_encoding_aes_key = $10, updated_at = $11, \
-         decode_budget = $12, permission_sets = $13 WHERE id = $1",
+         decode_budget = $12, permission_sets = $13, suspended_by = $14 WHERE id = $1",
     )
     .bind(t.id.0)
     .bind(&t.user_name)
@@ -72,9 +72,41 @@ pub(crate) async fn write(c: &mut SqliteConnection, vault: &Vault, t: &Tenant, n
     .bind(now)
     .bind(t.decode_budget)
     .bind(sets)
+    .bind(by(&t.state))
     .execute(c)
     .await?;
     Ok(())
+}
+
+/// Stops a tenant because its authorization ended; false if it stays as it is: the operator's suspension stands, and an end
+/// is not told twice. The row decides, whatever a process has in memory.
+pub(crate) async fn stop(
+    c: &mut SqliteConnection,
+    id: TenantId,
+    state: &TenantState,
+    now: i64,
+) -> Result<bool, sqlx::Error> {
+    let (reason, since) = state.because().unzip();
+    let done = sqlx::query(
+        "UPDATE tenants SET state = $2, suspended_reason = $3, suspended_since = $4, suspended_by = $5, updated_at = $6 \
+         WHERE id = $1 AND (state = 'active' OR ($2 = 'revoked' AND state = 'suspended' AND suspended_by = 'platform'))",
+    )
+    .bind(id.0)
+    .bind(state.code())
+    .bind(reason)
+    .bind(since)
+    .bind(by(state))
+    .bind(now)
+    .execute(c)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn by(state: &TenantState) -> Option<&'static str> {
+    match state {
+        TenantState::Suspended { by, .. } => Some(by.code()),
+        TenantState::Active | TenantState::Revoked { .. } => None,
+    }
 }
 
 /// Permission sets as a JSON list.
@@ -85,7 +117,7 @@ pub(crate) fn sets_text(sets: &BTreeSet<u16>) -> String {
 /// Every tenant.
 pub(crate) async fn all(db: &SqlitePool, vault: &Vault) -> Result<Vec<Tenant>, TenantsError> {
     let rows = sqlx::query(
-        "SELECT id, platform, kind, appid, user_name, name, state, suspended_reason, suspended_since, created_at, \
+        "SELECT id, platform, kind, appid, user_name, name, state, suspended_by, suspended_reason, suspended_since, created_at, \
          decode_budget, permission_sets, appsecret, callback_token, encoding_aes_key, previous_encoding_aes_key FROM tenants \
          WHERE state <> 'deleted' ORDER BY id",
     )
@@ -114,7 +146,11 @@ fn read(row: &SqliteRow, vault: &Vault) -> Result<Tenant, TenantsError> {
         sets.map(|text| serde_json::from_str(text).map_err(|_| code("permission_sets", text))).transpose()?;
     let state = match row.try_get("state")? {
         "active" => TenantState::Active,
-        "suspended" => TenantState::Suspended { reason, since },
+        "suspended" => {
+            let by: &str = row.try_get("suspended_by")?;
+            let by = SuspendedBy::from_code(by).ok_or_else(|| code("suspended_by", by))?;
+            TenantState::Suspended { by, reason, since }
+        }
         "revoked" => TenantState::Revoked { reason, since },
         other => return Err(code("state", other).into()),
     };

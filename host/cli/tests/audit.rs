@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-const TOKEN: &str = "operator-token-of-the-tests";
+const TOKEN: &str = "operator-token-of-the-tests-0123456789";
 
 struct Host(Child, String);
 

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-const TOKEN: &str = "CANARY-operator-token";
+const TOKEN: &str = "CANARY-operator-token-0123456789-0123456789";
 
 fn fangshi() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fangshi"));

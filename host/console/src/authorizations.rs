@@ -9,6 +9,7 @@ use url::Url;
 use utoipa::ToSchema;
 
 use crate::Console;
+use crate::caller::Caller;
 use crate::page::{self, Page, PageQuery};
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, JsonBody, QueryOf};
@@ -20,7 +21,7 @@ use crate::tenants::refuse;
 pub(crate) struct AuthorizationBody {
     /// Where the merchant's browser goes when it is done: https://… of the operator.
     redirect: Option<String>,
-    /// The one account that may be authorized with the link, wx….
+    /// The one account that may be authorized with the link, wx…: with another one the link fails (`another-account`).
     biz_appid: Option<String>,
     /// Which kinds of account the platform's page offers, as the platform counts them; 6, all of them, if absent.
     #[schema(minimum = 1, maximum = 99)]
@@ -63,7 +64,7 @@ pub(crate) struct AuthorizationView {
     auth_type: Option<i64>,
     /// As given.
     redirect: Option<String>,
-    /// Who asked for it.
+    /// Who asked for it: operator (the token of the config), or operator:k1.
     requested_by: String,
     /// Unix milliseconds.
     created_at: i64,
@@ -132,6 +133,10 @@ fn what_to_do(link: &Link) -> Option<&'static str> {
     match (link.state, link.reason.as_deref()) {
         (LinkState::Expired, _) => Some("make a new link"),
         (LinkState::Failed, Some("not-a-shop")) => Some("the account is no shop: make a new link and choose the shop"),
+        (LinkState::Failed, Some("another-account")) => Some(
+            "another account than the link's biz_appid authorized, and stands among the tenants; for the one named make a \
+             new link",
+        ),
         (LinkState::Failed, Some("code-spent")) => {
             Some("look among the tenants: if the shop authorized, it is one; else make a new link")
         }
@@ -154,18 +159,14 @@ fn what_to_do(link: &Link) -> Option<&'static str> {
 )]
 pub(crate) async fn create(
     State(console): State<Console>,
+    caller: Caller,
     JsonBody(body): JsonBody<AuthorizationBody>,
 ) -> Result<(StatusCode, Json<FreshAuthorization>), Refusal> {
     let entrance = &console.entrance;
-    if entrance.public_url.is_none() {
-        return Err(Refusal::conflict(
-            "no-public-url",
-            "merchants' browsers can't come back: the host does not know its public address",
-            "set `public_url` in the config to the https:// address that is registered with the platform",
-        ));
-    }
+    entrance.address()?;
     let new = new_link(body)?;
-    let fresh = console.tenants.onboarding().begin(&entrance.platform, new).await.map_err(refuse)?;
+    let begun = console.tenants.onboarding().begin(&entrance.platform, caller.actor(), new).await;
+    let fresh = begun.map_err(refuse)?;
     let urls = (
         entrance.page_url(&fresh.nonce),
         entrance.pc_url(&fresh.nonce, &fresh.opening),
@@ -238,12 +239,7 @@ fn new_link(body: AuthorizationBody) -> Result<NewLink, Refusal> {
     if body.auth_type.is_some_and(|kind| !(1..=99).contains(&kind)) {
         return Err(invalid("auth_type", "must be 1 to 99"));
     }
-    Ok(NewLink {
-        redirect: body.redirect,
-        biz_appid: body.biz_appid,
-        auth_type: body.auth_type,
-        requested_by: "operator".to_owned(),
-    })
+    Ok(NewLink { redirect: body.redirect, biz_appid: body.biz_appid, auth_type: body.auth_type })
 }
 
 fn invalid(member: &str, problem: &str) -> Refusal {

@@ -125,13 +125,13 @@ async fn done_page(
             tracing::warn!("a redirect brought the authorization code of another link: it is not used");
         }
         Ok(Arrived::Ignored) => console.tenants.count_refusal(TenantId::HOST, "authorize-replayed"),
-        Ok(Arrived::Kept) => {}
+        Ok(Arrived::Kept(link)) => {
+            // In a task of its own: a browser that goes away must not stop it half-way. Only for what was kept: an address
+            // that is opened again and again makes no work.
+            let working = tokio::spawn(drive(console.clone(), link));
+            let _ = tokio::time::timeout(PATIENCE, working).await;
+        }
         Err(error) => return trouble(&error),
-    }
-    if let Ok(Some(link)) = console.tenants.onboarding().link_at(&nonce).await {
-        // In a task of its own: a browser that goes away must not stop it half-way.
-        let working = tokio::spawn(drive(console.clone(), link.id));
-        let _ = tokio::time::timeout(PATIENCE, working).await;
     }
     // Without the code, which then is in no history and in no address that a later page could pass on. The token holds
     // hex digits alone, or there would be no such link.

@@ -7,6 +7,8 @@ use fangshi_tenants::{Authorizer, LinkOpening};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::refusal::Refusal;
+
 /// Every kind of account: no value of `auth_type` is documented for shops alone (platform page 2.2).
 const ANY_ACCOUNT: i64 = 6;
 
@@ -15,7 +17,8 @@ const ANY_ACCOUNT: i64 = 6;
 pub struct Entrance {
     /// The platform's calls.
     pub platform: Arc<dyn Authorizer>,
-    /// Where merchants' browsers reach this host: scheme and host, without a slash at the end.
+    /// Where merchants' browsers reach this host: scheme and host, without a slash at the end. Links to authorize and to the
+    /// merchant page begin with it; none are made without.
     pub public_url: Option<String>,
     /// The platform's authorization page for computers, without a query.
     pub pc_page: Url,
@@ -24,6 +27,22 @@ pub struct Entrance {
 }
 
 impl Entrance {
+    /// The host's public address, or what the operator is to do about it.
+    pub(crate) fn address(&self) -> Result<&str, Refusal> {
+        self.public_url.as_deref().ok_or_else(|| {
+            Refusal::conflict(
+                "no-public-url",
+                "merchants' browsers can't come back: the host does not know its public address",
+                "set `public_url` in the config to the https:// address that is registered with the platform",
+            )
+        })
+    }
+
+    /// Whether browsers reach the host by https alone.
+    pub(crate) fn is_https(&self) -> bool {
+        self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+    }
+
     /// The page of a link, if the host knows its own public address.
     pub(crate) fn page_url(&self, nonce: &SecretString) -> Option<String> {
         Some(format!("{}/authorize/{}", self.public_url.as_deref()?, nonce.expose_secret()))

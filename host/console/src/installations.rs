@@ -341,6 +341,11 @@ pub(crate) fn refuse(error: RegistryError) -> Refusal {
         RegistryError::Removed(_) => {
             Refusal::conflict("installation-removed", message, "POST an installation of the version instead")
         }
+        RegistryError::UploadsUsedUp { .. } => Refusal::conflict(
+            "uploads-used-up",
+            message,
+            "let the operator raise plugin_versions_per_tenant or plugin_bytes_per_tenant in [limits] of the host's config",
+        ),
         RegistryError::Grants { missing, .. } if missing.iter().any(|grant| grant == "http") => Refusal::invalid(
             "grant-not-offered",
             message,

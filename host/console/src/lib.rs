@@ -42,7 +42,7 @@ use axum::Router;
 use fangshi_journal::Journal;
 use fangshi_lanes::Lanes;
 use fangshi_runtime::Runtime;
-use fangshi_tenants::Tenants;
+use fangshi_tenants::{Tenants, UploadLimits};
 use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -72,10 +72,10 @@ pub struct Console {
     pub operator: OperatorToken,
     /// What authorization links and pages need.
     pub entrance: Entrance,
-    /// Where merchants reach this host, without a slash at the end: links begin with it.
-    pub public_url: String,
     /// Largest upload, bytes.
     pub max_plugin_bytes: usize,
+    /// What one tenant may upload in all.
+    pub uploads: UploadLimits,
 }
 
 /// The routes of the console, with the one form of errors for everything they do not know. Merge other rooms' routes

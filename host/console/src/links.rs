@@ -48,7 +48,7 @@ pub(crate) struct LinkView {
 #[utoipa::path(
     post, operation_id = "createLink", path = "/tenants/{tenant}/links", tag = "access", request_body = LinkBody,
     params(("tenant" = String, Path, description = "t1")),
-    responses((status = 201, body = LinkView), (status = 404, body = RefusalBody)),
+    responses((status = 201, body = LinkView), (status = 404, body = RefusalBody), (status = 409, description = "The host does not know its public address", body = RefusalBody)),
 )]
 pub(crate) async fn create(
     State(console): State<Console>,
@@ -57,10 +57,11 @@ pub(crate) async fn create(
     JsonBody(body): JsonBody<LinkBody>,
 ) -> Result<(StatusCode, Json<LinkView>), Refusal> {
     known(&console, tenant)?;
+    let address = console.entrance.address()?;
     let access = console.tenants.by(caller.actor()).access();
     let minutes = body.minutes.unwrap_or(DEFAULT_MINUTES);
     let (link, secret) = access.make_link(tenant, &body.purpose, minutes).await.map_err(refuse)?;
     tracing::info!(%tenant, link = %link.id, "link to the merchant page made");
-    let url = format!("{}/merchant/enter/{}", console.public_url, secret.expose_secret());
+    let url = format!("{address}/merchant/enter/{}", secret.expose_secret());
     Ok((StatusCode::CREATED, Json(LinkView { id: link.id.to_string(), url, expires_at: link.expires_at })))
 }

@@ -1,9 +1,9 @@
 //! What a merchant granted on the platform decides which operations can be offered (platform page 2.5).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fangshi_operations::{Kind, Operation};
-use fangshi_tenants::{Digest, GrantAsked, Tenant};
+use fangshi_tenants::{Digest, GrantAsked, InstallationId, RegistryError, Tenant};
 
 use crate::Console;
 use crate::installations;
@@ -12,11 +12,10 @@ use crate::refusal::Refusal;
 /// Refuses a version that uses an operation whose permission set the shop did not grant. Where nobody knows what was
 /// granted (self-built shops, shops moved in from another system), the platform itself will tell.
 pub(crate) async fn check(console: &Console, tenant: &Tenant, version: Digest) -> Result<(), Refusal> {
-    let Some(granted) = &tenant.permission_sets else { return Ok(()) };
     // A version that does not exist is refused by whoever installs it.
     let found = console.tenants.registry().version(tenant.id, version).await.map_err(installations::refuse)?;
     let asked = found.map(|version| version.manifest.grants).unwrap_or_default();
-    match missing(&asked, granted) {
+    match lacking(tenant, &asked).first() {
         None => Ok(()),
         Some(op) => Err(Refusal::invalid(
             "permission-set-missing",
@@ -30,19 +29,59 @@ pub(crate) async fn check(console: &Console, tenant: &Tenant, version: Digest) -
     }
 }
 
-/// The first operation that the shop's permission sets do not cover.
-fn missing(asked: &[GrantAsked], granted: &BTreeSet<u16>) -> Option<&'static Operation> {
-    let lacks = |op: &Operation| !granted.contains(&op.permission_set);
-    asked.iter().find_map(|grant| {
-        let reads = fangshi_operations::interface(&grant.name).is_some_and(|one| one.kind == Kind::Data);
-        if reads {
-            return Some(fangshi_operations::read_order()).filter(|op| lacks(op));
+/// Operations that these grants ask for and that the shop's permission sets do not cover.
+pub(crate) fn lacking(tenant: &Tenant, asked: &[GrantAsked]) -> Vec<&'static Operation> {
+    tenant.permission_sets.as_ref().map(|granted| missing(asked, granted)).unwrap_or_default()
+}
+
+/// What an installation was approved with and the shop no longer grants.
+pub(crate) struct Lack {
+    pub installation: InstallationId,
+    /// Operations by the permission set that they need.
+    pub sets: BTreeMap<u16, Vec<&'static str>>,
+}
+
+/// The installations of a tenant whose operations are refused for want of a permission set.
+///
+/// # Errors
+/// The store cannot be read.
+pub(crate) async fn lacks(console: &Console, tenant: &Tenant) -> Result<Vec<Lack>, RegistryError> {
+    let covered =
+        |granted: &BTreeSet<u16>| fangshi_operations::table().iter().all(|op| granted.contains(&op.permission_set));
+    if tenant.permission_sets.as_ref().is_none_or(covered) {
+        return Ok(Vec::new());
+    }
+    let registry = console.tenants.registry();
+    let mut lacks = Vec::new();
+    for installed in registry.installed(tenant.id).await?.iter() {
+        let version = registry.version_of(tenant.id, installed.plugin, installed.version).await?;
+        let asked = version.map(|version| version.manifest.grants).unwrap_or_default();
+        let mut sets: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
+        for op in lacking(tenant, &asked) {
+            sets.entry(op.permission_set).or_default().push(op.name);
         }
-        fangshi_operations::table().iter().find(|op| {
-            let used = grant.functions.is_empty() || grant.functions.iter().any(|used| used == op.function);
-            op.interface == grant.name && used && lacks(op)
+        if !sets.is_empty() {
+            lacks.push(Lack { installation: installed.id, sets });
+        }
+    }
+    Ok(lacks)
+}
+
+/// Each once, in the order of the table.
+fn missing(asked: &[GrantAsked], granted: &BTreeSet<u16>) -> Vec<&'static Operation> {
+    let reads = |grant: &GrantAsked| {
+        fangshi_operations::interface(&grant.name).is_some_and(|interface| interface.kind == Kind::Data)
+    };
+    let order = fangshi_operations::read_order();
+    let reads_orders = asked.iter().any(reads);
+    let uses = |op: &Operation| {
+        let read = reads_orders && op.interface == order.interface && op.function == order.function;
+        read || asked.iter().any(|grant| {
+            op.interface == grant.name
+                && (grant.functions.is_empty() || grant.functions.iter().any(|used| used == op.function))
         })
-    })
+    };
+    fangshi_operations::table().iter().filter(|op| !granted.contains(&op.permission_set) && uses(op)).collect()
 }
 
 #[cfg(test)]
@@ -53,15 +92,21 @@ mod tests {
         vec![GrantAsked { name: name.into(), functions: functions.iter().map(|name| (*name).to_owned()).collect() }]
     }
 
+    fn names(asked: &[GrantAsked], granted: &BTreeSet<u16>) -> Vec<(&'static str, u16)> {
+        missing(asked, granted).iter().map(|op| (op.name, op.permission_set)).collect()
+    }
+
     #[test]
     fn orders_need_131_and_the_shops_phones_130() {
         let (orders, shop) = (BTreeSet::from([131]), BTreeSet::from([130]));
-        assert_eq!(missing(&asks("notes", &["set-merchant-notes"]), &orders), None);
-        let op = missing(&asks("notes", &["set-merchant-notes"]), &shop).unwrap();
-        assert_eq!((op.name, op.permission_set), ("changemerchantnotes", 131));
-        assert_eq!(missing(&asks("shop-phone", &[]), &shop), None);
-        assert_eq!(missing(&asks("shop-phone", &["add-phone"]), &orders).unwrap().permission_set, 130);
-        assert_eq!(missing(&asks("order-price", &[]), &shop).unwrap().function, "get");
-        assert_eq!(missing(&asks("kv", &["get"]), &BTreeSet::new()), None);
+        assert_eq!(names(&asks("notes", &["set-merchant-notes"]), &orders), []);
+        assert_eq!(names(&asks("notes", &["set-merchant-notes"]), &shop), [("changemerchantnotes", 131)]);
+        assert_eq!(names(&asks("shop-phone", &[]), &shop), []);
+        let phones = names(&asks("shop-phone", &["add-phone"]), &orders);
+        assert_eq!(phones, [("privatenumberaddphone", 130)]);
+        assert_eq!(names(&asks("kv", &["get"]), &BTreeSet::new()), []);
+        // Data groups are read with the order.
+        let read = missing(&[asks("order-price", &[]), asks("order-items", &[])].concat(), &shop);
+        assert_eq!(read.iter().map(|op| op.function).collect::<Vec<_>>(), ["get"]);
     }
 }

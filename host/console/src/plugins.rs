@@ -115,6 +115,7 @@ impl From<GrantAsked> for GrantView {
     responses(
         (status = 201, description = "A new version", body = VersionView),
         (status = 200, description = "These bytes were there already", body = VersionView),
+        (status = 409, description = "The tenant has uploaded as many versions or bytes as it may", body = RefusalBody),
         (status = 413, description = "Too large", body = RefusalBody),
         (status = 415, description = "Not application/wasm", body = RefusalBody),
         (status = 422, description = "No component, or one with imports or exports outside of the contract, each named", body = RefusalBody),
@@ -159,7 +160,8 @@ pub(crate) async fn keep(
             .collect(),
     };
     let tenants = console.tenants.by(caller.actor());
-    let kept = tenants.registry().add_version(tenant, name, digest, manifest, &wasm).await;
+    let registry = tenants.registry().within(console.uploads);
+    let kept = registry.add_version(tenant, name, digest, manifest, &wasm).await;
     let (plugin, version, new) = kept.map_err(installations::refuse)?;
     tracing::info!(%tenant, %plugin, version = %version.digest, new, "plugin uploaded");
     Ok((version, new))

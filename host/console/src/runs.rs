@@ -13,6 +13,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Console;
+use crate::caller::Caller;
 use crate::page::{self, Page};
 use crate::redacted;
 use crate::refusal::{Refusal, RefusalBody};
@@ -344,10 +345,11 @@ pub(crate) async fn get(
 )]
 pub(crate) async fn repair(
     State(console): State<Console>,
+    caller: Caller,
     Ids((tenant, run)): Ids<(TenantId, RunId)>,
 ) -> Result<(StatusCode, Json<RunPage>), Refusal> {
     crate::tenants::known(&console, tenant)?;
-    match console.journal.reopen(tenant, run).await {
+    match console.journal.reopen(caller.actor(), tenant, run).await {
         Ok(_) => Ok((StatusCode::ACCEPTED, detail(&console, tenant, run).await?)),
         Err(JournalError::NotFound(_)) => {
             // 404 if there is no such run at all.

@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::Console;
 use crate::caller::Caller;
 use crate::page::{Page, PageQuery};
+use crate::permission;
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, JsonBody, QueryOf};
 use crate::secret::Secret;
@@ -133,12 +134,26 @@ pub(crate) struct TenantView {
     revoked_at: Option<i64>,
     /// The permission sets that the merchant granted; null if unknown: self-built, or moved in from another system.
     permission_sets: Option<Vec<u16>>,
+    /// Installations that use operations whose permission set the shop does not grant (any more): these are refused.
+    permissions_lacking: Vec<LackView>,
     /// Unix milliseconds.
     created_at: i64,
     /// Where the platform sends this shop's messages.
     callback_path: String,
     /// Callbacks that were refused. A wrong clock or a wrong `user_name` shows here.
     refusals: Vec<RefusalCount>,
+}
+
+/// What an installation was approved with and the shop does not grant (any more).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PermissionsLacking)]
+pub(crate) struct LackView {
+    /// i1.
+    installation: String,
+    /// The permission set.
+    permission_set: u16,
+    /// The platform's names of the operations that need it.
+    operations: Vec<&'static str>,
 }
 
 /// What a person is to do about a tenant's state.
@@ -218,6 +233,8 @@ async fn view(console: &Console, tenant: &Tenant) -> Result<TenantView, Refusal>
     let refusals = refusals.map_err(|error| Refusal::fault("reading refusals", &error))?;
     let usage = console.tenants.decodes().usage(tenant.id).await;
     let usage = usage.map_err(|error| Refusal::fault("reading decodes", &error))?;
+    let lacks = permission::lacks(console, tenant).await;
+    let lacks = lacks.map_err(|error| Refusal::fault("reading installations", &error))?;
     let because = || tenant.state.because().map(|(reason, since)| (reason.to_owned(), since));
     let (suspended, revoked) = match &tenant.state {
         TenantState::Active => (None, None),
@@ -239,6 +256,17 @@ async fn view(console: &Console, tenant: &Tenant) -> Result<TenantView, Refusal>
         revoked_reason,
         revoked_at,
         permission_sets: tenant.permission_sets.as_ref().map(|sets| sets.iter().copied().collect()),
+        permissions_lacking: lacks
+            .into_iter()
+            .flat_map(|lack| {
+                let installation = lack.installation.to_string();
+                lack.sets.into_iter().map(move |(permission_set, operations)| LackView {
+                    installation: installation.clone(),
+                    permission_set,
+                    operations,
+                })
+            })
+            .collect(),
         what_to_do: tenant
             .state
             .what_to_do()

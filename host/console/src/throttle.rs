@@ -1,8 +1,9 @@
 //! Failed logins: each address may fail a few times, and all together not much more. Decisions over a small map; the
 //! time is a value.
 //!
-//! What is guarded is the root token, which people choose. Tokens that the host made cannot be guessed, and the console
-//! lets them pass whatever their address did before: nobody can lock a merchant out.
+//! No token can be guessed: those that the host made are 256 random bits, and the root token of the config has 32 characters
+//! or more. So a right token passes whatever its address did before, and nobody can lock the operator or a merchant out; what
+//! is slowed down is the noise of those who try all the same.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

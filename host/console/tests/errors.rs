@@ -6,7 +6,7 @@ mod support;
 use axum::body::Body;
 use axum::http::Method;
 use serde_json::{Value, json};
-use support::{Desk, MAX_PLUGIN_BYTES, guest};
+use support::{Desk, MAX_PLUGIN_BYTES, UPLOADS, guest};
 
 const JSON: Option<&str> = Some("application/json");
 const TENANTS: &str = "/api/v1/tenants";
@@ -196,4 +196,20 @@ async fn uploads_that_are_no_plugin() {
     let answer = desk.with_token(Method::POST, &path, Some("application/wasm"), Body::from(guest::quiet())).await;
     assert_eq!(answer.refusal(400), "invalid-query");
     assert_eq!(desk.get(&path).await.json()["items"], json!([]), "nothing was kept");
+}
+
+#[tokio::test]
+async fn a_tenant_that_has_uploaded_as_much_as_it_may() {
+    let desk = Desk::new().await;
+    let id = desk.tenant("wxone").await;
+    for number in 0..UPLOADS.versions {
+        assert_eq!(desk.upload(&id, &format!("p{number}"), guest::quiet()).await.status, 201);
+    }
+    let answer = desk.upload(&id, "one-more", guest::quiet()).await;
+    assert_eq!(answer.refusal(409), "uploads-used-up");
+    assert!(answer.text.contains("at most 8 versions"), "the limit is named: {}", answer.text);
+    assert!(answer.text.contains("plugin_versions_per_tenant"), "the setting is named: {}", answer.text);
+    assert_eq!(desk.upload(&id, "p0", guest::quiet()).await.status, 200, "what is there is no upload more");
+    let other = desk.tenant("wxtwo").await;
+    assert_eq!(desk.upload(&other, "p0", guest::quiet()).await.status, 201);
 }

@@ -316,6 +316,44 @@ async fn a_call_that_hears_61003_has_the_shop_asked_about() {
     assert_eq!(tenants(&desk).await[0]["state"], "revoked");
 }
 
+/// Whether the merchant's page of consent names set 131 as what is missing, and whether it offers to approve.
+async fn consent(desk: &Desk, tenant: &str, version: &Value) -> (bool, bool) {
+    let made = desk.post(&format!("/api/v1/tenants/{tenant}/links"), json!({"purpose": "consent"})).await.json();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let entered = client.post(made["url"].as_str().unwrap()).send().await.unwrap();
+    let cookie = entered.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let (plugin, version) = (version["plugin"].as_str().unwrap(), version["version"].as_str().unwrap());
+    let page = format!("{}/merchant/consent/{plugin}/{version}", desk.address);
+    let page = client.get(page).header("cookie", cookie).header("accept-language", "en").send().await.unwrap();
+    assert_eq!(page.status().as_u16(), 200);
+    let text = page.text().await.unwrap();
+    (text.contains("permission set 131 (orders, delivery and after-sale)"), text.contains("id=\"approve\""))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redirect_that_is_opened_again_makes_no_work() {
+    let (browser, platform) = (Browser::new(), platform().await);
+    let desk = Desk::with_platform(&platform).await;
+    let link = link(&desk, json!({})).await;
+    let back = confirm(&browser, &link["pc_url"], "").await.location.unwrap();
+    assert_eq!(browser.open(&back).await.status, 303);
+    platform.drained().await;
+    settle(&desk).await;
+    assert_eq!(state(&desk, &link).await["state"], "done");
+    // Something of another account is due; whoever opens the address once more does not do it.
+    platform.add_shop(NewShop::unauthorized().appid("wxother0000000001")).unwrap();
+    platform.authorize("wxother0000000001", &[131], "").unwrap();
+    platform.drained().await;
+    let before = platform.ledger().calls.len();
+    for _ in 0..3 {
+        assert_eq!(browser.open(&back).await.status, 303);
+    }
+    assert_eq!(platform.ledger().calls.len(), before);
+    settle(&desk).await;
+    assert_eq!(tenants(&desk).await.len(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plugin_needs_the_permission_sets_of_its_operations() {
     let platform = Platform::start(Settings::manual(Clock::system().now_s())).await.unwrap();
@@ -331,6 +369,7 @@ async fn a_plugin_needs_the_permission_sets_of_its_operations() {
     let refused = desk.post(&installations, body.clone()).await;
     assert_eq!(refused.refusal(422), "permission-set-missing");
     assert!(refused.text.contains("set 131") && refused.text.contains("changemerchantnotes"), "{}", refused.text);
+    assert_eq!(consent(&desk, &id, &uploaded).await, (true, false), "before anybody clicks");
     // A plugin that uses no operation needs none.
     let quiet = desk.upload(&id, "quiet", support::guest::quiet()).await.json();
     let none = json!({"plugin": quiet["plugin"], "version": quiet["version"], "grants": []});
@@ -340,7 +379,29 @@ async fn a_plugin_needs_the_permission_sets_of_its_operations() {
     platform.authorize(SHOP, &[130, 131], "").unwrap();
     platform.drained().await;
     settle(&desk).await;
-    assert_eq!(desk.post(&installations, body.clone()).await.status, StatusCode::CREATED);
+    assert_eq!(consent(&desk, &id, &uploaded).await, (false, true));
+    let installed = desk.post(&installations, body.clone()).await;
+    assert_eq!(installed.status, StatusCode::CREATED);
+    assert_eq!(tenants(&desk).await[0]["permissions_lacking"], json!([]));
+
+    // The merchant takes it back: visible, and what needs it is refused here, without asking the platform.
+    platform.advance(Duration::from_secs(2)).await;
+    platform.authorize(SHOP, &[130], "").unwrap();
+    platform.drained().await;
+    settle(&desk).await;
+    assert_eq!(
+        tenants(&desk).await[0]["permissions_lacking"],
+        json!([{"installation": installed.json()["id"], "permission_set": 131, "operations": ["changemerchantnotes"]}])
+    );
+    let before = platform.ledger().calls.len();
+    let op = fangshi_operations::find("notes", "set-merchant-notes").unwrap();
+    let request = json!({"order_id": "1", "merchant_notes": "n"});
+    let fault = desk.operations.call(id.parse().unwrap(), op, &request).await.unwrap_err();
+    assert_eq!((fault.class, fault.sent), (fangshi_operations::Class::Permission, fangshi_operations::Sent::NotSent));
+    assert!(fault.message.contains("131"), "{fault}");
+    assert_eq!(platform.ledger().calls.len(), before);
+    assert_eq!(consent(&desk, &id, &uploaded).await, (true, false), "and the page of consent says so too");
+
     // Nobody told what a shop moved in from another system granted.
     let moved = desk.tenant("wxmoved").await;
     let uploaded = desk.upload(&moved, "noting", support::guest::noting()).await.json();
@@ -352,6 +413,11 @@ async fn a_plugin_needs_the_permission_sets_of_its_operations() {
 async fn without_component_or_address_the_answer_says_so() {
     let desk = Desk::with(None).await;
     assert_eq!(desk.post("/api/v1/authorizations", json!({})).await.refusal(409), "no-public-url");
+    let own = json!({"kind": "self-built", "appid": "wxown", "user_name": "gh_1", "name": "店", "appsecret": "s",
+        "token": "t", "encoding_aes_key": "a".repeat(43)});
+    let own = desk.post("/api/v1/tenants", own).await.json();
+    let links = format!("/api/v1/tenants/{}/links", own["id"].as_str().unwrap());
+    assert_eq!(desk.post(&links, json!({"purpose": "x"})).await.refusal(409), "no-public-url");
     for body in [
         json!({"redirect": "javascript:alert(1)"}),
         json!({"redirect": "/back"}),

@@ -1,6 +1,7 @@
 //! The end of an attempt: what it used, what becomes of its run, and its kv changes, in one transaction.
 
-use fangshi_database::{EventSeq, InstallationId, RunId};
+use fangshi_database::{EventSeq, InstallationId, RunId, TenantId};
+use fangshi_tenants::{Action, Actor, Entry};
 use sqlx::SqliteConnection;
 
 use crate::buffer::Buffer;
@@ -199,13 +200,13 @@ impl Journal {
         .await
     }
 
-    /// Opens a parked run again, with a fresh budget of attempts. It stands outside the sequence from then on. Its
+    /// Opens a parked run again for `actor`, with a fresh budget of attempts. It stands outside the sequence from then on. Its
     /// settled effects stay settled. Poke its lane afterwards.
     ///
     /// # Errors
     /// [`JournalError::NotFound`] unless it is a parked run of the tenant.
-    pub async fn reopen(&self, tenant: fangshi_database::TenantId, run: RunId) -> Result<crate::LaneKey, JournalError> {
-        let now = self.clock.now();
+    pub async fn reopen(&self, actor: Actor, tenant: TenantId, run: RunId) -> Result<crate::LaneKey, JournalError> {
+        let (now, audit) = (self.clock.now(), self.tenants.audit());
         let lane = self
             .write(move |conn| {
                 Box::pin(async move {
@@ -225,6 +226,8 @@ impl Journal {
                         .bind(event)
                         .execute(&mut *conn)
                         .await?;
+                    let entry = Entry::new(actor, Action::RunRepaired, tenant).about(run);
+                    audit.append(conn, entry).await?;
                     Ok(crate::LaneKey::new(tenant, &order_id))
                 })
             })

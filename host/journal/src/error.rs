@@ -1,7 +1,7 @@
 //! What can go wrong here, for the caller and for the operator.
 
 use fangshi_database::WriteError;
-use fangshi_tenants::{CustodyError, TenantsError};
+use fangshi_tenants::{AuditError, CustodyError, TenantsError};
 use thiserror::Error;
 
 /// Why a step of the journal failed. In every case nothing was written.
@@ -37,6 +37,18 @@ impl From<TenantsError> for JournalError {
             TenantsError::Write(error) => JournalError::Write(error),
             TenantsError::Sql(error) => JournalError::Sql(error),
             other => JournalError::Tenants(other),
+        }
+    }
+}
+
+impl From<AuditError> for JournalError {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Custody(error) => JournalError::Custody(error),
+            AuditError::Write(error) => JournalError::Write(error),
+            AuditError::Sql(error) => JournalError::Sql(error),
+            // No entry is made of exported heads.
+            other @ AuditError::Heads { .. } => JournalError::Corrupt(other.to_string()),
         }
     }
 }

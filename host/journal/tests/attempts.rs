@@ -6,6 +6,7 @@ mod rig;
 use fangshi_journal::{
     CallKind, EffectState, InstallationId, JournalError, KvChange, LaneKey, Next, RunFilter, RunState,
 };
+use fangshi_tenants::{Action, Actor, AuditFilter};
 use rig::{CANARY, ORDER, Rig};
 use serde_json::json;
 
@@ -159,8 +160,17 @@ async fn a_parked_run_is_listed_and_can_be_opened_again() {
     assert_eq!(rig.journal.backlog().await.unwrap().parked, 1);
 
     rig.hand.advance(1_000);
-    assert_eq!(rig.journal.reopen(rig.tenant, run).await.unwrap(), rig.lane());
-    assert!(matches!(rig.journal.reopen(rig.tenant, run).await, Err(JournalError::NotFound(_))));
+    let by = Actor::Operator(None);
+    assert_eq!(rig.journal.reopen(by, rig.tenant, run).await.unwrap(), rig.lane());
+    assert!(matches!(rig.journal.reopen(by, rig.tenant, run).await, Err(JournalError::NotFound(_))));
+    let entries = rig.tenants.audit().list(&AuditFilter { limit: 10, ..AuditFilter::default() }).await.unwrap();
+    let told: Vec<_> = entries.iter().filter(|entry| entry.action == Action::RunRepaired.code()).collect();
+    assert_eq!(
+        (told.len(), told[0].actor.as_str()),
+        (1, "operator"),
+        "once, by whom, and not the one that was refused"
+    );
+    assert_eq!(told[0].subjects, [run.to_string()]);
     let state = rig.journal.lane(&rig.lane()).await.unwrap();
     let reopened = &state.runs[0];
     assert!(reopened.repaired && reopened.state == RunState::Ready);

@@ -51,8 +51,8 @@ async fn entrusted(rig: &Rig) {
                     "INSERT INTO authorizations (nonce_digest, pre_auth_code, pre_auth_digest, requested_by, created_at, \
                      expires_at, state, appid, tenant_id) VALUES (x'01', x'01', x'01', 'o', 1, 2, 'done', \
                      'wx0000000000000001', 1), (x'02', x'01', x'02', 'o', 1, 2, 'working', 'wx0000000000000001', NULL)",
-                    "INSERT OR REPLACE INTO tokens (tenant_id, kind, version, issued_at, refresh_at, expires_at, \
-                     recovered_version) VALUES (1, 'access', 3, 0, 0, 0, 3)",
+                    "INSERT OR REPLACE INTO tokens (tenant_id, kind, version, issued_at, refresh_at, expires_at) \
+                     VALUES (1, 'access', 3, 0, 0, 0)",
                     "UPDATE tenants SET permission_sets = '[130]' WHERE id = 1",
                     "INSERT INTO decoded (tenant_id, order_id, version) VALUES (1, 'o', 1)",
                     "INSERT INTO decodes (tenant_id, installation_id, order_id, day, live, outcome, at) \

@@ -290,7 +290,7 @@ async fn a_run_that_always_fails_is_told_its_last_attempt_and_parked() {
     assert_eq!(rig.journal.backlog().await.unwrap().events, 0, "a parked run blocks nothing");
 
     // Repaired: tried again at once, with a fresh budget.
-    rig.journal.reopen(rig.tenant, runs[0].id).await.unwrap();
+    rig.journal.reopen(fangshi_tenants::Actor::System, rig.tenant, runs[0].id).await.unwrap();
     rig.settle().await;
     assert_eq!(rig.runs().await[0].state, RunState::Waiting);
     assert!(rig.runs().await[0].repaired_at.is_some());

@@ -218,8 +218,8 @@ impl Stage {
             40001 => drop(self.platform.issue_tokens(appid).unwrap()),
             42001 => assert!(self.platform.expire_tokens(appid) > 0),
             40014 => {
-                let expires_at = self.journal.clock().now() + 7_200_000;
-                self.tenants.custody().plant(tenant, Some(secret("nonsense")), expires_at, None).await.unwrap();
+                let access_token = Some((secret("nonsense"), Some(7200)));
+                self.tenants.update(tenant, TenantPatch { access_token, ..TenantPatch::default() }).await.unwrap();
             }
             45009 => self.platform.fail_next(Target::shop_path(appid, NOTES), ORDERS as u64, Fault::Errcode { code }),
             61023 => {

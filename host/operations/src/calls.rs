@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::client::{OperationsConfig, OperationsError, Weixin};
+use crate::decode::Lease;
 use crate::errcode;
 use crate::evidence::{Evidence, Proof, Verdict};
 use crate::fault::{Class, Fault, Sent};
@@ -65,8 +66,19 @@ impl Operations {
     /// # Errors
     /// [`Fault`]; its [`Sent`] says whether the platform may have applied the call.
     pub async fn call(&self, tenant: TenantId, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
+        self.call_under(None, tenant, op, request).await
+    }
+
+    /// As [`Operations::call`]; under a lease, which is held on before each send.
+    pub(crate) async fn call_under(
+        &self,
+        lease: Option<Lease<'_>>,
+        tenant: TenantId,
+        op: &'static Operation,
+        request: &Value,
+    ) -> Result<Value, Fault> {
         let started = Instant::now();
-        let outcome = self.call_once_or_twice(tenant, op, request).await;
+        let outcome = self.call_once_or_twice(lease, tenant, op, request).await;
         let class = outcome.as_ref().map_or_else(|fault| fault.class.name(), |_| "ok");
         metrics::counter!("fangshi_operation_calls_total", "operation" => op.name, "outcome" => class).increment(1);
         metrics::histogram!("fangshi_operation_seconds", "operation" => op.name).record(started.elapsed());
@@ -85,12 +97,19 @@ impl Operations {
 
     async fn call_once_or_twice(
         &self,
+        lease: Option<Lease<'_>>,
         tenant: TenantId,
         op: &'static Operation,
         request: &Value,
     ) -> Result<Value, Fault> {
         let body = op.body(request).map_err(Fault::invalid)?;
+        if !self.keeper.grants(tenant, op.permission_set) {
+            // It was offered while the shop still granted it.
+            let text = format!("the shop does not grant permission set {}, which {} needs", op.permission_set, op.name);
+            return Err(Fault::new(Class::Permission, Sent::NotSent, text));
+        }
         let held = self.keeper.token(tenant, &self.issuer).await?;
+        hold_on(lease).await?;
         let mut answer = self.send(op, request, &body, &held, None).await;
         let mut used = held.version;
         if matches!(&answer, Err(fault) if fault.class == Class::Reauthorize) {
@@ -104,6 +123,7 @@ impl Operations {
             let renewed = self.keeper.token(tenant, &self.issuer).await?;
             if renewed.version != held.version {
                 used = renewed.version;
+                hold_on(lease).await?;
                 answer = self.send(op, request, &body, &renewed, Some(&held)).await;
             }
         }
@@ -204,6 +224,14 @@ impl Operations {
         let ids = self.call(tenant, op, &request).await?;
         let first = ids.get(0).and_then(Value::as_str).unwrap_or(present_order_id);
         self.read_order(tenant, first).await
+    }
+}
+
+/// A token may have taken longer to fetch than the lease was taken for.
+async fn hold_on(lease: Option<Lease<'_>>) -> Result<(), Fault> {
+    match lease {
+        Some(lease) => lease.hold_on().await,
+        None => Ok(()),
     }
 }
 

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use fangshi_tenants::{Begun, Came, DecodeAsk, Decodes, Digest, InstallationId, ShownAddress, TenantId, TenantsError};
+use fangshi_tenants::{
+    Begun, Came, DecodeAsk, DecodeTicket, Decodes, Digest, InstallationId, ShownAddress, TenantId, TenantsError,
+};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -117,7 +119,8 @@ impl Operations {
                     return Ok(Decoded { answer, kept: true });
                 }
             };
-            let outcome = self.call(asker.tenant, op, request).await.map(Arc::new);
+            let lease = Lease { decodes, ticket: &ticket };
+            let outcome = self.call_under(Some(lease), asker.tenant, op, request).await.map(Arc::new);
             let came = match &outcome {
                 Ok(answer) => {
                     count("live");
@@ -132,9 +135,7 @@ impl Operations {
             }
             return outcome.map(|answer| Decoded::live(Arc::unwrap_or_clone(answer)));
         }
-        let mut fault = Fault::new(Class::TooOften, Sent::NotSent, "another call decodes this order");
-        fault.retry_after = Some(30);
-        Err(fault)
+        Err(elsewhere())
     }
 
     fn used_up(&self) -> Fault {
@@ -144,6 +145,29 @@ impl Operations {
         fault.retry_after = errcode::retry_after(Class::DayQuota, self.clock.now_s());
         fault
     }
+}
+
+/// The right to decode an order, while a call is made with it.
+#[derive(Clone, Copy)]
+pub(crate) struct Lease<'a> {
+    decodes: &'a Decodes,
+    ticket: &'a DecodeTicket,
+}
+
+impl Lease<'_> {
+    /// To be asked right before a send: without the lease nothing may be sent.
+    pub(crate) async fn hold_on(self) -> Result<(), Fault> {
+        match self.decodes.hold_on(self.ticket).await.map_err(host)? {
+            true => Ok(()),
+            false => Err(elsewhere()),
+        }
+    }
+}
+
+fn elsewhere() -> Fault {
+    let mut fault = Fault::new(Class::TooOften, Sent::NotSent, "another call decodes this order");
+    fault.retry_after = Some(30);
+    fault
 }
 
 fn count(served: &'static str) {

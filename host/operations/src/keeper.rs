@@ -16,6 +16,9 @@ pub(crate) struct Held {
 
 #[async_trait]
 pub(crate) trait Keeper: Send + Sync {
+    /// Whether the shop grants this permission set (platform page 2.5), as far as anybody knows.
+    fn grants(&self, tenant: TenantId, permission_set: u16) -> bool;
+
     /// A token that should be good.
     async fn token(&self, tenant: TenantId, issuer: &Arc<dyn Issuer>) -> Result<Held, Fault>;
 
@@ -28,6 +31,12 @@ pub(crate) trait Keeper: Send + Sync {
 
 #[async_trait]
 impl Keeper for Tenants {
+    fn grants(&self, tenant: TenantId, permission_set: u16) -> bool {
+        let granted = self.get(tenant).and_then(|tenant| tenant.permission_sets.clone());
+        // Self-built shops, and shops moved in from another system: the platform itself will tell.
+        granted.is_none_or(|granted| granted.contains(&permission_set))
+    }
+
     async fn token(&self, tenant: TenantId, issuer: &Arc<dyn Issuer>) -> Result<Held, Fault> {
         let token = self.custody().access_token(tenant, issuer).await.map_err(|error| no_token(&error))?;
         #[allow(clippy::disallowed_methods, reason = "the one place that reads a token, to send it")]

@@ -3,14 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use fangshi_database::{Clock, Database, OpenOptions};
+use fangshi_database::{Clock, Database, ManualClock, OpenOptions};
 use fangshi_operations::{Asker, Class, ContractError, Decoded, Fault, Operations, OperationsConfig, Sent, find};
-use fangshi_tenants::{Credentials, InstallationId, Kek, NewTenant, Platform, TenantId, TenantPatch, Tenants};
+use fangshi_tenants::{
+    CallbackKeys, Credentials, InstallationId, Kek, NewTenant, Platform, TenantId, TenantPatch, Tenants,
+};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -23,6 +26,8 @@ enum Mood {
     TooOften,
     /// Waits for the gate first.
     Gate,
+    /// Waits for the gate, and then finds the token stale.
+    Stale,
     Garbage,
 }
 
@@ -32,11 +37,17 @@ struct Shop {
     hash: Arc<Mutex<String>>,
     mood: Arc<Mutex<Mood>>,
     gate: Arc<tokio::sync::Semaphore>,
+    /// Tokens given to a self-built shop.
+    tokens: Arc<AtomicUsize>,
 }
 
 impl Shop {
     async fn answer(State(shop): State<Shop>, request: Request) -> Response {
         let path = request.uri().path().to_owned();
+        if path == "/cgi-bin/stable_token" {
+            let number = shop.tokens.fetch_add(1, Ordering::SeqCst);
+            return Json(json!({"access_token": format!("TOKEN-{number}"), "expires_in": 7200})).into_response();
+        }
         let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         let order_id = body["order_id"].as_str().unwrap().to_owned();
@@ -46,13 +57,14 @@ impl Shop {
                 "order_detail": {"delivery_info": {"address_info": {"hash_code": hash}}}}}))
             .into_response();
         }
-        shop.decodes.lock().unwrap().push(order_id);
         let mood = *shop.mood.lock().unwrap();
-        if mood == Mood::Gate {
+        shop.decodes.lock().unwrap().push(order_id);
+        if matches!(mood, Mood::Gate | Mood::Stale) {
             let _ = shop.gate.acquire().await.unwrap();
         }
         match mood {
             Mood::TooOften => Json(json!({"errcode": 100003, "errmsg": "updated too often"})).into_response(),
+            Mood::Stale => Json(json!({"errcode": 42001, "errmsg": "access_token expired"})).into_response(),
             Mood::Garbage => "{\"errcode\":0,\"address_in".into_response(),
             _ => Json(json!({"errcode": 0, "address_info": {"user_name": shop.hash.lock().unwrap().clone()}}))
                 .into_response(),
@@ -66,6 +78,7 @@ struct House {
     operations: Operations,
     tenant: TenantId,
     clock: Clock,
+    hand: ManualClock,
     _folder: tempfile::TempDir,
 }
 
@@ -75,13 +88,14 @@ async fn house() -> House {
         hash: Arc::new(Mutex::new("h1".into())),
         mood: Arc::new(Mutex::new(Mood::Well)),
         gate: Arc::new(tokio::sync::Semaphore::new(0)),
+        tokens: Arc::default(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api_base = format!("http://{}", listener.local_addr().unwrap());
     let app = Router::new().fallback(Shop::answer).with_state(shop.clone());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let folder = tempfile::tempdir().unwrap();
-    let (clock, _hand) = Clock::manual();
+    let (clock, hand) = Clock::manual();
     let db = Database::open(OpenOptions::new(folder.path())).await.unwrap();
     let tenants = Tenants::open(db, Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
     let credentials = Credentials::Authorized {
@@ -99,7 +113,7 @@ async fn house() -> House {
     let tenant = tenants.create(new).await.unwrap().id;
     let config = OperationsConfig { api_base, clock: clock.clone(), ..OperationsConfig::default() };
     let operations = Operations::new(config, tenants.clone()).unwrap();
-    House { shop, tenants, operations, tenant, clock, _folder: folder }
+    House { shop, tenants, operations, tenant, clock, hand, _folder: folder }
 }
 
 impl House {
@@ -201,4 +215,43 @@ async fn a_used_up_budget_sends_nothing_and_says_when_the_next_day_begins() {
     }
     assert_eq!(house.sent(), 1);
     assert!(house.kept("1", None).await.unwrap().is_some(), "what is kept is served all the same");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_lost_its_lease_on_the_way_is_not_sent_again() {
+    let mut house = house().await;
+    let secret = SecretString::from;
+    let new = NewTenant {
+        platform: Platform::Weixin,
+        appid: "wxown".into(),
+        user_name: Some("gh_2".into()),
+        name: "own".into(),
+        credentials: Credentials::SelfBuilt {
+            appsecret: secret("s"),
+            callback: CallbackKeys {
+                token: secret("t"),
+                encoding_aes_key: secret("k"),
+                previous_encoding_aes_key: None,
+            },
+        },
+    };
+    house.tenant = house.tenants.create(new).await.unwrap().id;
+    let house = Arc::new(house);
+    house.set(Mood::Stale);
+    let slow = {
+        let house = Arc::clone(&house);
+        tokio::spawn(async move { house.decode("1").await })
+    };
+    while house.sent() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // It takes longer than its lease; another call decodes the order meanwhile, and its answer is kept.
+    house.set(Mood::Well);
+    house.hand.advance(31_000);
+    assert!(!house.decode("1").await.unwrap().kept);
+    house.shop.gate.add_permits(64);
+    let fault = slow.await.unwrap().unwrap_err();
+    assert_eq!((fault.class, fault.sent, fault.retry_after), (Class::TooOften, Sent::NotSent, Some(30)), "{fault}");
+    assert_eq!((house.sent(), house.used().await), (2, 1), "the refused one, the other one, and no third");
+    assert!(house.decode("1").await.unwrap().kept);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use fangshi_database::{Clock, Database, ManualClock, OpenOptions};
 use fangshi_operations::{Class, Fault, Operation, Operations, OperationsConfig, Sent, Verdict, find, table};
 use fangshi_platform::{Address, NewItem, NewOrder, NewPresent, NewShop, Settings, Step, Target};
-use fangshi_tenants::{ComponentCredentials, Credentials, Kek, NewTenant, Platform, TenantId, Tenants};
+use fangshi_tenants::{ComponentCredentials, Credentials, Kek, NewTenant, Platform, TenantId, TenantPatch, Tenants};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -88,9 +88,9 @@ impl Stage {
         self.hand.set(self.platform.now() * 1000);
         // The tokens of that time are over.
         let issued = self.platform.issue_tokens(&self.appid).unwrap();
-        let access = Some(SecretString::from(issued.access()));
-        let expires_at = (self.platform.now() + 7200) * 1000;
-        self.tenants.custody().plant(self.tenant, access, expires_at, None).await.unwrap();
+        let access_token = Some((SecretString::from(issued.access()), Some(7200)));
+        let patch = TenantPatch { access_token, ..TenantPatch::default() };
+        self.tenants.update(self.tenant, patch).await.unwrap();
     }
 
     fn op(&self, interface: &'static str, function: &'static str) -> &'static Operation {

@@ -84,6 +84,14 @@ actions! {
     TokenRefreshed = "token-refreshed",
     /// The platform refused to refresh one.
     TokenRefused = "token-refused",
+    /// A refused refresh token was replaced by the one that the platform shows.
+    TokenRecovered = "token-recovered",
+    /// A refresh token came too late for its row: it is kept as the previous one.
+    TokenSetAside = "token-set-aside",
+    /// A link to authorize a shop was made.
+    AuthorizationLinkMade = "authorization-link-made",
+    /// A parked run was made to run again.
+    RunRepaired = "run-repaired",
     /// A token of the admin API was made.
     AccessTokenMade = "access-token-made",
     /// One was revoked.

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::component::ComponentCallError;
 use super::refresh::Flying;
 use super::rows::{self, TokenRow};
-use super::{IssueError, Issued, Key, REVOKED, decide};
+use super::{IssueError, Issued, Key, decide};
 use crate::error::StoreError;
 use crate::tenant::TenantKind;
 use crate::{Tenant, TokenError};
@@ -22,13 +22,13 @@ impl Flying {
     /// One new token for `row`, by the tenant's kind.
     pub(super) async fn ask(&self, row: &TokenRow) -> Result<Issued, Failure> {
         match &self.tenant {
-            None => self.ask_component().await,
+            None => self.ask_component(row).await,
             Some(tenant) if tenant.kind == TenantKind::SelfBuilt => self.ask_stable(tenant, row).await,
             Some(tenant) => self.ask_authorizer(tenant, row).await,
         }
     }
 
-    async fn ask_component(&self) -> Result<Issued, Failure> {
+    async fn ask_component(&self, row: &TokenRow) -> Result<Issued, Failure> {
         let no = |text: &str| Failure::Other(TokenError::Component(text.into()));
         let component =
             self.custody().component.as_ref().ok_or_else(|| no("[weixin] component_appid is not configured"))?;
@@ -39,6 +39,7 @@ impl Flying {
             let text = "the platform has not pushed a component_verify_ticket within 12 h; it was asked to";
             return Err(Failure::NotAsked(TokenError::Component(text.into())));
         };
+        self.hold_on(row).await?;
         let call = self.issuer().component_token(&component.appid, &component.appsecret, &ticket);
         match in_time(call).await {
             Ok(issued) => Ok(issued),
@@ -55,11 +56,13 @@ impl Flying {
 
     async fn ask_stable(&self, tenant: &Tenant, row: &TokenRow) -> Result<Issued, Failure> {
         let secret = tenant.appsecret.as_ref().ok_or(Failure::Other(TokenError::NoTokens(tenant.id)))?;
+        self.hold_on(row).await?;
         let issued = in_time(self.issuer().stable_token(&tenant.appid, secret, false)).await?;
         let refused = row.expires_at == 0 || self.slot.is_dead(row.version);
         let old = row.secrets.access.as_ref().map(ExposeSecret::expose_secret);
         if refused && old == Some(issued.access.expose_secret()) {
             // The platform gives the very token that it refused: insist on another.
+            self.hold_on(row).await?;
             return Ok(in_time(self.issuer().stable_token(&tenant.appid, secret, true)).await?);
         }
         Ok(issued)
@@ -68,14 +71,14 @@ impl Flying {
     async fn ask_authorizer(&self, tenant: &Tenant, row: &TokenRow) -> Result<Issued, Failure> {
         let none = || Failure::Invalid { code: 0 };
         let refresh = row.secrets.refresh.as_ref().ok_or_else(none)?;
-        let refused = match self.ask_with(tenant, refresh).await {
+        let refused = match self.ask_with(tenant, row, refresh).await {
             Err(refused @ Failure::Invalid { .. }) => refused,
             outcome => return outcome,
         };
         // The one before it, once: a process that was cut off after the platform's answer may have left it as the good one.
         let refused = match &row.secrets.previous_refresh {
             Some(previous) if previous.expose_secret() != refresh.expose_secret() => {
-                match self.ask_with(tenant, previous).await {
+                match self.ask_with(tenant, row, previous).await {
                     Ok(issued) => {
                         return Ok(Issued { refresh: issued.refresh.or_else(|| Some(previous.clone())), ..issued });
                     }
@@ -86,61 +89,69 @@ impl Flying {
             _ => refused,
         };
         match refused {
-            Failure::Invalid { code: REFRESH_REFUSED, .. } if !row.recovered => {
-                self.recover(tenant, row, refused).await
-            }
+            Failure::Invalid { code: REFRESH_REFUSED } => self.recover(tenant, row, refused).await,
             refused => Err(refused),
         }
     }
 
-    /// The refresh token that the platform itself shows, once per version: written down first, then tried.
-    async fn recover(&self, tenant: &Tenant, row: &TokenRow, refused: Failure) -> Result<Issued, Failure> {
-        let moved = || Failure::Other(TokenError::Unavailable("a new authorization came in between".into()));
-        // More calls than the lease was taken for.
-        if !self.lease_on(row.version).await.map_err(Failure::store)? {
-            return Err(moved());
-        }
+    pub(super) async fn ask_with(
+        &self,
+        tenant: &Tenant,
+        row: &TokenRow,
+        refresh: &SecretString,
+    ) -> Result<Issued, Failure> {
         let issuer = &self.refresher.issuer;
-        let info = self.custody().as_component(issuer, |token, component| {
-            let (issuer, appid) = (Arc::clone(issuer), tenant.appid.clone());
-            async move { issuer.authorizer_info(&token, &component, &appid).await }
-        });
-        let shown = match info.await {
-            Ok(info) => info.refresh,
-            Err(ComponentCallError::Issue(IssueError::Unavailable(text))) => {
-                return Err(Failure::Other(TokenError::Unavailable(text)));
-            }
-            // Taken back altogether, or the platform does not tell: the first refusal stands.
-            Err(ComponentCallError::Issue(IssueError::Invalid { code: REVOKED, .. })) => {
-                return Err(Failure::Invalid { code: REVOKED });
-            }
-            Err(ComponentCallError::Issue(_)) => return Err(refused),
-            Err(ComponentCallError::Token(error)) => return Err(Failure::Other(error)),
-        };
-        let tried = [&row.secrets.refresh, &row.secrets.previous_refresh];
-        let tried = |new: &str| tried.into_iter().flatten().any(|old| old.expose_secret() == new);
-        let Some(shown) = shown.filter(|shown| !tried(shown.expose_secret())) else { return Err(refused) };
-        let secrets =
-            rows::Secrets { refresh: Some(shown.clone()), previous_refresh: row.secrets.refresh.clone(), access: None };
-        if !self.keep_recovered(row.version, secrets).await.map_err(Failure::store)? {
-            return Err(moved());
-        }
-        tracing::warn!(tenant = %tenant.id, "the refresh token was refused; the platform showed another, which is tried");
-        let issued = self.ask_with(tenant, &shown).await?;
-        Ok(Issued { refresh: issued.refresh.or(Some(shown)), ..issued })
-    }
-
-    async fn ask_with(&self, tenant: &Tenant, refresh: &SecretString) -> Result<Issued, Failure> {
-        let issuer = &self.refresher.issuer;
-        let outcome = self.custody().as_component(issuer, |token, component| {
+        let outcome = self.as_component(row, |token, component| {
             let (issuer, appid, refresh) = (Arc::clone(issuer), tenant.appid.clone(), refresh.clone());
             async move { issuer.authorizer_token(&token, &component, &appid, &refresh).await }
         });
         outcome.await.map_err(|error| match error {
-            ComponentCallError::Token(error) => Failure::Other(error),
-            ComponentCallError::Issue(error) => error.into(),
+            Uncalled::NotSent(failure) => failure,
+            Uncalled::Issue(error) => error.into(),
         })
     }
+
+    /// A call with the component's token, under the lease: fetching that token may have taken longer than the lease was
+    /// taken for.
+    pub(super) async fn as_component<T, F>(
+        &self,
+        row: &TokenRow,
+        call: impl Fn(SecretString, String) -> F,
+    ) -> Result<T, Uncalled>
+    where
+        F: Future<Output = Result<T, IssueError>>,
+    {
+        let outcome = self.custody().as_component(&self.refresher.issuer, |token, component| {
+            let sending = call(token, component);
+            async move {
+                match self.hold_on(row).await {
+                    Ok(()) => sending.await.map(Ok),
+                    Err(failure) => Ok(Err(failure)),
+                }
+            }
+        });
+        match outcome.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(failure)) => Err(Uncalled::NotSent(failure)),
+            Err(ComponentCallError::Token(error)) => Err(Uncalled::NotSent(Failure::Other(error))),
+            Err(ComponentCallError::Issue(error)) => Err(Uncalled::Issue(error)),
+        }
+    }
+
+    /// Takes the lease for one more call, whose time is shorter than the lease. Without it nothing may be sent.
+    async fn hold_on(&self, row: &TokenRow) -> Result<(), Failure> {
+        match self.lease_on(row.version).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::LeaseLost),
+            Err(error) => Err(Failure::store(error)),
+        }
+    }
+}
+
+/// Why a call with the component's token brought nothing.
+pub(super) enum Uncalled {
+    NotSent(Failure),
+    Issue(IssueError),
 }
 
 /// Why there is no new token.
@@ -150,12 +161,14 @@ pub(super) enum Failure {
         code: i64,
     },
     Other(TokenError),
+    /// Another process took the lease, or a new authorization came: what stands in the row counts.
+    LeaseLost,
     /// For want of a ticket, which may come at any moment: there is no reason to leave the platform alone.
     NotAsked(TokenError),
 }
 
 impl Failure {
-    fn store(error: StoreError) -> Failure {
+    pub(super) fn store(error: StoreError) -> Failure {
         Failure::Other(error.into())
     }
 }

@@ -11,12 +11,12 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::ask::Failure;
 use super::decide::{self, LEASE_MS, Step};
-use super::rows::{self, Fresh, Secrets, TokenRow};
+use super::rows::{self, Fresh, Secrets, Settled, TokenRow};
 use super::slot::{Flight, Slot};
 use super::{Held, Inner, Issued, Issuer, Key};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::error::StoreError;
-use crate::{Tenant, TenantsError, TokenError};
+use crate::{CustodyError, Tenant, TenantsError, TokenError};
 
 /// A task that waits longer for another's refresh gives up.
 const TURN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -72,7 +72,7 @@ impl Refresher {
 pub(super) struct Flying {
     pub(super) refresher: Refresher,
     pub(super) slot: Arc<Slot>,
-    key: Key,
+    pub(super) key: Key,
     pub(super) tenant: Option<Arc<Tenant>>,
 }
 
@@ -101,13 +101,19 @@ impl Flying {
         let owner = &self.custody().owner;
         for _ in 0..LOOKS {
             let Some(row) = self.read().await? else {
-                self.write(move |c, key| Box::pin(async move { rows::ensure(c, key).await })).await?;
+                if !self.write(move |c, key| Box::pin(async move { rows::ensure(c, key).await })).await? {
+                    return Err(TokenError::Unknown(self.key.tenant));
+                }
                 continue;
             };
             let now = self.now();
             match decide::next(row.standing(), now, owner) {
                 Step::Use => return as_held(&row, self.key).map(Obtained::Stored),
-                Step::Refused => return Err(self.reauthorize(row.refused.unwrap_or_default())),
+                Step::Refused => {
+                    let code = row.refused.unwrap_or_default();
+                    self.end_again(row.version, code).await;
+                    return Err(self.reauthorize(code));
+                }
                 Step::Wait => {
                     tokio::time::sleep(LOOK_AGAIN).await;
                     continue;
@@ -138,9 +144,17 @@ impl Flying {
         let issued = match self.ask(row).await {
             Ok(issued) => issued,
             Err(Failure::Invalid { code }) => {
-                self.refuse(row.version, code).await;
-                return Err(self.reauthorize(code));
+                return match self.refuse(row.version, code).await {
+                    Ok(true) => Err(self.reauthorize(code)),
+                    // A new authorization came in between.
+                    Ok(false) => Ok(Obtained::RowMoved),
+                    Err(error) => {
+                        flight.failed(self.now());
+                        Err(error)
+                    }
+                };
             }
+            Err(Failure::LeaseLost) => return Ok(Obtained::RowMoved),
             Err(Failure::NotAsked(error)) => {
                 self.release(row.version).await;
                 return Err(error);
@@ -160,9 +174,9 @@ impl Flying {
             expires_at: fresh.expires_at,
         });
         match self.settle(row.version, fresh.clone()).await {
-            Ok(true) => Ok(Obtained::Stored(held)),
+            Ok(Settled::Stored) => Ok(Obtained::Stored(held)),
             // A new authorization, or a lease that ran out: what stands there now counts.
-            Ok(false) => Ok(Obtained::RowMoved),
+            Ok(Settled::SetAside | Settled::Moved) => Ok(Obtained::RowMoved),
             Err(error) => {
                 tracing::error!(tenant = %self.key.tenant, %error, "a new token could not be stored; it is kept in memory");
                 Ok(Obtained::Unsaved { held, version: row.version, fresh })
@@ -205,21 +219,29 @@ impl Flying {
                     tracing::error!(%tenant, "the store closed before a new token could be stored");
                     return;
                 }
+                // The tenant was deleted meanwhile.
+                Err(StoreError::Custody(CustodyError::NoKey { .. })) => return,
                 Err(_) => {}
             }
         }
     }
 
-    async fn settle(&self, version: i64, fresh: Fresh) -> Result<bool, StoreError> {
+    async fn settle(&self, version: i64, fresh: Fresh) -> Result<Settled, StoreError> {
         let custody = Arc::clone(self.custody());
         self.write(move |c, key| {
             Box::pin(async move {
                 let directory = &custody.directory;
                 let settled = rows::settle(c, &directory.vault, key, version, &custody.owner, &fresh).await?;
-                if settled {
-                    let entry = Entry::new(Actor::System, Action::TokenRefreshed, key.tenant).about(key.tenant);
-                    let details = json!({"kind": key.kind.code(), "version": version + 1});
-                    audit::append(c, &directory.vault, directory.clock.now(), entry.with(details)).await?;
+                match settled {
+                    Settled::Stored => {
+                        let details = json!({"kind": key.kind.code(), "version": version + 1});
+                        custody.tell(c, key, Action::TokenRefreshed, details).await?;
+                    }
+                    Settled::SetAside => {
+                        let details = json!({"kind": key.kind.code(), "version": version});
+                        custody.tell(c, key, Action::TokenSetAside, details).await?;
+                    }
+                    Settled::Moved => {}
                 }
                 Ok(settled)
             })
@@ -231,9 +253,14 @@ impl Flying {
     pub(super) async fn keep_recovered(&self, version: i64, secrets: Secrets) -> Result<bool, StoreError> {
         let custody = Arc::clone(self.custody());
         self.write(move |c, key| {
-            Box::pin(
-                async move { rows::recover(c, &custody.directory.vault, key, version, &custody.owner, &secrets).await },
-            )
+            Box::pin(async move {
+                let kept = rows::recover(c, &custody.directory.vault, key, version, &custody.owner, &secrets).await?;
+                if kept {
+                    let details = json!({"kind": key.kind.code(), "version": version});
+                    custody.tell(c, key, Action::TokenRecovered, details).await?;
+                }
+                Ok(kept)
+            })
         })
         .await
     }
@@ -264,34 +291,6 @@ impl Flying {
         if let Err(error) = outcome {
             // It runs out by itself.
             tracing::warn!(tenant = %self.key.tenant, %error, "a lease could not be given back");
-        }
-    }
-
-    /// The merchant must authorize again: noted in the row, and the tenant is suspended.
-    async fn refuse(&self, version: i64, code: i64) {
-        let (custody, tenant) = (Arc::clone(self.custody()), self.key.tenant);
-        let noted = self
-            .write(move |c, key| {
-                Box::pin(async move {
-                    let now = custody.directory.clock.now();
-                    let noted = rows::refuse(c, key, version, &custody.owner, code, now).await?;
-                    if noted {
-                        let entry = Entry::new(Actor::System, Action::TokenRefused, key.tenant).about(key.tenant);
-                        let details = json!({"kind": key.kind.code(), "version": version, "code": code});
-                        audit::append(c, &custody.directory.vault, now, entry.with(details)).await?;
-                    }
-                    Ok(noted)
-                })
-            })
-            .await;
-        match noted {
-            // A new authorization came in between.
-            Ok(false) => return,
-            Ok(true) => {}
-            Err(error) => tracing::error!(%tenant, %error, "the refusal could not be stored"),
-        }
-        if let Err(error) = self.custody().end(tenant, code).await {
-            tracing::error!(%tenant, %error, "the tenant could not be stopped");
         }
     }
 
@@ -329,6 +328,21 @@ impl Flying {
 
     pub(super) fn issuer(&self) -> &dyn Issuer {
         self.refresher.issuer.as_ref()
+    }
+}
+
+impl Inner {
+    /// Writes what was done to a token into the audit, in the transaction that did it.
+    pub(super) async fn tell(
+        &self,
+        c: &mut SqliteConnection,
+        key: Key,
+        action: Action,
+        details: serde_json::Value,
+    ) -> Result<(), StoreError> {
+        let entry = Entry::new(Actor::System, action, key.tenant).about(key.tenant).with(details);
+        audit::append(c, &self.directory.vault, self.directory.clock.now(), entry).await?;
+        Ok(())
     }
 }
 

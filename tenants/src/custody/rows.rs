@@ -1,6 +1,6 @@
 //! The rows of `tokens`. Every step that writes a secret writes all of them, sealed for the row's new version.
 
-use fangshi_database::TenantId;
+use fangshi_database::{BoxFuture, TenantId};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection, SqlitePool};
@@ -26,8 +26,6 @@ pub(crate) struct TokenRow {
     /// The code with which the platform wants a new authorization. Its words are not kept: they may quote what was sent,
     /// and `refused_message` is not sealed. The column is written NULL.
     pub(crate) refused: Option<i64>,
-    /// The refresh token was asked for again under this version.
-    pub(crate) recovered: bool,
 }
 
 #[derive(Clone, Default)]
@@ -64,7 +62,7 @@ macro_rules! with_columns {
         concat!(
             $before,
             "version, access, refresh, previous_refresh, issued_at, refresh_at, expires_at, lease_owner, lease_until, \
-             refused_code, recovered_version",
+             refused_code",
             $after
         )
     };
@@ -132,8 +130,19 @@ pub(crate) async fn release(c: &mut SqliteConnection, key: Key, version: i64, ow
     Ok(())
 }
 
-/// Writes the new token in place of `version`, by compare-and-set; false if the row has moved on meanwhile. What the
-/// platform gave then is not lost: its refresh token is kept as the previous one.
+/// What became of a new token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// It stands in the row.
+    Stored,
+    /// The row has moved on: a refresh token that it did not know is kept as the previous one.
+    SetAside,
+    /// The row has moved on, or is gone, and nothing was written.
+    Moved,
+}
+
+/// Writes the new token in place of `version`, by compare-and-set. If the row has moved on meanwhile, what the platform
+/// gave is not lost.
 pub(crate) async fn settle(
     c: &mut SqliteConnection,
     vault: &Vault,
@@ -141,11 +150,11 @@ pub(crate) async fn settle(
     version: i64,
     owner: &str,
     fresh: &Fresh,
-) -> Result<bool, StoreError> {
-    let Some(row) = current(c, vault, key).await? else { return Ok(false) };
+) -> Result<Settled, StoreError> {
+    let Some(row) = current(c, vault, key).await? else { return Ok(Settled::Moved) };
     if row.version == version && row.lease_owner.as_deref() == Some(owner) {
         put(c, vault, key, version + 1, fresh).await?;
-        return Ok(true);
+        return Ok(Settled::Stored);
     }
     let known = [&row.secrets.refresh, &row.secrets.previous_refresh];
     let known = known.into_iter().flatten().map(ExposeSecret::expose_secret);
@@ -159,8 +168,36 @@ pub(crate) async fn settle(
             .bind(sealed)
             .execute(c)
             .await?;
+        return Ok(Settled::SetAside);
     }
-    Ok(false)
+    Ok(Settled::Moved)
+}
+
+/// Whether the row is of this version.
+pub(crate) fn is_version(c: &mut SqliteConnection, key: Key, version: i64) -> BoxFuture<'_, Result<bool, StoreError>> {
+    Box::pin(async move {
+        let found: Option<i64> = sqlx::query_scalar("SELECT version FROM tokens WHERE tenant_id = $1 AND kind = $2")
+            .bind(key.tenant.0)
+            .bind(key.kind.code())
+            .fetch_optional(c)
+            .await?;
+        Ok(found == Some(version))
+    })
+}
+
+/// Whether the platform wants a new authorization, and no other token came since `version` was refused.
+pub(crate) fn is_refused(c: &mut SqliteConnection, key: Key, version: i64) -> BoxFuture<'_, Result<bool, StoreError>> {
+    Box::pin(async move {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM tokens WHERE tenant_id = $1 AND kind = $2 AND version = $3 AND refused_code IS NOT NULL",
+        )
+        .bind(key.tenant.0)
+        .bind(key.kind.code())
+        .bind(version)
+        .fetch_optional(c)
+        .await?;
+        Ok(found.is_some())
+    })
 }
 
 /// Notes that the platform wants a new authorization; only for the version that was refused.
@@ -188,7 +225,7 @@ pub(crate) async fn refuse(
 }
 
 /// Puts the refresh token that the platform showed again in the place of the refused one, under the same version and
-/// lease; false if the row has moved on. From here on this version is not recovered again.
+/// lease; false if the row has moved on.
 pub(crate) async fn recover(
     c: &mut SqliteConnection,
     vault: &Vault,
@@ -198,8 +235,7 @@ pub(crate) async fn recover(
     secrets: &Secrets,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "UPDATE tokens SET refresh = $5, previous_refresh = $6, recovered_version = $3 \
-         WHERE tenant_id = $1 AND kind = $2 AND version = $3 AND lease_owner = $4",
+        "UPDATE tokens SET refresh = $5, previous_refresh = $6 WHERE tenant_id = $1 AND kind = $2 AND version = $3 AND lease_owner = $4",
     )
     .bind(key.tenant.0)
     .bind(key.kind.code())
@@ -261,8 +297,15 @@ pub(crate) async fn invalidate(c: &mut SqliteConnection, key: Key, version: i64)
     Ok(())
 }
 
-/// Makes sure that the row is there, without a token.
-pub(crate) async fn ensure(c: &mut SqliteConnection, key: Key) -> Result<(), StoreError> {
+/// Makes sure that the row is there, without a token; false if it must not be: the tenant is gone, and its data key with it.
+pub(crate) async fn ensure(c: &mut SqliteConnection, key: Key) -> Result<bool, StoreError> {
+    let data_key: Option<i64> = sqlx::query_scalar("SELECT 1 FROM data_keys WHERE tenant_id = $1 LIMIT 1")
+        .bind(key.tenant.0)
+        .fetch_optional(&mut *c)
+        .await?;
+    if data_key.is_none() {
+        return Ok(false);
+    }
     sqlx::query(
         "INSERT INTO tokens (tenant_id, kind, version, issued_at, refresh_at, expires_at) VALUES ($1, $2, 0, 0, 0, 0) \
          ON CONFLICT (tenant_id, kind) DO NOTHING",
@@ -271,7 +314,7 @@ pub(crate) async fn ensure(c: &mut SqliteConnection, key: Key) -> Result<(), Sto
     .bind(key.kind.code())
     .execute(c)
     .await?;
-    Ok(())
+    Ok(true)
 }
 
 /// Puts tokens that came from outside into a tenant's row. A new refresh token without an access token takes the old
@@ -388,10 +431,8 @@ fn open(row: &SqliteRow, vault: &Vault, key: Key) -> Result<TokenRow, StoreError
         })?;
         Ok(Some(SecretString::from(text)))
     };
-    let recovered: Option<i64> = row.try_get("recovered_version")?;
     Ok(TokenRow {
         version,
-        recovered: recovered == Some(version),
         secrets: Secrets {
             access: secret(ACCESS)?,
             refresh: secret(REFRESH)?,

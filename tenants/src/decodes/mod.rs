@@ -181,6 +181,23 @@ impl Decodes {
         begun.await
     }
 
+    /// Takes the lease for one more call, whose time must be shorter than the lease (30 s): to be asked right before each send,
+    /// since fetching a token may have taken long. False if another call for the order may be under way: nothing is sent.
+    ///
+    /// # Errors
+    /// The store refused: nothing is sent.
+    pub async fn hold_on(&self, ticket: &DecodeTicket) -> Result<bool, TenantsError> {
+        let directory = Arc::clone(&self.directory);
+        let (ask, version, owner) = (ticket.ask.clone(), ticket.version, ticket.owner.clone());
+        let held = self.directory.db.writer().submit(move |c| {
+            Box::pin(async move {
+                let until = directory.clock.now().saturating_add(LEASE_MS);
+                Ok::<_, TenantsError>(rows::hold_on(c, &ask, version, &owner, until).await?)
+            })
+        });
+        held.await
+    }
+
     /// Ends a call: keeps its answer, gives the lease back, and counts or does not.
     ///
     /// # Errors

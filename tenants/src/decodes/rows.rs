@@ -92,6 +92,28 @@ pub(super) async fn lease(
     Ok(done.rows_affected() == 1)
 }
 
+/// Prolongs the lease; false if it is another's by now.
+pub(super) async fn hold_on(
+    c: &mut SqliteConnection,
+    ask: &DecodeAsk,
+    version: i64,
+    owner: &str,
+    until: i64,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE decoded SET lease_until = $5 \
+         WHERE tenant_id = $1 AND order_id = $2 AND version = $3 AND lease_owner = $4",
+    )
+    .bind(ask.tenant.0)
+    .bind(&ask.order_id)
+    .bind(version)
+    .bind(owner)
+    .bind(until)
+    .execute(c)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Notes that the platform is asked; it counts from here on.
 pub(super) async fn asked(c: &mut SqliteConnection, ask: &DecodeAsk, day: i64, now: i64) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(

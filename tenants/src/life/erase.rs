@@ -6,11 +6,12 @@ use sqlx::{SqliteConnection, SqlitePool};
 use crate::TenantsError;
 
 /// Rows by their table, children first. A component is megabytes: one a step.
-const STEPS: [(&str, u32); 11] = [
+const STEPS: [(&str, u32); 12] = [
     ("DELETE FROM access_tokens WHERE id IN (SELECT id FROM access_tokens WHERE tenant_id = $1 LIMIT $2)", 200),
     ("DELETE FROM links WHERE id IN (SELECT id FROM links WHERE tenant_id = $1 LIMIT $2)", 200),
     ("DELETE FROM decoded WHERE rowid IN (SELECT rowid FROM decoded WHERE tenant_id = $1 LIMIT $2)", 200),
     ("DELETE FROM decodes WHERE rowid IN (SELECT rowid FROM decodes WHERE tenant_id = $1 LIMIT $2)", 200),
+    ("DELETE FROM tokens WHERE rowid IN (SELECT rowid FROM tokens WHERE tenant_id = $1 LIMIT $2)", 200),
     ("DELETE FROM refusals WHERE rowid IN (SELECT rowid FROM refusals WHERE tenant_id = $1 LIMIT $2)", 200),
     (
         "DELETE FROM subscriptions WHERE (tenant_id, hook, installation_id, from_seq) IN \

@@ -1,4 +1,4 @@
-//! The end of a tenant: deletion, and the retention of those that took their authorization back.
+//! The end of a tenant: stopped because its authorization ended, kept for the time of the retention, deleted.
 //!
 //! A deletion begins with one transaction that destroys the tenant's data key and its secrets, frees its appid and notes
 //! the deletion: from its commit on, nothing that was sealed for the tenant can be read, backups with their key apart.
@@ -8,6 +8,7 @@
 mod erase;
 mod export;
 mod retention;
+mod stop;
 
 use fangshi_database::TenantId;
 use sqlx::SqliteConnection;
@@ -38,7 +39,7 @@ async fn destroy_rows(c: &mut SqliteConnection, tenant: TenantId, now: i64) -> R
     ];
     const NAMES: [&str; 2] = [
         "UPDATE tenants SET state = 'deleted', permission_sets = NULL, appid = 'deleted-' || id, user_name = NULL, \
-         name = x'', suspended_reason = NULL, suspended_since = NULL, appsecret = NULL, callback_token = NULL, \
+         name = x'', suspended_by = NULL, suspended_reason = NULL, suspended_since = NULL, appsecret = NULL, callback_token = NULL, \
          encoding_aes_key = NULL, previous_encoding_aes_key = NULL WHERE id = $1",
         "DELETE FROM refusals WHERE tenant_id = $1",
     ];

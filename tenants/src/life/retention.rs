@@ -34,6 +34,7 @@ impl Retention {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenant::SuspendedBy;
 
     #[test]
     fn only_revoked_tenants_end_and_only_after_their_days() {
@@ -41,7 +42,7 @@ mod tests {
         assert_eq!(Retention::default().ends(&revoked), Some(1_000 + 30 * DAY_MS));
         assert_eq!(Retention::Days(0).ends(&revoked), Some(1_000));
         assert_eq!(Retention::Keep.ends(&revoked), None);
-        let suspended = TenantState::Suspended { reason: String::new(), since: 1_000 };
+        let suspended = TenantState::Suspended { by: SuspendedBy::Operator, reason: String::new(), since: 1_000 };
         assert_eq!(Retention::Days(0).ends(&suspended), None);
         assert_eq!(Retention::Days(0).ends(&TenantState::Active), None);
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use fangshi_database::TenantId;
+use fangshi_database::{BoxFuture, TenantId};
 use secrecy::SecretString;
+use sqlx::SqliteConnection;
 
 use super::account_rows::{self, Settled, Taken};
 use super::adopt::{Adopted, Adoption};
@@ -153,31 +154,18 @@ impl Onboarding {
         .await
     }
 
-    /// The tenant stops first, then the account is settled: cut off in between, it comes again and finds it stopped.
+    /// The account is settled and its tenant stops, in one transaction; a newer word about the account stops nothing.
     async fn revoke(&self, taken: Taken, reason: &str) -> Result<(), TenantsError> {
         let tenant = self.directory.by_appid(&taken.appid).filter(|t| t.kind == crate::TenantKind::Authorized);
-        if let Some(tenant) = &tenant {
-            let stays = match &tenant.state {
-                TenantState::Active => false,
-                TenantState::Revoked { .. } => true,
-                // The operator's own word stands: another authorization does not lift it.
-                TenantState::Suspended { .. } => !crate::custody::is_cured_by_tokens(tenant),
-            };
-            if !stays {
-                self.custody.revoke(tenant.id, reason).await?;
-            }
-        }
         let (now, tenant) = (self.now(), tenant.map(|tenant| tenant.id));
-        self.write(move |c| {
-            Box::pin(async move {
-                let settled = Settled { standing: Standing::Revoked, verdict: None, tenant, problem: None };
-                if account_rows::settle(c, &taken.appid, taken.work_no, settled, now).await? {
-                    link_rows::fail(c, &taken.appid, "revoked", now).await?;
-                }
-                Ok(())
-            })
-        })
-        .await
+        match tenant {
+            Some(id) => {
+                let revoked = TenantState::Revoked { reason: reason.to_owned(), since: now };
+                self.directory.stop(id, revoked, move |c| settle_revoked(c, taken, tenant, now)).await?
+            }
+            None => self.write(move |c| settle_revoked(c, taken, tenant, now)).await?,
+        };
+        Ok(())
     }
 
     async fn again(&self, taken: &Taken, problem: &str, again: bool) -> Result<(), TenantsError> {
@@ -189,4 +177,21 @@ impl Onboarding {
         })
         .await
     }
+}
+
+/// Notes that an account took its authorization back; false if something newer is known.
+fn settle_revoked(
+    c: &mut SqliteConnection,
+    taken: Taken,
+    tenant: Option<TenantId>,
+    now: i64,
+) -> BoxFuture<'_, Result<bool, TenantsError>> {
+    Box::pin(async move {
+        let settled = Settled { standing: Standing::Revoked, verdict: None, tenant, problem: None };
+        let counts = account_rows::settle(c, &taken.appid, taken.work_no, settled, now).await?;
+        if counts {
+            link_rows::fail(c, &taken.appid, "revoked", now).await?;
+        }
+        Ok(counts)
+    })
 }

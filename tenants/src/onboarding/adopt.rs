@@ -109,7 +109,7 @@ impl Directory {
             return Ok(None);
         }
         let (mut tenant, revived) = match adoptee {
-            Adoptee::Known(tenant) => (Tenant::clone(&tenant), custody::is_cured_by_tokens(&tenant)),
+            Adoptee::Known(tenant) => (Tenant::clone(&tenant), tenant.state.is_cured_by_tokens()),
             Adoptee::New(new, key) => (self.insert(c, Actor::System, &new, key).await?, false),
         };
         if revived {

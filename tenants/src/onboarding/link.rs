@@ -13,8 +13,6 @@ pub struct NewLink {
     pub biz_appid: Option<String>,
     /// Which kinds of account the platform's page offers (platform page 2.2).
     pub auth_type: Option<i64>,
-    /// Who asked for it, for the records.
-    pub requested_by: String,
 }
 
 /// A link just made, with its secrets.
@@ -97,8 +95,8 @@ pub enum Arrived {
     Ignored,
     /// Its code belongs to another link.
     Foreign,
-    /// It is kept, and will be worked on.
-    Kept,
+    /// It is kept, and will be worked on, for this link.
+    Kept(AuthorizationId),
 }
 
 impl LinkState {

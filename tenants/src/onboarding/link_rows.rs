@@ -2,10 +2,12 @@
 
 use fangshi_database::{AuthorizationId, Digest, TenantId};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::link::{Arrived, Link, LinkOpening, LinkState, NewLink};
+use crate::audit::{self, Action, Actor, Entry};
 use crate::{CustodyError, Place, TenantsError, Vault};
 
 const PRE_AUTH_CODE: Place = Place { table: "authorizations", column: "pre_auth_code" };
@@ -21,6 +23,8 @@ pub(crate) struct TakenLink {
     pub(crate) tries: u32,
     pub(crate) created_at: i64,
     pub(crate) expires_at: i64,
+    /// The one account that may be authorized with it.
+    pub(crate) biz_appid: Option<String>,
     /// The code may be spent by a call that got no answer.
     pub(crate) asked: bool,
     /// None: the code is gone, and the shop is looked for in the list.
@@ -31,6 +35,8 @@ pub(crate) struct TakenLink {
 pub(crate) struct Made<'a> {
     pub(crate) nonce: Digest,
     pub(crate) pre_auth_code: &'a SecretString,
+    /// Who asked for it.
+    pub(crate) actor: Actor,
     pub(crate) created_at: i64,
     pub(crate) expires_at: i64,
 }
@@ -52,12 +58,16 @@ pub(crate) async fn insert(
     .bind(new.auth_type)
     .bind(&new.biz_appid)
     .bind(&new.redirect)
-    .bind(&new.requested_by)
+    .bind(made.actor.to_string())
     .bind(made.created_at)
     .bind(made.expires_at)
-    .fetch_one(c)
+    .fetch_one(&mut *c)
     .await?;
-    Ok(AuthorizationId(id))
+    let id = AuthorizationId(id);
+    let entry = Entry::new(made.actor, Action::AuthorizationLinkMade, TenantId::HOST).about(id);
+    let details = json!({"biz_appid": new.biz_appid, "auth_type": new.auth_type, "expires_at": made.expires_at});
+    audit::append(c, vault, made.created_at, entry.with(details)).await?;
+    Ok(id)
 }
 
 pub(crate) async fn get(db: &SqlitePool, id: AuthorizationId, now: i64) -> Result<Option<Link>, TenantsError> {
@@ -147,7 +157,7 @@ pub(crate) async fn keep_code(
     .bind(now)
     .execute(c)
     .await?;
-    Ok(Arrived::Kept)
+    Ok(Arrived::Kept(AuthorizationId(id)))
 }
 
 /// Whether the code came with another link, or with an event that names another link or none of ours.
@@ -182,6 +192,7 @@ pub(crate) async fn bind_by_pre_auth(
     .bind(code.as_ref().map(|code| code.as_bytes().as_slice()))
     .fetch_optional(&mut *c)
     .await?;
+    fail_of_others(c, appid, now).await?;
     let (Some(bound), Some(code)) = (bound, code) else { return Ok(()) };
     sqlx::query(
         "UPDATE authorizations SET state = 'failed', reason = 'code-of-another-link', ended_at = $3, code = NULL, \
@@ -196,13 +207,31 @@ pub(crate) async fn bind_by_pre_auth(
 }
 
 /// Tells a link that was given this code who it stands for: an event that names no pre-auth code of ours.
-pub(crate) async fn bind_by_code(c: &mut SqliteConnection, code: Digest, appid: &str) -> Result<(), sqlx::Error> {
+pub(crate) async fn bind_by_code(
+    c: &mut SqliteConnection,
+    code: Digest,
+    appid: &str,
+    now: i64,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE authorizations SET appid = $2, code = NULL, work = 0, work_no = work_no + 1, reason = NULL \
          WHERE code_digest = $1 AND appid IS NULL AND state = 'working'",
     )
     .bind(code.as_bytes().as_slice())
     .bind(appid)
+    .execute(&mut *c)
+    .await?;
+    fail_of_others(c, appid, now).await
+}
+
+/// A link that names its account completes no other: it fails, and the account that authorized stands on its own.
+async fn fail_of_others(c: &mut SqliteConnection, appid: &str, now: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE authorizations SET state = 'failed', reason = 'another-account', ended_at = $2, code = NULL, work = 0, \
+         work_no = work_no + 1 WHERE appid = $1 AND state = 'working' AND biz_appid <> $1",
+    )
+    .bind(appid)
+    .bind(now)
     .execute(c)
     .await?;
     Ok(())
@@ -214,6 +243,7 @@ pub(crate) async fn bind(
     id: AuthorizationId,
     work_no: i64,
     appid: &str,
+    now: i64,
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
         "UPDATE authorizations SET appid = $3, code = NULL, work = 0, work_no = work_no + 1, reason = NULL \
@@ -222,12 +252,14 @@ pub(crate) async fn bind(
     .bind(id.0)
     .bind(work_no)
     .bind(appid)
-    .execute(c)
+    .execute(&mut *c)
     .await?;
+    fail_of_others(c, appid, now).await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// The next link to work on; it comes back at `until` if nothing is heard of it.
+/// The next link to work on; it comes back at `until` if nothing is heard of it. A code that does not open is as good as
+/// none: one damaged row must not hold up the others.
 pub(crate) async fn take(
     c: &mut SqliteConnection,
     vault: &Vault,
@@ -237,7 +269,7 @@ pub(crate) async fn take(
     let row = sqlx::query(
         "UPDATE authorizations SET next_at = $2, tries = tries + 1 WHERE id = \
          (SELECT id FROM authorizations WHERE work = 1 AND next_at <= $1 ORDER BY next_at LIMIT 1) \
-         RETURNING id, nonce_digest, work_no, tries, created_at, expires_at, asked, code",
+         RETURNING id, nonce_digest, work_no, tries, created_at, expires_at, biz_appid, asked, code",
     )
     .bind(now)
     .bind(until)
@@ -245,15 +277,23 @@ pub(crate) async fn take(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let nonce: &[u8] = row.try_get("nonce_digest")?;
-    let code: Option<&[u8]> = row.try_get("code")?;
+    let id = AuthorizationId(row.try_get("id")?);
+    let code = match row.try_get::<Option<&[u8]>, _>("code")?.map(|sealed| unseal(vault, CODE, nonce, sealed)) {
+        Some(Err(TenantsError::Custody(error))) => {
+            tracing::error!(link = %id, %error, "the code of a link is lost: its shop is looked for in the list");
+            None
+        }
+        code => code.transpose()?,
+    };
     Ok(Some(TakenLink {
-        id: AuthorizationId(row.try_get("id")?),
+        id,
         work_no: row.try_get("work_no")?,
         tries: row.try_get("tries")?,
         created_at: row.try_get("created_at")?,
         expires_at: row.try_get("expires_at")?,
+        biz_appid: row.try_get("biz_appid")?,
         asked: row.try_get("asked")?,
-        code: code.map(|sealed| unseal(vault, CODE, nonce, sealed)).transpose()?,
+        code,
     }))
 }
 

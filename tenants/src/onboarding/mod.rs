@@ -44,6 +44,7 @@ pub use self::link::{Arrived, FreshLink, Link, LinkOpening, LinkState, NewLink};
 pub use self::note::{AuthorizationChange, ChangeKind};
 pub use self::walk::Walked;
 
+use crate::audit::Actor;
 use crate::custody::{ComponentCallError, Custody};
 use crate::directory::Directory;
 use crate::{IssueError, Issuer, TenantKind, TenantsError, TokenError, secret};
@@ -78,11 +79,16 @@ impl Onboarding {
         Onboarding { directory, custody, wanted: Arc::default(), next_walk: Arc::default(), walk_owed: Arc::default() }
     }
 
-    /// Makes an authorization link: a pre-auth code from the platform, and a random address for it.
+    /// Makes an authorization link for `actor`: a pre-auth code from the platform, and a random address for it.
     ///
     /// # Errors
     /// [`TenantsError::Component`]: no component, no token, or the platform refused; or the store refused.
-    pub async fn begin(&self, platform: &Arc<dyn Authorizer>, new: NewLink) -> Result<FreshLink, TenantsError> {
+    pub async fn begin(
+        &self,
+        platform: &Arc<dyn Authorizer>,
+        actor: Actor,
+        new: NewLink,
+    ) -> Result<FreshLink, TenantsError> {
         let component_appid = self.component_appid()?;
         let asked_at = self.now();
         let made = self.call(platform, |platform, token, component| async move {
@@ -100,8 +106,8 @@ impl Onboarding {
         };
         let written = self.write(move |c| {
             Box::pin(async move {
-                let made =
-                    link_rows::Made { nonce: digest, pre_auth_code: &made.code, created_at: asked_at, expires_at };
+                let (pre_auth_code, created_at) = (&made.code, asked_at);
+                let made = link_rows::Made { nonce: digest, pre_auth_code, actor, created_at, expires_at };
                 link_rows::insert(c, &vault, &new, made).await
             })
         });
@@ -158,7 +164,7 @@ impl Onboarding {
         let arrived = self
             .write(move |c| Box::pin(async move { link_rows::keep_code(c, &vault, digest, &code, now).await }))
             .await?;
-        if arrived == Arrived::Kept {
+        if matches!(arrived, Arrived::Kept(_)) {
             self.wanted.notify_one();
         }
         Ok(arrived)

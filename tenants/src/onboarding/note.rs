@@ -99,7 +99,7 @@ impl Onboarding {
             link_rows::bind_by_pre_auth(c, pre_auth_code, code, appid, now).await?;
         }
         if let Some(code) = code {
-            link_rows::bind_by_code(c, code, appid).await?;
+            link_rows::bind_by_code(c, code, appid, now).await?;
         }
         if let Some(Known { tenant: Some(tenant), at_work: false, changed_s, .. }) = settled {
             link_rows::finish(c, appid, tenant, changed_s, now).await?;

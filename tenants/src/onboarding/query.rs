@@ -84,7 +84,7 @@ impl Onboarding {
         self.write(move |c| {
             Box::pin(async move {
                 let appid = authorization.appid.as_str();
-                if !link_rows::bind(c, link.id, link.work_no, appid).await? {
+                if !link_rows::bind(c, link.id, link.work_no, appid, now).await? {
                     tracing::info!(link = %link.id, "an event was faster than the redirect's code");
                 }
                 let known = account_rows::known(c, appid).await?;
@@ -105,8 +105,8 @@ impl Onboarding {
         .await
     }
 
-    /// The code is gone: the shop is the one account that authorized since the link was made and that no other link
-    /// claims.
+    /// The code is gone: the shop is the account that the link names, once it has authorized since the link was made; of a
+    /// link that names none, the one account that did and that no other link claims.
     async fn search(&self, platform: &Arc<dyn Authorizer>, link: TakenLink) -> Result<(), TenantsError> {
         let walked = self.walk(platform).await;
         let now = self.now();
@@ -115,13 +115,18 @@ impl Onboarding {
         }
         let since = link.created_at.div_euclid(1000) - SKEW_S;
         let found = account_rows::unclaimed_since(self.directory.db.reader(), since, link.id.0).await?;
-        if let [appid] = found.as_slice() {
+        let shop = match (&link.biz_appid, found.as_slice()) {
+            (Some(named), found) => found.iter().find(|appid| *appid == named),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        };
+        if let Some(appid) = shop {
             let (id, work_no, appid) = (link.id, link.work_no, appid.clone());
             let vault = self.directory.vault.clone();
             return self
                 .write(move |c| {
                     Box::pin(async move {
-                        if link_rows::bind(c, id, work_no, &appid).await? {
+                        if link_rows::bind(c, id, work_no, &appid, now).await? {
                             // Asked once more, so that the end of that work ends the link.
                             let known = account_rows::known(c, &appid).await?;
                             let changed_s = known.map_or(since, |known| known.changed_s);
@@ -136,8 +141,11 @@ impl Onboarding {
                 .await;
         }
         let again = now + decide::pause_ms(link.tries).max(30_000);
-        let turn = if again < link.expires_at + SEARCH_MS { Turn::Search(again) } else { Turn::Failed(now) };
-        self.turn(&link, turn, "code-spent").await
+        if again < link.expires_at + SEARCH_MS {
+            return self.turn(&link, Turn::Search(again), "code-spent").await;
+        }
+        let reason = if link.biz_appid.is_some() && !found.is_empty() { "another-account" } else { "code-spent" };
+        self.turn(&link, Turn::Failed(now), reason).await
     }
 
     async fn mark_asked(&self, link: &TakenLink, asked: bool) -> Result<bool, TenantsError> {

@@ -31,15 +31,38 @@ pub struct Registry {
     cache: Arc<Cache>,
     /// Whose its changes are.
     actor: Actor,
+    uploads: UploadLimits,
+}
+
+/// What one tenant may upload in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UploadLimits {
+    /// Versions of all its plugins together.
+    pub versions: u32,
+    /// Bytes of the components of all its versions together; the same bytes count once.
+    pub bytes: u64,
+}
+
+impl Default for UploadLimits {
+    /// 500 versions, 512 MiB.
+    fn default() -> Self {
+        UploadLimits { versions: 500, bytes: 512 << 20 }
+    }
 }
 
 impl Registry {
     pub(crate) fn new(directory: Arc<Directory>) -> Registry {
-        Registry { directory, cache: Arc::default(), actor: Actor::System }
+        Registry { directory, cache: Arc::default(), actor: Actor::System, uploads: UploadLimits::default() }
     }
 
     pub(crate) fn by(&self, actor: Actor) -> Registry {
         Registry { actor, ..self.clone() }
+    }
+
+    /// The same registry with other limits of uploads than the default.
+    #[must_use]
+    pub fn within(&self, uploads: UploadLimits) -> Registry {
+        Registry { uploads, ..self.clone() }
     }
 
     /// A deleted tenant's installations leave memory.

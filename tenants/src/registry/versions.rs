@@ -1,11 +1,11 @@
 //! Versions: uploaded, listed, read back.
 
 use fangshi_database::{Digest, PluginId, TenantId};
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 
-use super::Registry;
 use super::records::{ManifestRecord, PluginRecord, VersionRecord};
+use super::{Registry, UploadLimits};
 use crate::audit::{self, Action, Entry};
 use crate::{Place, RegistryError};
 
@@ -26,7 +26,8 @@ impl Registry {
     /// `wasm`, `manifest` what its type says. The same bytes again give the version that is there, and false.
     ///
     /// # Errors
-    /// No such tenant, a name that is not 1 to 64 of `a-z 0-9 - _ .` (or is `.` or `..`), a digest of other bytes, or the store refused.
+    /// No such tenant, a name that is not 1 to 64 of `a-z 0-9 - _ .` (or is `.` or `..`), a digest of other bytes, or the store refused;
+    /// [`RegistryError::UploadsUsedUp`]: the tenant's [`UploadLimits`](super::UploadLimits) have no room for it.
     pub async fn add_version(
         &self,
         tenant: TenantId,
@@ -54,7 +55,7 @@ impl Registry {
         .await?;
         let now = self.directory.clock.now();
         let name = plugin.to_owned();
-        let (actor, vault) = (self.actor, self.directory.vault.clone());
+        let (actor, vault, limits) = (self.actor, self.directory.vault.clone(), self.uploads);
         let (plugin, fresh): (PluginId, bool) = self
             .directory
             .db
@@ -95,6 +96,7 @@ impl Registry {
                     .await?;
                     let fresh = inserted.rows_affected() == 1;
                     if fresh {
+                        within(c, tenant, limits).await?;
                         let entry = Entry::new(actor, Action::PluginUploaded, tenant).about(PluginId(plugin));
                         audit::append(c, &vault, now, entry.about(digest).with(details)).await?;
                     }
@@ -220,6 +222,24 @@ impl Registry {
     pub(super) fn known(&self, tenant: TenantId) -> Result<(), RegistryError> {
         self.directory.get(tenant).map(|_| ()).ok_or(RegistryError::UnknownTenant(tenant))
     }
+}
+
+/// Refuses what a tenant has by now if that is more than it may have.
+async fn within(c: &mut SqliteConnection, tenant: TenantId, limits: UploadLimits) -> Result<(), RegistryError> {
+    let (versions, bytes): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM versions WHERE tenant_id = $1), (SELECT coalesce(sum(size), 0) FROM \
+         (SELECT DISTINCT digest, size FROM versions WHERE tenant_id = $1))",
+    )
+    .bind(tenant.0)
+    .fetch_one(c)
+    .await?;
+    if versions > i64::from(limits.versions) {
+        return Err(RegistryError::UploadsUsedUp { most: limits.versions.into(), of: "versions" });
+    }
+    if u64::try_from(bytes).is_ok_and(|bytes| bytes > limits.bytes) {
+        return Err(RegistryError::UploadsUsedUp { most: limits.bytes, of: "bytes of components" });
+    }
+    Ok(())
 }
 
 fn read(row: &SqliteRow) -> Result<VersionRecord, RegistryError> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use fangshi_database::{Clock, TenantId};
 use tokio::task::JoinHandle;
 
-use super::{Scene, authorized, database, kek, scene, secret, self_built, tenants_of};
+use super::{authorized, database, kek, scene, secret, self_built, tenants_of};
 use crate::{
-    AccessToken, CallbackKeys, IssueError, Issuer, StateChange, TenantPatch, TenantState, Tenants, TokenError,
+    AccessToken, Action, CallbackKeys, IssueError, Issuer, StateChange, TenantPatch, TenantState, Tenants, TokenError,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -15,23 +15,6 @@ const HOUR_MS: i64 = 3_600_000;
 fn ask(tenants: &Tenants, tenant: TenantId, issuer: &Arc<dyn Issuer>) -> JoinHandle<Result<AccessToken, TokenError>> {
     let (tenants, issuer) = (tenants.clone(), Arc::clone(issuer));
     tokio::spawn(async move { tenants.custody().access_token(tenant, &issuer).await })
-}
-
-impl Scene {
-    fn ask(&self, tenant: TenantId) -> JoinHandle<Result<AccessToken, TokenError>> {
-        ask(&self.tenants, tenant, &self.issuer())
-    }
-
-    /// Waits until the platform was called that often.
-    async fn called(&self, kind: &str, times: usize) {
-        for _ in 0..2000 {
-            if self.platform.count(kind) >= times {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-        panic!("{kind} was not called {times} times: {:?}", self.platform.calls);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -323,7 +306,8 @@ async fn a_new_authorization_during_a_refresh_wins() {
     scene.platform.close_gate();
     let caller = scene.ask(shop);
     scene.called("authorizer", 1).await;
-    scene.tenants.custody().plant(shop, None, 0, Some(secret("refresh-new"))).await.unwrap();
+    let patch = TenantPatch { refresh_token: Some(secret("refresh-new")), ..TenantPatch::default() };
+    scene.tenants.update(shop, patch).await.unwrap();
     scene.platform.open_gate();
     let token = caller.await.unwrap().unwrap();
     assert!(scene.platform.last().ends_with("refresh-new"), "{}", scene.platform.last());
@@ -341,8 +325,9 @@ async fn planted_tokens_are_used_as_they_are() {
     let error = scene.token(shop).await.unwrap_err();
     assert!(matches!(error, TokenError::Reauthorize { code: 0, .. }), "{error}");
 
-    let expires_at = scene.clock.now() + 1000;
-    scene.tenants.custody().plant(shop, Some(secret("given-2")), expires_at, Some(secret("refresh-9"))).await.unwrap();
+    let (access_token, refresh_token) = (Some((secret("given-2"), Some(1))), Some(secret("refresh-9")));
+    let patch = TenantPatch { access_token, refresh_token, ..TenantPatch::default() };
+    scene.tenants.update(shop, patch).await.unwrap();
     assert!(scene.tenants.get(shop).unwrap().is_active());
     assert_eq!(scene.token(shop).await.unwrap().expose(), "given-2");
     scene.hand.advance(1000);
@@ -439,30 +424,49 @@ async fn a_refused_refresh_token_is_taken_from_the_platform_once() {
 }
 
 #[tokio::test]
-async fn what_the_platform_showed_is_kept_before_it_is_tried_and_never_asked_for_twice() {
+async fn every_lost_answer_is_made_up_for_by_what_the_platform_shows() {
     let scene = scene().await;
     let shop = scene.authorized("wxa").await.id;
     scene.token(shop).await.unwrap();
     scene.platform.refused_refresh.lock().unwrap().extend(["refresh-2".into(), "refresh-0".into()]);
+    scene.sql("UPDATE tokens SET expires_at = 0, refresh_at = 0 WHERE kind = 'access'").await;
+    for lost in 1..=3 {
+        // What the platform shows is tried, and the answer is lost: what was tried is spent, and was kept before.
+        scene.platform.accounts.authorize("wxa", &[131], 1);
+        let shown = scene.platform.accounts.refresh_of("wxa");
+        let process = tenants_of(&scene.db, &scene.clock).await;
+        scene.platform.fail_after(2, IssueError::Unavailable("connection reset".into()));
+        let error = process.custody().access_token(shop, &scene.issuer()).await.unwrap_err();
+        assert!(matches!(error, TokenError::Unavailable(_)), "{error}");
+        assert!(scene.platform.last().ends_with(&shown), "{}", scene.platform.last());
+        scene.platform.refused_refresh.lock().unwrap().push(shown);
+        assert_eq!(scene.platform.accounts.count("info wxa"), lost);
+        assert!(process.get(shop).unwrap().is_active(), "lost {lost} answers");
+        scene.hand.advance(60_000);
+    }
     scene.platform.accounts.authorize("wxa", &[131], 1);
     let shown = scene.platform.accounts.refresh_of("wxa");
-    scene.hand.advance(HOUR_MS);
-    // The shown token is tried and no answer comes: it must be there for the next attempt.
-    scene.sql("UPDATE tokens SET expires_at = 0, refresh_at = 0 WHERE kind = 'access'").await;
-    let again = tenants_of(&scene.db, &scene.clock).await;
-    scene.platform.fail_after(2, IssueError::Unavailable("connection reset".into()));
-    let lost = again.custody().access_token(shop, &scene.issuer()).await.unwrap_err();
-    assert!(matches!(lost, TokenError::Unavailable(_)), "{lost}");
-    assert!(scene.platform.last().ends_with(&shown));
-    assert!(scene.tenants.get(shop).unwrap().is_active());
-    // Refused as well in the end: no second question, and the merchant must authorize again.
-    scene.platform.refused_refresh.lock().unwrap().push(shown);
-    scene.hand.advance(60_000);
-    let third = tenants_of(&scene.db, &scene.clock).await;
-    let error = third.custody().access_token(shop, &scene.issuer()).await.unwrap_err();
+    let process = tenants_of(&scene.db, &scene.clock).await;
+    process.custody().access_token(shop, &scene.issuer()).await.unwrap();
+    assert!(scene.platform.last().ends_with(&shown), "{}", scene.platform.last());
+    assert_eq!(scene.number("SELECT version FROM tokens WHERE tenant_id = 1").await, 3, "one version all the time");
+    assert_eq!(scene.audited(Action::TokenRecovered).await, 4);
+    assert!(process.get(shop).unwrap().is_active());
+}
+
+#[tokio::test]
+async fn a_shop_whose_shown_token_was_tried_must_authorize_again() {
+    let scene = scene().await;
+    let shop = scene.authorized("wxa").await.id;
+    scene.token(shop).await.unwrap();
+    scene.platform.accounts.authorize("wxa", &[131], 1);
+    let shown = scene.platform.accounts.refresh_of("wxa");
+    scene.platform.refused_refresh.lock().unwrap().extend(["refresh-2".into(), "refresh-0".into(), shown.clone()]);
+    scene.hand.advance(3 * HOUR_MS);
+    let error = scene.token(shop).await.unwrap_err();
     assert!(matches!(error, TokenError::Reauthorize { code: 61023, .. }), "{error}");
-    assert_eq!(scene.platform.accounts.count("info wxa"), 1, "once per version");
-    assert!(matches!(third.get(shop).unwrap().state, TenantState::Suspended { .. }));
+    assert!(scene.platform.last().ends_with(&shown), "{}", scene.platform.last());
+    assert!(matches!(scene.tenants.get(shop).unwrap().state, TenantState::Suspended { .. }));
 }
 
 #[tokio::test]

@@ -158,3 +158,26 @@ async fn the_budget_counts_answers_and_lost_answers_and_not_refusals() {
     assert_eq!(scene.tenants.update(shop, patch).await.unwrap().decode_budget, 0);
     assert!(matches!(decodes.begin(&ask(shop, 1, "o4", b"a")).await.unwrap(), Begun::UsedUp));
 }
+
+#[tokio::test]
+async fn a_call_is_made_only_while_the_lease_is_ones_own() {
+    let scene = scene().await;
+    let shop = scene.authorized("wxa").await.id;
+    let decodes = scene.tenants.decodes();
+    let wanted = ask(shop, 1, "o1", b"a");
+    let first = live(decodes, &wanted).await;
+    // Prolonged on the way: nobody else gets in.
+    scene.hand.advance(29_000);
+    assert!(decodes.hold_on(&first).await.unwrap());
+    scene.hand.advance(29_000);
+    assert!(matches!(decodes.begin(&wanted).await.unwrap(), Begun::Elsewhere));
+    // Too late: another call took its place, and stays in it.
+    scene.hand.advance(1_000);
+    let second = live(decodes, &wanted).await;
+    assert!(!decodes.hold_on(&first).await.unwrap());
+    assert!(decodes.hold_on(&second).await.unwrap());
+    decodes.settle(first, Came::Refused).await.unwrap();
+    assert!(decodes.hold_on(&second).await.unwrap());
+    decodes.settle(second, Came::Answer(answer("B"), None)).await.unwrap();
+    assert_eq!(used(&scene, shop).await, (1, 29), "what was not sent does not count");
+}

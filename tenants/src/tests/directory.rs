@@ -3,7 +3,7 @@
 use secrecy::ExposeSecret;
 
 use super::{authorized, scene, secret, self_built, tenants_of};
-use crate::{Refusal, StateChange, TenantKind, TenantPatch, TenantState, TenantsError};
+use crate::{Refusal, StateChange, SuspendedBy, TenantKind, TenantPatch, TenantState, TenantsError};
 
 #[tokio::test]
 async fn an_appid_belongs_to_one_tenant() {
@@ -49,7 +49,10 @@ async fn tenants_come_back_after_a_start() {
     let found = again.get(shop.id).unwrap();
     assert!(found.callback_keys().is_none() && !found.is_active());
     assert_eq!(found.name, "新名字");
-    assert_eq!(found.state, TenantState::Suspended { reason: "unpaid".into(), since: scene.clock.now() });
+    assert_eq!(
+        found.state,
+        TenantState::Suspended { by: SuspendedBy::Operator, reason: "unpaid".into(), since: scene.clock.now() }
+    );
     assert!(again.by_appid("wxother").is_none());
 }
 

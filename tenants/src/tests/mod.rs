@@ -2,13 +2,17 @@
 
 mod access;
 mod accounts;
+mod ahead;
 mod audit;
 mod clock;
 mod custody;
 mod decodes;
 mod directory;
+mod endings;
 mod keys;
+mod leases;
 mod life;
+mod links;
 mod onboarding;
 mod platform;
 mod registry;
@@ -22,11 +26,12 @@ use fangshi_database::{Clock, Database, ManualClock, OpenOptions, TenantId, Writ
 use secrecy::SecretString;
 use sqlx::Executor;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 use self::platform::FakePlatform;
 use crate::{
-    AccessToken, CallbackKeys, ComponentCredentials, Credentials, Issuer, Kek, NewTenant, Platform, Tenant, Tenants,
-    TokenError,
+    AccessToken, Action, AuditFilter, CallbackKeys, ComponentCredentials, Credentials, Issuer, Kek, NewTenant,
+    Platform, Tenant, Tenants, TokenError,
 };
 
 /// A store with its tenants, a clock that stands still, and a platform that counts.
@@ -104,6 +109,25 @@ impl Scene {
 
     async fn token(&self, tenant: TenantId) -> Result<AccessToken, TokenError> {
         self.tenants.custody().access_token(tenant, &self.issuer()).await
+    }
+
+    fn ask(&self, tenant: TenantId) -> JoinHandle<Result<AccessToken, TokenError>> {
+        let (tenants, issuer) = (self.tenants.clone(), self.issuer());
+        tokio::spawn(async move { tenants.custody().access_token(tenant, &issuer).await })
+    }
+
+    /// Waits until the platform was called that often.
+    async fn called(&self, kind: &str, times: usize) {
+        while self.platform.count(kind) < times {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+
+    /// How many entries of the audit are of this action.
+    async fn audited(&self, action: Action) -> usize {
+        let filter = AuditFilter { limit: 1000, ..AuditFilter::default() };
+        let entries = self.tenants.audit().list(&filter).await.unwrap();
+        entries.iter().filter(|entry| entry.action == action.code()).count()
     }
 
     async fn sql(&self, sql: &'static str) {

@@ -9,28 +9,32 @@ use secrecy::SecretString;
 use super::accounts::Cut;
 use super::{Scene, authorized, contains, kek, scene, secret, self_built, tenants_of};
 use crate::{
-    Arrived, AuthorizationChange, Authorizer, ChangeKind, FreshLink, Link, LinkState, NewLink, StateChange,
+    Actor, Arrived, AuthorizationChange, Authorizer, ChangeKind, FreshLink, Link, LinkState, NewLink, StateChange,
     TenantPatch, TenantState, Tenants, TenantsError, TokenError,
 };
 
 const SHOP: &str = "wxshop";
 
 impl Scene {
-    fn authorizer(&self) -> Arc<dyn Authorizer> {
+    pub(super) fn authorizer(&self) -> Arc<dyn Authorizer> {
         Arc::clone(&self.platform) as Arc<dyn Authorizer>
     }
 
     async fn begin(&self) -> FreshLink {
-        let new = NewLink { requested_by: "operator".into(), ..NewLink::default() };
-        self.tenants.onboarding().begin(&self.authorizer(), new).await.unwrap()
+        self.begin_for(None).await
     }
 
-    async fn link(&self, link: &FreshLink) -> Link {
+    pub(super) async fn begin_for(&self, biz_appid: Option<&str>) -> FreshLink {
+        let new = NewLink { biz_appid: biz_appid.map(str::to_owned), ..NewLink::default() };
+        self.tenants.onboarding().begin(&self.authorizer(), Actor::Operator(None), new).await.unwrap()
+    }
+
+    pub(super) async fn link(&self, link: &FreshLink) -> Link {
         self.tenants.onboarding().link(link.id).await.unwrap().unwrap()
     }
 
     /// An event of the platform, as the journal hands it over.
-    async fn event(&self, change: AuthorizationChange) {
+    pub(super) async fn event(&self, change: AuthorizationChange) {
         let onboarding = self.tenants.onboarding().clone();
         let noted: Result<(), TenantsError> =
             self.db.writer().submit(move |c| Box::pin(async move { onboarding.note(c, &change).await })).await;
@@ -38,7 +42,7 @@ impl Scene {
     }
 
     /// Steps until nothing is due, then lets a minute pass, a few times over.
-    async fn settle(&self) -> Vec<TenantId> {
+    pub(super) async fn settle(&self) -> Vec<TenantId> {
         let mut woken = vec![];
         for _ in 0..20 {
             while let stepped = self.tenants.onboarding().step(&self.authorizer()).await.unwrap()
@@ -72,12 +76,12 @@ impl Scene {
         tenant.id
     }
 
-    async fn work_left(&self) -> i64 {
+    pub(super) async fn work_left(&self) -> i64 {
         self.number("SELECT (SELECT count(*) FROM authorizers WHERE work IS NOT NULL) + (SELECT count(*) FROM authorizations WHERE work = 1)").await
     }
 }
 
-fn change(
+pub(super) fn change(
     kind: ChangeKind,
     created_at: i64,
     code: Option<&str>,
@@ -217,7 +221,7 @@ async fn a_forged_redirect_changes_nothing_and_the_true_one_still_works() {
     let onboarding = scene.tenants.onboarding().clone();
     let forged = onboarding.arrived(&secret("0123"), secret("code")).await.unwrap();
     assert_eq!(forged, Arrived::Unknown);
-    assert_eq!(onboarding.arrived(&link.nonce, secret("made up")).await.unwrap(), Arrived::Kept);
+    assert_eq!(onboarding.arrived(&link.nonce, secret("made up")).await.unwrap(), Arrived::Kept(link.id));
     scene.settle().await;
     let seen = scene.link(&link).await;
     assert_eq!((seen.state, seen.reason.as_deref()), (LinkState::Expired, Some("code-refused")));
@@ -226,7 +230,7 @@ async fn a_forged_redirect_changes_nothing_and_the_true_one_still_works() {
     assert_eq!(scene.platform.accounts.count("list"), 0, "a refused code is no lost one");
 
     let code = scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
-    assert_eq!(onboarding.arrived(&link.nonce, secret(&code)).await.unwrap(), Arrived::Kept);
+    assert_eq!(onboarding.arrived(&link.nonce, secret(&code)).await.unwrap(), Arrived::Kept(link.id));
     scene.settle().await;
     scene.assert_onboarded("after a forged redirect").await;
     let calls = scene.platform.accounts.calls.lock().unwrap().len();

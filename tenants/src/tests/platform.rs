@@ -24,6 +24,8 @@ pub(super) struct FakePlatform {
     pub(super) refuse_component: Mutex<bool>,
     /// Calls of `authorizer_token` wait here; 1000 permits unless a test takes them.
     pub(super) gate: Semaphore,
+    /// Calls of `component_token` wait here, in the same way.
+    pub(super) component_gate: Semaphore,
     pub(super) most_at_once: AtomicUsize,
     /// Who authorized the component.
     pub(super) accounts: Accounts,
@@ -42,6 +44,7 @@ impl Default for FakePlatform {
             refused_refresh: Mutex::default(),
             refuse_component: Mutex::default(),
             gate: Semaphore::new(1000),
+            component_gate: Semaphore::new(1000),
             most_at_once: AtomicUsize::new(0),
             accounts: Accounts::default(),
             at_once: AtomicUsize::new(0),
@@ -102,7 +105,9 @@ impl Issuer for FakePlatform {
         _secret: &SecretString,
         ticket: &SecretString,
     ) -> Result<Issued, IssueError> {
-        let number = self.called(format!("component {}", ticket.expose_secret()))?;
+        let number = self.called(format!("component {}", ticket.expose_secret()));
+        let _permit = self.component_gate.acquire().await.unwrap();
+        let number = number?;
         Ok(Issued { access: secret(&format!("component-{number}")), refresh: None, expires_in: 7200 })
     }
 

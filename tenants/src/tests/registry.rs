@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Scene, scene, tenants_of};
 use crate::{
     GrantAsked, InstallationPatch, InstallationState, ManifestRecord, NewInstallation, Registry, RegistryError,
+    UploadLimits,
 };
 
 fn manifest(hooks: &[&str], grants: &[&str]) -> ManifestRecord {
@@ -22,7 +23,7 @@ fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn new(plugin: PluginId, code: &[u8], grants: &[&str]) -> NewInstallation {
+pub(super) fn new(plugin: PluginId, code: &[u8], grants: &[&str]) -> NewInstallation {
     NewInstallation {
         plugin,
         version: Digest::of(code),
@@ -32,7 +33,7 @@ fn new(plugin: PluginId, code: &[u8], grants: &[&str]) -> NewInstallation {
     }
 }
 
-async fn upload(registry: &Registry, tenant: TenantId, code: &[u8], grants: &[&str]) -> PluginId {
+pub(super) async fn upload(registry: &Registry, tenant: TenantId, code: &[u8], grants: &[&str]) -> PluginId {
     let manifest = manifest(&["on-pay"], grants);
     registry.add_version(tenant, "tags", Digest::of(code), manifest, code).await.unwrap().0
 }
@@ -228,4 +229,28 @@ async fn a_caller_that_hangs_up_does_not_leave_an_old_list_in_memory() {
     }
     assert_eq!(scene.number("SELECT count(*) FROM installations").await, 0);
     assert!(active(&scene, tenant).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_tenant_uploads_no_more_than_it_may() {
+    let scene = scene().await;
+    let (a, b) = (scene.authorized("wxa").await.id, scene.authorized("wxb").await.id);
+    let registry = scene.tenants.registry().within(UploadLimits { versions: 3, bytes: 10 });
+    let add = async |tenant, name: &str, code: &[u8]| {
+        registry.add_version(tenant, name, Digest::of(code), manifest(&["on-pay"], &[]), code).await
+    };
+    add(a, "one", b"12345").await.unwrap();
+    // The same bytes under another name are a version more, and no bytes more.
+    add(a, "two", b"12345").await.unwrap();
+    let error = add(a, "one", b"123456").await.unwrap_err();
+    assert!(matches!(error, RegistryError::UploadsUsedUp { most: 10, .. }), "{error}");
+    assert!(error.to_string().contains("10 bytes"), "{error}");
+    add(a, "one", b"54321").await.unwrap();
+    let error = add(a, "three", b"").await.unwrap_err();
+    assert!(matches!(error, RegistryError::UploadsUsedUp { most: 3, of: "versions" }), "{error}");
+    // Nothing of what was refused is left, what is there can be named again, and another tenant has room of its own.
+    assert_eq!(registry.plugins(a, None, 9).await.unwrap().len(), 2);
+    assert_eq!(scene.number("SELECT count(*) FROM components WHERE tenant_id = 1").await, 2);
+    assert!(!add(a, "one", b"54321").await.unwrap().2);
+    add(b, "one", b"1234567890").await.unwrap();
 }

@@ -18,7 +18,8 @@ async fn no_secret_and_no_merchant_data_lies_open_in_the_files() {
     let patch = TenantPatch { encoding_aes_key: Some(secret("CANARY-new-aes")), ..TenantPatch::default() };
     scene.tenants.update(own.id, patch).await.unwrap();
     scene.tenants.custody().keep_ticket(secret("CANARY-ticket"), scene.clock.now_s() + 1).await.unwrap();
-    scene.tenants.custody().plant(shop.id, None, 0, Some(secret("CANARY-second-refresh"))).await.unwrap();
+    let patch = TenantPatch { refresh_token: Some(secret("CANARY-second-refresh")), ..TenantPatch::default() };
+    scene.tenants.update(shop.id, patch).await.unwrap();
     let token = scene.token(shop.id).await.unwrap();
 
     let wasm = b"\0asm CANARY-wasm".repeat(40);

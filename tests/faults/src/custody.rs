@@ -1,8 +1,9 @@
 //! Three processes on one store, 64 tasks in each, demand the same expired token, round after round; in some rounds the one
-//! that refreshes is killed (-9) right before or right after the platform's call.
+//! that refreshes is killed (-9) right before or right after the platform's call, now and then the one after it as well. A
+//! refresh kills the old refresh token on this platform: what a kill takes away only the platform can give back.
 //!
-//! The platform's ledger and the store are held against each other: refresh calls = token lives + kills that fell between a
-//! call and its commit; no two calls overlap; the refresh token still works; no token is in a file.
+//! The platform's ledger and the store are held against each other: refresh calls that issued a token = token lives + kills
+//! that fell between a call and its commit; no two calls overlap; the refresh token still works; no token is in a file.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use fangshi_database::{Clock, Database, OpenOptions};
-use fangshi_faults::{KEY, TASKS};
+use fangshi_faults::KEY;
 use fangshi_harness::Figures;
 use fangshi_platform::{NewShop, RefreshRotation, Settings};
 use fangshi_tenants::{ComponentCredentials, Credentials, Kek, NewTenant, Platform, TenantId, Tenants};
@@ -25,8 +26,37 @@ const KILL_EVERY: usize = 5;
 /// A lease of a killed process ends within so many milliseconds of the injected clock.
 const LEASE_MS: i64 = 30_000;
 const REFRESH: &str = "/cgi-bin/component/api_authorizer_token";
+const INFO: &str = "/cgi-bin/component/api_get_authorizer_info";
+/// Refresh calls that a loss may cost: the newest refresh token and the one before it are dead.
+const REFUSED_PER_LOSS: i64 = 2;
 /// How long a round may take in real time.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the process that refreshes is killed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kill {
+    Before,
+    /// Between the platform's answer and the commit: the refresh token that it brought is lost.
+    After,
+}
+
+/// The kills of one round, one version of the token: each hits whoever refreshes then.
+const PLANS: [&[Kill]; 5] = [
+    &[Kill::Before],
+    &[Kill::After],
+    &[Kill::After, Kill::After],
+    &[Kill::Before, Kill::After],
+    &[Kill::After, Kill::Before],
+];
+
+impl Kill {
+    fn place(self) -> &'static str {
+        match self {
+            Kill::Before => "before",
+            Kill::After => "after",
+        }
+    }
+}
 
 /// What a process said.
 struct Said {
@@ -58,7 +88,7 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     let mut dice = StdRng::seed_from_u64(seed);
     let settings = Settings {
         seed,
-        refresh_rotation: RefreshRotation::KeepsOld,
+        refresh_rotation: RefreshRotation::KillsOld,
         // So that calls which are not kept apart would overlap.
         latency: Duration::from_millis(3),
         ticket_every_s: None,
@@ -75,17 +105,19 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
         let worker = scene.start(process)?;
         scene.workers.push(worker);
     }
-    let (mut before, mut between) = (0, 0);
+    let (mut before, mut between, mut in_a_row) = (0, 0, 0);
     let mut version = 1;
     for round in 0..rounds {
-        let kill = (round % KILL_EVERY == KILL_EVERY - 1).then(|| if dice.random() { "before" } else { "after" });
-        match kill {
-            Some("before") => before += 1,
-            Some(_) => between += 1,
-            None => {}
-        }
+        let plan = match round % KILL_EVERY {
+            n if n == KILL_EVERY - 1 => PLANS[dice.random_range(0..PLANS.len())],
+            _ => &[],
+        };
+        let after = plan.iter().filter(|kill| **kill == Kill::After).count();
+        before += plan.len() - after;
+        between += after as i64;
+        in_a_row += usize::from(after > 1);
         scene.platform.expire_tokens(&shop.appid);
-        version = scene.round(round, tenant, version, kill).with_context(|| format!("round {round}, seed {seed}"))?;
+        version = scene.round(round, tenant, version, plan).with_context(|| format!("round {round}, seed {seed}"))?;
         if (round + 1) % 100 == 0 {
             println!("round {}: version {version}, killed {before} before and {between} after the call", round + 1);
         }
@@ -95,7 +127,7 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     let last = scene.start(0)?;
     scene.workers.push(last);
     scene.platform.expire_tokens(&shop.appid);
-    let lost = usize::from(scene.round(rounds, tenant, version, None).is_err());
+    let lost = usize::from(scene.round(rounds, tenant, version, &[]).is_err());
     scene.stop()?;
 
     let ledger = scene.platform.ledger();
@@ -103,13 +135,19 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     let overlapping = calls.windows(2).filter(|pair| pair[1].began < pair[0].ended).count();
     // The first life is the planted refresh token's, version 1, which had no access token.
     let lives = runtime.block_on(stored_version(folder.path()))? - 1;
-    let unexplained = calls.len() as i64 - (lives + between);
-    let canaries = scene.canaries(&shop.appid)?;
+    let issued = calls.iter().filter(|call| call.issued.is_some()).count() as i64;
+    let refused = calls.len() as i64 - issued;
+    let recoveries = ledger.calls.iter().filter(|call| call.path == INFO).count();
+    let unexplained = (issued - (lives + between)).abs() + (refused - REFUSED_PER_LOSS * between).max(0);
+    let canaries = scene.canaries(&shop.appid, rounds)?;
 
-    figures.add("refresh_calls", calls.len(), "calls");
+    figures.add("refresh_calls", issued, "calls");
+    figures.add("refresh_calls_refused", refused, "calls");
     figures.add("token_lives", lives, "lives");
     figures.add("kills_before_call", before, "kills");
     figures.add("kills_between_call_and_commit", between, "kills");
+    figures.add("versions_killed_twice_after_the_call", in_a_row, "versions");
+    figures.add("refresh_tokens_recovered", recoveries, "tokens");
     figures.add("refresh_calls_overlapping", overlapping, "calls");
     figures.add("refresh_calls_unexplained", unexplained, "calls");
     figures.add("refresh_tokens_lost", lost, "tokens");
@@ -204,12 +242,13 @@ impl Scene<'_> {
         Ok(())
     }
 
-    /// One expired token, demanded by all; gives the version that all got.
-    fn round(&mut self, number: usize, tenant: TenantId, expired: i64, kill: Option<&str>) -> Result<i64> {
+    /// One expired token, demanded by all; gives the version that all got. `plan`: whoever refreshes is killed there, one
+    /// after the other.
+    fn round(&mut self, number: usize, tenant: TenantId, expired: i64, plan: &[Kill]) -> Result<i64> {
         let demand = format!("round {number} {tenant} {expired}");
-        if let Some(place) = kill {
-            self.all(&format!("halt {place}"))?;
-        }
+        let mut plan = plan.iter();
+        let halt = |kill: Option<&Kill>| format!("halt {}", kill.map_or("go", |kill| kill.place()));
+        self.all(&halt(plan.next()))?;
         self.all(&demand)?;
         let mut got: Vec<Option<i64>> = vec![None; self.workers.len()];
         while got.iter().any(Option::is_none) {
@@ -223,20 +262,17 @@ impl Scene<'_> {
                     // It is between two instructions of ours: this is the moment.
                     self.workers[said.process].child.kill()?;
                     self.workers[said.process].child.wait()?;
-                    for (process, worker) in self.workers.iter_mut().enumerate() {
-                        if process != said.process {
-                            writeln!(worker.input, "halt go")?;
-                        }
-                    }
                     self.now += LEASE_MS;
+                    let next = halt(plan.next());
                     let clock = format!("clock {}", self.now);
                     for (process, worker) in self.workers.iter_mut().enumerate() {
                         if process != said.process {
-                            writeln!(worker.input, "{clock}")?;
+                            // Where the next one is killed comes first: the lease ends with the clock.
+                            writeln!(worker.input, "{next}\n{clock}")?;
                         }
                     }
                     let mut again = self.start(said.process)?;
-                    writeln!(again.input, "{demand}")?;
+                    writeln!(again.input, "{next}\n{demand}")?;
                     self.workers[said.process] = again;
                 }
                 ["done", of, version, token] if of == number.to_string() => {
@@ -248,6 +284,7 @@ impl Scene<'_> {
         }
         let versions: Vec<i64> = got.into_iter().flatten().collect();
         ensure!(versions.iter().all(|version| *version == expired + 1), "{versions:?} after version {expired}");
+        ensure!(plan.next().is_none(), "not all processes that were to be killed were");
         self.tokens.dedup();
         Ok(expired + 1)
     }
@@ -262,7 +299,7 @@ impl Scene<'_> {
     }
 
     /// Tokens, tickets and secrets that are found in a file: the store's, and the processes' logs at trace level.
-    fn canaries(&self, appid: &str) -> Result<usize> {
+    fn canaries(&self, appid: &str, rounds: usize) -> Result<usize> {
         let issued = self.platform.issue_tokens(appid)?;
         let mut canaries = self.tokens.clone();
         // What they begin with, whichever it is.
@@ -272,7 +309,7 @@ impl Scene<'_> {
             issued.refresh().is_some_and(|refresh| refresh.starts_with("refreshtoken@@@")),
             "not what to search for"
         );
-        ensure!(canaries.len() > TASKS, "{} canaries are too few", canaries.len());
+        ensure!(canaries.len() > rounds, "{} canaries are too few", canaries.len());
         let mut found = 0;
         for entry in std::fs::read_dir(self.folder)? {
             let path = entry?.path();

@@ -19,6 +19,9 @@ struct Arguments {
     /// Seed of everything random; printed, so that a failure can be repeated.
     #[arg(long, global = true)]
     seed: Option<u64>,
+    /// Rounds of `custody`, instead of 500 (2000 with --full).
+    #[arg(long, global = true)]
+    rounds: Option<usize>,
 }
 
 #[derive(Subcommand)]
@@ -40,7 +43,7 @@ fn main() -> Result<()> {
             crash::run(kills, seed, &mut figures)?;
         }
         Some(Fault::Custody) => {
-            let rounds = if arguments.full { 2_000 } else { 500 };
+            let rounds = arguments.rounds.unwrap_or(if arguments.full { 2_000 } else { 500 });
             custody::run(rounds, seed, &mut figures)?;
         }
     }

@@ -74,14 +74,14 @@ pub const PUBLIC_URL: Key = key(
     "",
     "public_url",
     Kind::Text,
-    "where merchants' browsers reach this host: https://HOST without a path, of the domain registered with the platform; links to authorize and to the merchant page begin with it (http:// only for this machine; default: the listening address)",
+    "where merchants' browsers reach this host: https://HOST without a path, of the domain registered with the platform; links to authorize and to the merchant page begin with it (http:// only for this machine; default: the listening address, if only this machine reaches it)",
 );
 pub const DATA_DIR: Key = key("", "data_dir", Kind::Path, "the folder for the database and compiled plugins");
 pub const OPERATOR_TOKEN: Key = key(
     "operator",
     "token",
     Kind::Secret,
-    "the bearer token of the admin API: visible ASCII characters without spaces",
+    "the bearer token of the admin API: 32 visible ASCII characters or more, without spaces; take random ones, such as those of `openssl rand -hex 32`",
 );
 pub const KEY_FILE: Key = key(
     "custody",
@@ -151,6 +151,18 @@ pub const MAX_PLUGIN_BYTES: Key = key(
     Kind::Number(1024, 256 << 20),
     "the largest plugin that may be uploaded, bytes (default 16777216)",
 );
+pub const PLUGIN_VERSIONS_PER_TENANT: Key = key(
+    "limits",
+    "plugin_versions_per_tenant",
+    Kind::Number(1, 1_000_000),
+    "how many versions of plugins one tenant may upload in all (default 500)",
+);
+pub const PLUGIN_BYTES_PER_TENANT: Key = key(
+    "limits",
+    "plugin_bytes_per_tenant",
+    Kind::Number(1024, 1 << 40),
+    "how many bytes all versions of one tenant's plugins may have together; the same bytes count once (default 536870912)",
+);
 pub const SHUTDOWN_SECONDS: Key = key(
     "limits",
     "shutdown_seconds",
@@ -179,6 +191,8 @@ pub const KEYS: &[&Key] = &[
     &MAX_CONCURRENT_RUNS,
     &RUNS_PER_TENANT,
     &MAX_PLUGIN_BYTES,
+    &PLUGIN_VERSIONS_PER_TENANT,
+    &PLUGIN_BYTES_PER_TENANT,
     &SHUTDOWN_SECONDS,
     &LOG_FORMAT,
 ];

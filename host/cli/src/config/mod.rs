@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fangshi_tenants::{Kek, Retention};
+use fangshi_tenants::{Kek, Retention, UploadLimits};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -51,6 +51,8 @@ pub struct Config {
     pub runs_per_tenant: u32,
     /// Largest plugin, bytes.
     pub max_plugin_bytes: usize,
+    /// What one tenant may upload in all.
+    pub uploads: UploadLimits,
     /// How long a shutdown waits for runs.
     pub shutdown: Duration,
     /// How long the data of revoked tenants stays.
@@ -94,6 +96,9 @@ pub enum LogFormat {
 
 /// The environment variable that may hold the key-encryption key, 64 hex digits, instead of a file.
 pub const KEY_VARIABLE: &str = "FANGSHI_CUSTODY_KEY";
+
+/// Characters that the token of the operator has at least.
+const SHORTEST_OPERATOR_TOKEN: usize = 32;
 
 /// The key file's name beside the config file, if `custody.key_file` is not set.
 const KEY_FILE_NAME: &str = "fangshi.key";
@@ -140,6 +145,7 @@ impl Config {
         let max_concurrent_runs = reader.number(&keys::MAX_CONCURRENT_RUNS).unwrap_or(64) as u32;
         let runs_per_tenant = reader.number(&keys::RUNS_PER_TENANT).unwrap_or(16) as u32;
         let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(16 << 20);
+        let uploads = read_uploads(&mut reader);
         let shutdown = reader.number(&keys::SHUTDOWN_SECONDS).unwrap_or(20);
         let retention = read_retention(&mut reader);
         let log_format = read_log_format(&mut reader);
@@ -164,6 +170,7 @@ impl Config {
             max_concurrent_runs,
             runs_per_tenant,
             max_plugin_bytes: max_plugin_bytes as usize,
+            uploads,
             shutdown: Duration::from_secs(shutdown),
             retention,
             log_format,
@@ -186,9 +193,6 @@ impl Config {
     /// What is allowed but unwise, for the log.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if self.operator_token.expose_secret().len() < 16 {
-            warnings.push("operator.token is shorter than 16 characters: take a longer one".to_owned());
-        }
         if let KeySource::File(file) = &self.key
             && file.starts_with(&self.data_dir)
         {
@@ -199,7 +203,7 @@ impl Config {
         }
         if !self.listen.ip().is_loopback() {
             warnings.push(format!(
-                "listen {} is open to the network without TLS: put a proxy before it that passes /callback and /authorize only",
+                "listen {} is open to the network without TLS: put a proxy before it that passes /callback, /authorize and /merchant only",
                 self.listen
             ));
         }
@@ -238,6 +242,12 @@ fn read_operator_token(reader: &mut Reader<'_>) -> Option<SecretString> {
     let token = found.value.expose_secret();
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         reader.wrong(&keys::OPERATOR_TOKEN, found.line, "other characters");
+        return None;
+    }
+    // Whoever has it reaches every shop: it must be beyond guessing.
+    if token.len() < SHORTEST_OPERATOR_TOKEN {
+        let shown = format!("a token of {} characters", token.len());
+        reader.wrong(&keys::OPERATOR_TOKEN, found.line, &shown);
         return None;
     }
     Some(found.value)
@@ -349,6 +359,15 @@ fn read_aes_key(reader: &mut Reader<'_>, key: &keys::Key) -> Option<SecretString
     let shown = format!("{} characters, or others than these", text.chars().count());
     reader.wrong(key, found.line, &shown);
     None
+}
+
+fn read_uploads(reader: &mut Reader<'_>) -> UploadLimits {
+    let default = UploadLimits::default();
+    let versions = reader.number(&keys::PLUGIN_VERSIONS_PER_TENANT);
+    UploadLimits {
+        versions: versions.and_then(|versions| u32::try_from(versions).ok()).unwrap_or(default.versions),
+        bytes: reader.number(&keys::PLUGIN_BYTES_PER_TENANT).unwrap_or(default.bytes),
+    }
 }
 
 /// `keep`, or a number and `days`.

@@ -12,7 +12,7 @@ const GOOD: &str = r#"
 listen = "127.0.0.1:0"
 data_dir = "data"
 [operator]
-token = "an-operator-token-of-a-test"
+token = "an-operator-token-of-a-test-0123456789"
 "#;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -32,7 +32,7 @@ fn problems(text: &str) -> String {
 
 #[test]
 fn the_smallest_config_has_documented_defaults() {
-    let config = parse("data_dir = \"data\"\noperator.token = \"t\"").unwrap();
+    let config = parse("data_dir = \"data\"\noperator.token = \"0123456789abcdef0123456789abcdef\"").unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.data_dir, Path::new("conf/data"));
     assert!(matches!(&config.key, KeySource::File(file) if file == Path::new("conf/fangshi.key")));
@@ -42,7 +42,8 @@ fn the_smallest_config_has_documented_defaults() {
     assert_eq!(config.max_plugin_bytes, 16 << 20);
     assert_eq!(config.shutdown, Duration::from_secs(20));
     assert_eq!(config.log_format, LogFormat::Text);
-    assert!(config.warnings()[0].contains("operator.token"));
+    assert_eq!((config.uploads.versions, config.uploads.bytes), (500, 536_870_912));
+    assert_eq!(config.warnings(), Vec::<String>::new());
 }
 
 #[test]
@@ -52,7 +53,7 @@ fn the_whole_config_is_read() {
 listen = "localhost:9000"
 data_dir = "/var/lib/fangshi"
 [operator]
-token = "operator-operator-operator"
+token = "operator-operator-operator-operator"
 [custody]
 key_file = "keys/one.key"
 [weixin]
@@ -68,6 +69,8 @@ revoked = "keep"
 max_concurrent_runs = 1_00
 runs_per_tenant = 3
 max_plugin_bytes = 0x100000
+plugin_versions_per_tenant = 7
+plugin_bytes_per_tenant = 2_000_000
 shutdown_seconds = 0
 [log]
 format = "json"
@@ -80,6 +83,7 @@ format = "json"
     assert_eq!(config.api_base, "http://127.0.0.1:4000");
     assert_eq!((config.max_concurrent_runs, config.runs_per_tenant), (100, 3));
     assert_eq!(config.max_plugin_bytes, 1 << 20);
+    assert_eq!((config.uploads.versions, config.uploads.bytes), (7, 2_000_000));
     assert_eq!(config.log_format, LogFormat::Json);
     assert_eq!(config.retention, fangshi_tenants::Retention::Keep);
     let component = config.component.unwrap();
@@ -119,6 +123,10 @@ const WRONG: &[(&str, &[&str])] = &[
     (
         "[operator]\ntoken = \"CANARY\"\ntoken_file = \"x\"",
         &["fangshi.toml:3: operator.token_file: expected only one of `token` and `token_file`"],
+    ),
+    (
+        "[operator]\ntoken = \"CANARY-of-31-characters-0123456\"",
+        &["fangshi.toml:2: operator.token: expected", "32 visible ASCII characters or more", "found a token of 31"],
     ),
     (
         "[operator]\ntoken_file = \"no/such/file\"",
@@ -209,14 +217,15 @@ fn a_missing_file_is_named() {
 fn secrets_come_from_files_and_the_environment() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fangshi.toml");
-    std::fs::write(folder.path().join("token.txt"), "from-the-file\n").unwrap();
+    std::fs::write(folder.path().join("token.txt"), "from-the-file-0123456789-0123456789\n").unwrap();
     let text = "data_dir = \"d\"\n[operator]\ntoken_file = \"token.txt\"";
     let config = Config::parse(&file, text, &|_| None).unwrap();
-    assert_eq!(config.operator_token.expose_secret(), "from-the-file");
+    assert_eq!(config.operator_token.expose_secret(), "from-the-file-0123456789-0123456789");
 
-    let environment = |name: &str| (name == "FANGSHI_OPERATOR_TOKEN").then(|| "from-outside".to_owned());
+    let environment =
+        |name: &str| (name == "FANGSHI_OPERATOR_TOKEN").then(|| "from-outside-0123456789-0123456789".to_owned());
     let config = Config::parse(&file, text, &environment).unwrap();
-    assert_eq!(config.operator_token.expose_secret(), "from-outside");
+    assert_eq!(config.operator_token.expose_secret(), "from-outside-0123456789-0123456789");
 
     std::fs::write(folder.path().join("token.txt"), "\n").unwrap();
     let error = Config::parse(&file, text, &|_| None).err().unwrap().to_string();
@@ -226,9 +235,8 @@ fn secrets_come_from_files_and_the_environment() {
 #[test]
 fn every_secret_has_its_variable() {
     let environment = |name: &str| match name {
-        "FANGSHI_OPERATOR_TOKEN" | "FANGSHI_WEIXIN_TOKEN" | "FANGSHI_WEIXIN_COMPONENT_APPSECRET" => {
-            Some("outside".to_owned())
-        }
+        "FANGSHI_OPERATOR_TOKEN" => Some("outside-0123456789-0123456789-0123456789".to_owned()),
+        "FANGSHI_WEIXIN_TOKEN" | "FANGSHI_WEIXIN_COMPONENT_APPSECRET" => Some("outside".to_owned()),
         "FANGSHI_WEIXIN_ENCODING_AES_KEY" | "FANGSHI_WEIXIN_PREVIOUS_ENCODING_AES_KEY" => Some(AES.to_owned()),
         _ => None,
     };
@@ -248,7 +256,7 @@ fn the_example_is_right_and_has_the_defaults() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("fangshi.example.toml");
     let folder = tempfile::tempdir().unwrap();
     for (name, secret) in [
-        ("operator.token", "an-operator-token-of-a-test"),
+        ("operator.token", "an-operator-token-of-a-test-0123456789"),
         ("component.appsecret", "appsecret"),
         ("weixin.token", "token"),
         ("weixin.encoding_aes_key", AES),
@@ -266,6 +274,7 @@ fn the_example_is_right_and_has_the_defaults() {
     assert_eq!(config.max_concurrent_runs, default.max_concurrent_runs);
     assert_eq!(config.runs_per_tenant, default.runs_per_tenant);
     assert_eq!(config.max_plugin_bytes, default.max_plugin_bytes);
+    assert_eq!(config.uploads, default.uploads);
     assert_eq!(config.shutdown, default.shutdown);
     for key in KEYS {
         assert!(text.contains(key.name), "the example lacks {}", key.path());
@@ -303,9 +312,8 @@ fn a_key_file_that_holds_no_key_is_found_by_the_check() {
 
 #[test]
 fn unwise_settings_are_warned_of() {
-    let text = "data_dir = \".\"\nlisten = \"0.0.0.0:80\"\n[operator]\ntoken = \"short\"";
+    let text = "data_dir = \".\"\nlisten = \"0.0.0.0:80\"\n[operator]\ntoken = \"0123456789abcdef0123456789abcdef\"";
     let warnings = parse(text).unwrap().warnings().join("\n");
     assert!(warnings.contains("fangshi.key lies in data_dir"), "{warnings}");
     assert!(warnings.contains("without TLS"), "{warnings}");
-    assert!(warnings.contains("operator.token"), "{warnings}");
 }

@@ -3,6 +3,7 @@
 //! database → tenants (with the rules of the key) → journal → operations → runtime → lanes → onboarding → HTTP. Whatever fails on
 //! the way ends the start with what to do; nothing listens before everything behind it works.
 
+mod ahead;
 mod code_key;
 mod doors;
 mod heads;
@@ -39,9 +40,12 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     let rooms = Rooms::open(&config).await?;
     let life = life::start(rooms.journal.clone(), config.retention);
     let exporting = heads::export_daily(&rooms, &config.data_dir);
+    let ahead = ahead::start(&rooms);
     let served = listen(&config, &rooms, metrics, &mut signals).await;
     life.abort();
     exporting.abort();
+    // A refresh under way is a task of its own: it ends by itself, and its answer is kept.
+    ahead.abort();
     tokio::select! {
         () = rooms.close(config.shutdown) => tracing::info!("stopped"),
         // Nothing is lost by it: what was cut off is resumed, as after a crash.
@@ -90,7 +94,6 @@ fn announce(address: std::net::SocketAddr) -> anyhow::Result<()> {
 }
 
 fn doors(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: SocketAddr) -> anyhow::Result<Doors> {
-    let own_address = format!("http://{address}");
     let component = config.component.as_ref().map(|component| fangshi_callback::Component {
         appid: component.appid.clone(),
         keys: rooms::component_keys(component),
@@ -108,13 +111,16 @@ fn doors(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: Soc
         entrance: Entrance {
             platform: rooms.operations.authorizer(),
             // Browsers of this machine alone: for trying it out.
-            public_url: config.public_url.clone().or_else(|| address.ip().is_loopback().then(|| own_address.clone())),
+            public_url: config
+                .public_url
+                .clone()
+                .or_else(|| address.ip().is_loopback().then(|| format!("http://{address}"))),
             pc_page: config.authorize_pages.0.clone(),
             h5_page: config.authorize_pages.1.clone(),
         },
         operator: OperatorToken::new(&config.operator_token),
-        public_url: config.public_url.clone().unwrap_or(own_address),
         max_plugin_bytes: config.max_plugin_bytes,
+        uploads: config.uploads,
     };
     Ok(Doors { callback: callback.door(), console: fangshi_console::router(console) })
 }

@@ -10,7 +10,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use fangshi_operations::{Kind, Sensitivity};
 use fangshi_tenants::{
-    Digest, GrantAsked, Installation, InstallationPatch, NewInstallation, PluginId, RegistryError, VersionRecord,
+    Digest, GrantAsked, Installation, InstallationPatch, NewInstallation, PluginId, RegistryError, Tenant,
+    VersionRecord,
 };
 
 use super::language::Language;
@@ -40,8 +41,8 @@ struct Consent<'a> {
     replaces: Option<String>,
     /// This very version is at work.
     at_work: bool,
-    /// Why it cannot be installed.
-    obstacle: Option<&'static str>,
+    /// Why it cannot be installed, or, if it is, why some of it does not work.
+    obstacle: Option<String>,
 }
 
 /// A grant in plain words.
@@ -91,18 +92,49 @@ pub(super) async fn show(
         outside: any(|asked| asked.outside),
         at_work: current.as_ref().is_some_and(|current| current.version == version.digest),
         replaces: current.filter(|current| current.version != version.digest).map(|one| words::short(&one.version)),
-        obstacle: http.then(|| {
-            language.pick(
-                "本系统暂不支持向外部网址发送数据，因此这个插件还不能安装。请让开发者去掉 http 后重新上传。",
-                "This host does not offer sending data outside yet, so the plugin can't be installed. Ask its developer \
-                 to build it without `http`.",
-            )
-        }),
+        obstacle: if http { Some(without_http(language)) } else { permissions(&session.tenant, grants, language) },
         data,
         operations,
         services,
     };
     view::page(StatusCode::OK, &page)
+}
+
+fn without_http(language: Language) -> String {
+    let text = language.pick(
+        "本系统暂不支持向外部网址发送数据，因此这个插件还不能安装。请让开发者去掉 http 后重新上传。",
+        "This host does not offer sending data outside yet, so the plugin can't be installed. Ask its developer to build it \
+         without `http`.",
+    );
+    text.to_owned()
+}
+
+/// The permission sets that the shop would have to grant first, with what each is for (platform page 2.5).
+fn permissions(tenant: &Tenant, asked: &[GrantAsked], language: Language) -> Option<String> {
+    let missing: BTreeSet<u16> =
+        permission::lacking(tenant, asked).iter().map(|operation| operation.permission_set).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let named: Vec<String> = missing
+        .iter()
+        .map(|set| match words::permission_set(*set) {
+            Some((zh, en)) => format!("{set} ({})", language.pick(zh, en)),
+            None => set.to_string(),
+        })
+        .collect();
+    Some(format!(
+        "{}{}{}",
+        language.pick(
+            "您的店铺尚未向服务商授予这个插件所需的权限集：",
+            "Your shop has not granted your service provider what this plugin needs on the platform, permission set "
+        ),
+        named.join(language.pick("、", ", ")),
+        language.pick(
+            "。请让服务商发送新的授权链接，勾选后再批准安装。",
+            ". Ask for a new authorization link, grant it there, and approve the plugin then.",
+        ),
+    ))
 }
 
 /// Installs the version with exactly the grants that the page showed: a version never changes, and the address names it

@@ -113,7 +113,7 @@ pub(super) async fn leave(State(console): State<Console>, session: Session, Form
 /// Gives the browser a session. It is never sent by another site's page, nor read by a script, nor, if the host is
 /// reached by https, sent without it.
 pub(super) fn begin(console: &Console, response: &mut Response, secret: &str) {
-    let secure = if console.public_url.starts_with("https://") { "; Secure" } else { "" };
+    let secure = if console.entrance.is_https() { "; Secure" } else { "" };
     set(response, &format!("{COOKIE}={secret}; Path=/merchant; HttpOnly; SameSite=Strict{secure}"));
 }
 

@@ -216,6 +216,13 @@ const REFUSALS: &[Refused] = &[
         "名称须为 1 到 64 个小写字母、数字或 - _ . 字符；也可以留空。",
         "It must have 1 to 64 of a-z, 0-9, - _ and . ; it may also be left empty.",
     ),
+    no(
+        "uploads-used-up",
+        "上传数量已达上限",
+        "No more uploads are possible",
+        "您的店铺上传的插件版本或总大小已达上限。请联系服务商提高上限。",
+        "Your shop has uploaded as many versions, or as many bytes, as it may. Ask your service provider for more room.",
+    ),
     no("body-cut", "上传中断", "The upload broke off", "请再上传一次。", "Upload it again."),
     no(
         "grant-not-offered",
@@ -255,6 +262,15 @@ const OTHER: Refused = no(
     "请再试一次；若仍然如此，请联系服务商。",
     "Try again; if it stays so, tell your service provider.",
 );
+
+/// What a permission set is for (platform page 2.5), in Chinese and English.
+pub(super) fn permission_set(set: u16) -> Option<(&'static str, &'static str)> {
+    match set {
+        130 => Some(("店铺基础与商家电话", "shop basics and the shop's phones")),
+        131 => Some(("订单、发货与售后", "orders, delivery and after-sale")),
+        _ => None,
+    }
+}
 
 /// The words of a refusal's code.
 pub(super) fn refusal(code: &str) -> &'static Refused {

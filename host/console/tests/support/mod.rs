@@ -21,7 +21,7 @@ use fangshi_lanes::{Lanes, LanesConfig, Parts, Shop, WasmGuests};
 use fangshi_operations::{Fault, Operation, Operations, OperationsConfig, Verdict};
 use fangshi_platform::Platform;
 use fangshi_runtime::{Runtime, RuntimeConfig};
-use fangshi_tenants::{CallbackKeys, ComponentCredentials, Kek, TenantId, Tenants};
+use fangshi_tenants::{CallbackKeys, ComponentCredentials, Kek, TenantId, Tenants, UploadLimits};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -30,6 +30,7 @@ use tower::ServiceExt;
 pub const TOKEN: &str = "operator-token-of-the-tests";
 pub const PUBLIC_URL: &str = "https://plugins.example.com";
 pub const MAX_PLUGIN_BYTES: usize = 1 << 20;
+pub const UPLOADS: UploadLimits = UploadLimits { versions: 8, bytes: 4 << 20 };
 
 /// A running console.
 pub struct Desk {
@@ -113,6 +114,7 @@ impl Desk {
         component: Option<ComponentCredentials>,
         platform: Option<&Platform>,
     ) -> Desk {
+        let has_component = component.is_some();
         let (clock, hand) = Clock::manual();
         hand.set(Clock::system().now());
         // The platform's clock is the machine's.
@@ -142,10 +144,15 @@ impl Desk {
         })
         .await
         .unwrap();
+        // Without a component nobody comes in from outside.
+        let public_url = match platform {
+            Some(_) => Some(address.clone()),
+            None => has_component.then(|| PUBLIC_URL.to_owned()),
+        };
         let router = fangshi_console::router(Console {
             entrance: Entrance {
                 platform: operations.authorizer(),
-                public_url: platform.map(|_| address.clone()),
+                public_url: public_url,
                 pc_page: platform.map_or_else(nowhere, Platform::pc_page).parse().unwrap(),
                 h5_page: platform.map_or_else(nowhere, Platform::h5_page).parse().unwrap(),
             },
@@ -155,8 +162,8 @@ impl Desk {
             runtime,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             operator: OperatorToken::new(&SecretString::from(TOKEN)),
-            public_url: PUBLIC_URL.to_owned(),
             max_plugin_bytes: MAX_PLUGIN_BYTES,
+            uploads: UPLOADS,
         });
         let mut served = router.clone();
         if let Some(component) = platform.map(Platform::component) {

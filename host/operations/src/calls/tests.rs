@@ -32,6 +32,10 @@ struct FakeKeeper {
 
 #[async_trait]
 impl Keeper for FakeKeeper {
+    fn grants(&self, _: TenantId, _: u16) -> bool {
+        true
+    }
+
     async fn token(&self, _: TenantId, _: &Arc<dyn Issuer>) -> Result<Held, Fault> {
         let version = self.version.load(Ordering::SeqCst);
         Ok(Held { version, secret: SecretString::from(format!("{CANARY}-{version}")) })

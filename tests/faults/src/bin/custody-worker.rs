@@ -14,7 +14,7 @@ use clap::Parser;
 use fangshi_database::{Clock, Database, OpenOptions};
 use fangshi_faults::{KEY, TASKS};
 use fangshi_tenants::{
-    AccessToken, ComponentCredentials, IssueError, Issued, Issuer, Kek, TenantId, Tenants, TokenError,
+    AccessToken, AuthorizerInfo, ComponentCredentials, IssueError, Issued, Issuer, Kek, TenantId, Tenants, TokenError,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -108,6 +108,18 @@ impl Issuer for Watched {
         let answer = self.post("/cgi-bin/component/api_authorizer_token", Some(component_token), body).await?;
         self.hold(AFTER, "after").await;
         issued(&answer, "authorizer_access_token")
+    }
+
+    async fn authorizer_info(
+        &self,
+        component_token: &SecretString,
+        component_appid: &str,
+        authorizer_appid: &str,
+    ) -> Result<AuthorizerInfo, IssueError> {
+        let body = json!({"component_appid": component_appid, "authorizer_appid": authorizer_appid});
+        let answer = self.post("/cgi-bin/component/api_get_authorizer_info", Some(component_token), body).await?;
+        let refresh = answer["authorization_info"]["authorizer_refresh_token"].as_str().map(SecretString::from);
+        Ok(AuthorizerInfo { refresh, ..AuthorizerInfo::default() })
     }
 
     async fn stable_token(&self, _: &str, _: &SecretString, _: bool) -> Result<Issued, IssueError> {
