@@ -4,14 +4,16 @@
 //! the way ends the start with what to do; nothing listens before everything behind it works.
 
 mod code_key;
+mod connections;
+mod ending;
 mod heads;
 mod life;
 mod onboarding;
 mod rooms;
+mod server;
 mod signals;
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -22,13 +24,16 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
+use ending::Ending;
 use rooms::Rooms;
+use server::Server;
 use signals::Signals;
 
-/// How long open connections may finish their requests at the stop; the platform's own patience is 5 s.
+/// How long open connections may finish their requests at the stop, before they are cut off; the platform's own patience is
+/// 5 s.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
-/// Serves until SIGTERM or Ctrl-C.
+/// Serves until SIGTERM or Ctrl-C, or until the store can't be written any more.
 pub fn run(config: Config) -> anyhow::Result<()> {
     let metrics = record_metrics()?;
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -52,7 +57,7 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     served
 }
 
-/// Listens, tells where, and returns after the first signal and the last answer.
+/// Listens, tells where, and returns after the first signal and the last answer; with an error if something else ended it.
 async fn listen(
     config: &Config,
     rooms: &Rooms,
@@ -63,13 +68,7 @@ async fn listen(
         format!("listen {}: expected a free address of this machine (config key `listen`)", config.listen)
     })?;
     let address = listener.local_addr()?;
-    // Failed logins are counted by address.
-    let router = routes(config, rooms, metrics, address)?.into_make_service_with_connect_info::<SocketAddr>();
-    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        let _ = stopped.await;
-    });
-    let server = tokio::spawn(async move { server.await });
+    let server = Server::start(listener, routes(config, rooms, metrics, address)?);
     announce(address)?;
     tracing::info!(
         %address,
@@ -79,13 +78,15 @@ async fn listen(
         "listening"
     );
 
-    let signal = signals.next().await;
-    tracing::info!(signal, grace_s = config.shutdown.as_secs(), "stopping: no new callbacks, runs may end");
-    let _ = stopping.send(());
-    if tokio::time::timeout(LAST_REQUESTS, server).await.is_err() {
-        tracing::warn!("connections were cut off at the stop: they sent no whole request in time");
+    let ending = Ending::wait(signals, rooms.database.writer()).await;
+    match &ending {
+        Ending::Signal(signal) => {
+            tracing::info!(signal, grace_s = config.shutdown.as_secs(), "stopping: no new callbacks, runs may end");
+        }
+        Ending::WriterDied => tracing::error!("stopping: the thread that writes the store has died"),
     }
-    Ok(())
+    server.stop(LAST_REQUESTS).await;
+    ending.outcome()
 }
 
 /// The one line on standard output, for people and for whoever started the process with port 0.
@@ -96,7 +97,12 @@ fn announce(address: std::net::SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn routes(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: SocketAddr) -> anyhow::Result<Router> {
+fn routes(
+    config: &Config,
+    rooms: &Rooms,
+    metrics: PrometheusHandle,
+    address: std::net::SocketAddr,
+) -> anyhow::Result<Router> {
     let own_address = format!("http://{address}");
     let component = config.component.as_ref().map(|component| fangshi_callback::Component {
         appid: component.appid.clone(),

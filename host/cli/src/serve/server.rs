@@ -1,0 +1,153 @@
+//! The HTTP server: it runs until it is told to stop, and has ended in every part when the stop returns.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::connections::Connections;
+
+/// A running server.
+pub struct Server {
+    stopping: CancellationToken,
+    cut_off: CancellationToken,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Serves from now on.
+    pub fn start(listener: TcpListener, router: Router) -> Server {
+        let (stopping, cut_off) = (CancellationToken::new(), CancellationToken::new());
+        // An answer is one piece that must not wait for the acknowledgement of another.
+        // What `axum` wraps tells the address of its peers.
+        let connections = Connections { listener, cut_off: cut_off.clone() }.tap_io(|_| {});
+        // Failed logins are counted by address.
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(connections, service).with_graceful_shutdown(stopping.clone().cancelled_owned());
+        let task = tokio::spawn(async move { server.await });
+        Server { stopping, cut_off, task }
+    }
+
+    /// Stops: no new connections; requests under way may end within `patience` and are cut off after it. When this
+    /// returns nothing of the server runs any more, so what it worked with may be closed.
+    pub async fn stop(mut self, patience: Duration) {
+        self.stopping.cancel();
+        if tokio::time::timeout(patience, &mut self.task).await.is_ok() {
+            return;
+        }
+        tracing::warn!("requests that did not end in time were cut off at the stop");
+        self.cut_off.cancel();
+        let _ = self.task.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::body::{Body, Bytes};
+    use axum::routing::{get, post};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Counts itself out, however it ends.
+    struct Inside(Arc<AtomicUsize>);
+
+    impl Inside {
+        fn new(count: &Arc<AtomicUsize>, entered: &Notify) -> Inside {
+            count.fetch_add(1, Ordering::SeqCst);
+            entered.notify_one();
+            Inside(count.clone())
+        }
+    }
+
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A server with a request that never ends, a body that is never read, and an answer that has no end.
+    async fn endless() -> (Server, SocketAddr, Arc<AtomicUsize>, Arc<Notify>) {
+        let (inside, entered): (Arc<AtomicUsize>, Arc<Notify>) = (Arc::default(), Arc::default());
+        let (one, told) = (inside.clone(), entered.clone());
+        let hangs = move || {
+            let inside = Inside::new(&one, &told);
+            async move {
+                let _inside = inside;
+                std::future::pending::<&'static str>().await
+            }
+        };
+        let (one, told) = (inside.clone(), entered.clone());
+        let reads = move |body: Body| {
+            let inside = Inside::new(&one, &told);
+            async move {
+                let _inside = inside;
+                axum::body::to_bytes(body, usize::MAX).await.map(|_| "read").unwrap_or("cut")
+            }
+        };
+        let (one, told) = (inside.clone(), entered.clone());
+        let pours = move || {
+            let inside = Inside::new(&one, &told);
+            async move {
+                Body::from_stream(futures_util::stream::repeat_with(move || {
+                    let _ = &inside;
+                    Ok::<_, std::convert::Infallible>(Bytes::from_static(&[0; 1 << 16]))
+                }))
+            }
+        };
+        let router = Router::new()
+            .route("/quick", get(|| async { "quick" }))
+            .route("/hangs", get(hangs))
+            .route("/reads", post(reads))
+            .route("/pours", get(pours));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (Server::start(listener, router), address, inside, entered)
+    }
+
+    async fn send(address: SocketAddr, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn nothing_of_the_server_runs_after_the_stop() {
+        let (server, address, inside, entered) = endless().await;
+        let mut open = Vec::new();
+        for request in [
+            "GET /hangs HTTP/1.1\r\nhost: h\r\n\r\n",
+            "POST /reads HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\nhalf",
+            "GET /pours HTTP/1.1\r\nhost: h\r\n\r\n",
+        ] {
+            open.push(send(address, request).await);
+            entered.notified().await;
+        }
+        assert_eq!(inside.load(Ordering::SeqCst), 3);
+        server.stop(Duration::ZERO).await;
+        assert_eq!(inside.load(Ordering::SeqCst), 0, "a request still runs, and its rooms are about to be closed");
+        assert!(TcpStream::connect(address).await.is_err(), "still listening");
+    }
+
+    #[tokio::test]
+    async fn what_ends_in_time_is_answered() {
+        let (server, address, _, _) = endless().await;
+        let mut stream = send(address, "GET /quick HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("quick"), "{answer}");
+        // An idle connection does not hold the stop up.
+        let idle = TcpStream::connect(address).await.unwrap();
+        server.stop(Duration::from_secs(3_600)).await;
+        drop(idle);
+    }
+}
