@@ -71,7 +71,10 @@ fn a_new_plugin_in_rust_builds_tests_itself_and_marks_its_order() {
     assert_eq!(std::fs::read(&again).unwrap(), std::fs::read(&component).unwrap());
 
     let mut tests = Command::new(env!("CARGO"));
-    tests.args(["test", "--quiet"]).current_dir(&plugin).env("CARGO_TARGET_DIR", root().join("target/plugin-new"));
+    tests
+        .args(["test", "--quiet", "--release"])
+        .current_dir(&plugin)
+        .env("CARGO_TARGET_DIR", root().join("target/plugin-new"));
     let told = ok(tests);
     assert!(told.contains("2 passed"), "{told}");
 }

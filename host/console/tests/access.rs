@@ -206,7 +206,6 @@ async fn a_host_whose_store_takes_no_writes_is_not_ready_whoever_asks() {
     let stranger = desk.send(Request::get("/readyz").body(Body::empty()).unwrap()).await;
     assert_eq!(stranger.refusal(503), "not-ready", "at once: nothing that is kept for strangers hides it");
     assert!(stranger.text.contains("takes no writes"), "{}", stranger.text);
-    assert!(desk.get("/metrics").await.text.contains("fangshi_database_up 0"));
 }
 
 #[tokio::test]
