@@ -1,4 +1,4 @@
-//! `cargo xtask guests`: every plugin of `plugins/examples` and every guest of `tests/guests` as a component,
+//! `cargo xtask guests`: every plugin of `plugins/examples`, the templates, and every guest of `tests/guests` as a component,
 //! `target/guests/NAME.wasm`. What has not changed since the last time is left alone.
 use std::{
     collections::BTreeSet,
@@ -37,6 +37,16 @@ pub fn build() -> Result<()> {
         }
     }
     println!("── guests: ok, {} in {}, {} s", made.len(), folder.display(), begun.elapsed().as_secs());
+    Ok(())
+}
+
+/// Builds the plugin of a folder (`fangshi plugin new` makes such) into a file, in the way of the guests.
+pub fn plugin(folder: &Path, to: &Path, target: Option<&Path>) -> Result<()> {
+    match folder.join("Cargo.toml").exists() {
+        true => rust::build_one(folder, to, target)?,
+        false => javascript::build_one(folder, to)?,
+    }
+    println!("── {}: {}", to.display(), component::read(to)?);
     Ok(())
 }
 

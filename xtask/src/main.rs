@@ -1,5 +1,7 @@
 //! The workspace's chores: `cargo xtask NAME`. Each installs what it misses and says what it does.
 #![allow(clippy::print_stdout, reason = "a chore talks to the person who started it")]
+use std::path::PathBuf;
+
 use anyhow::Result;
 use clap::Parser;
 
@@ -15,6 +17,17 @@ mod test;
 enum Chore {
     /// Builds every plugin and test guest as a component into target/guests.
     Guests,
+    /// Builds the plugin of one folder, as the guests are built.
+    Plugin {
+        /// What `fangshi plugin new` has made.
+        folder: PathBuf,
+        /// The component to write.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Where cargo compiles, if not in the folder.
+        #[arg(long, value_name = "FOLDER")]
+        target_dir: Option<PathBuf>,
+    },
     /// Everything that must hold: format, supply chain, lints, all tests, the demo's own check.
     Test,
     /// Whole order lives on a fake platform, told step by step; --check ends by itself.
@@ -38,6 +51,7 @@ struct Rest {
 fn main() -> Result<()> {
     match Chore::parse() {
         Chore::Guests => guests::build(),
+        Chore::Plugin { folder, to, target_dir } => guests::plugin(&folder, &to, target_dir.as_deref()),
         Chore::Test => test::test(),
         Chore::Demo(rest) => run::demo(&rest.arguments),
         Chore::Bench(rest) => run::bench(&rest.arguments),

@@ -136,13 +136,8 @@ impl<I: Intake> Callback<I> {
         let tenant_of = |appid: &str| self.weixin(appid).map(|tenant| tenant.id);
         let ComponentMessage { event, ticket, change } = component_event(&component.appid, &message, tenant_of, now)?;
         let created_at = event.created_at;
-        match change {
-            Some(change) => {
-                let recorded = self.in_time(self.intake.record_change(event, change), started).await?;
-                self.meters.recorded(recorded.duplicate);
-            }
-            None => self.record(event, started).await?,
-        }
+        let recorded = self.in_time(self.intake.record_component(event, change), started).await?;
+        self.meters.recorded(recorded.duplicate);
         // Also for a duplicate: the first one may have been recorded and its ticket not kept.
         if let Some(ticket) = ticket {
             self.keep_ticket(ticket, created_at, started).await?;

@@ -64,7 +64,8 @@ pub fn component_event(
         ext_type: None,
         created_at: facts.created_at,
         received_at: now,
-        dedup: dedup_key(tenant, &parsed, &facts),
+        // The host's, whoever it is about: a retry may come after the shop became a tenant.
+        dedup: dedup_key(TenantId::HOST, &parsed, &facts),
         body: Vec::new(),
     };
     event.body = match ticket {

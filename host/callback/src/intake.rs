@@ -17,11 +17,11 @@ pub trait Intake: Send + Sync + 'static {
     /// Returns `Ok` after the commit only.
     fn record(&self, event: NewEvent) -> impl Future<Output = Result<Recorded, NotRecorded>> + Send;
 
-    /// As [`Intake::record`], with what follows from the event: both or neither.
-    fn record_change(
+    /// As [`Intake::record`], for what is pushed to the component, with what follows from it: both or neither.
+    fn record_component(
         &self,
         event: NewEvent,
-        change: AuthorizationChange,
+        change: Option<AuthorizationChange>,
     ) -> impl Future<Output = Result<Recorded, NotRecorded>> + Send;
 
     /// Keeps the component's ticket in custody. `created_at` in unix seconds.
@@ -46,8 +46,13 @@ impl Intake for Durable {
         self.journal.record_event(event).await.map_err(|error| NotRecorded(Box::new(error)))
     }
 
-    async fn record_change(&self, event: NewEvent, change: AuthorizationChange) -> Result<Recorded, NotRecorded> {
-        self.journal.record_authorization(event, change).await.map_err(|error| NotRecorded(Box::new(error)))
+    async fn record_component(
+        &self,
+        event: NewEvent,
+        change: Option<AuthorizationChange>,
+    ) -> Result<Recorded, NotRecorded> {
+        let recorded = self.journal.record_component_event(event, change).await;
+        recorded.map_err(|error| NotRecorded(Box::new(error)))
     }
 
     async fn keep_ticket(&self, ticket: SecretString, created_at: i64) -> Result<(), NotRecorded> {

@@ -72,6 +72,24 @@ async fn authorizations_are_recorded_with_the_shop_they_are_about() {
     assert_eq!(room.events(TenantId::HOST).await.len(), 2);
 }
 
+/// The platform's retry of an answer that was lost comes after the shop became a tenant.
+#[tokio::test]
+async fn a_push_about_a_shop_that_becomes_a_tenant_in_between_is_one_event() {
+    let room = Room::open().await;
+    for info_type in ["authorized", "something_later"] {
+        let appid = format!("wxnew{}000000", info_type.len());
+        let push = Push::component(info(info_type, NOW, &format!("<AuthorizerAppid>{appid}</AuthorizerAppid>")));
+        assert!(room.send(push.request()).await.is_success());
+        let tenant = room.become_tenant(&appid).await;
+        assert!(room.send(push.request()).await.is_success(), "{info_type}");
+        assert!(room.events(tenant).await.is_empty(), "{info_type}: a second event");
+        let later = Push::component(info(info_type, NOW + 1, &format!("<AuthorizerAppid>{appid}</AuthorizerAppid>")));
+        assert!(room.send(later.request()).await.is_success());
+        assert_eq!(room.events(tenant).await.len(), 1, "{info_type}: another push is another event");
+    }
+    assert_eq!(room.events(TenantId::HOST).await.len(), 2);
+}
+
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -26,7 +26,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Show or run one plugin without a host.
+    /// Make, show or run one plugin without a host.
     Plugin {
         #[command(subcommand)]
         command: PluginCommand,
@@ -61,6 +61,16 @@ enum PluginCommand {
     Inspect {
         /// The component (.wasm).
         file: PathBuf,
+    },
+    /// Make a folder with a working plugin, its tests, and everything that it is built with.
+    New(plugin::NewArguments),
+    /// Make a component of the module that cargo builds of a plugin.
+    Component {
+        /// The module (.wasm).
+        module: PathBuf,
+        /// The component to write.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
     },
 }
 
@@ -114,6 +124,8 @@ impl Commands {
             Command::Serve { config } => return run_serve(&config).unwrap_or_else(|error| told(&error)),
             Command::Plugin { command: PluginCommand::Run(arguments) } => plugin::run(&arguments),
             Command::Plugin { command: PluginCommand::Inspect { file } } => plugin::inspect(&file),
+            Command::Plugin { command: PluginCommand::New(arguments) } => plugin::new(&arguments),
+            Command::Plugin { command: PluginCommand::Component { module, to } } => plugin::component(&module, &to),
             Command::Keys { command: KeysCommand::Rotate { config, to } } => keys::rotate_to(&config, &to),
             Command::Tenant { command: TenantCommand::Export { config, tenant: id, to } } => {
                 tenant::export(&config, id, &to)

@@ -26,7 +26,7 @@ pub(crate) struct Alive {
 pub(crate) struct Ready {
     /// Always "ok"; otherwise the answer is an error with status 503.
     status: &'static str,
-    /// Always "ok": it answered within the last second.
+    /// Always "ok": it answered within the last second, and it takes writes.
     database: &'static str,
     /// Version of the WebAssembly engine.
     engine_version: String,
@@ -77,9 +77,18 @@ pub(crate) async fn healthz() -> Json<Alive> {
 /// Asks the database (at most once a second, unless the operator's token is sent) and tells the engine's version and how far behind the host is.
 #[utoipa::path(
     get, operation_id = "getReadiness", path = "/readyz", tag = "health",
-    responses((status = 200, body = Ready), (status = 503, description = "The database does not answer", body = RefusalBody)),
+    responses((status = 200, body = Ready), (status = 503, description = "The database does not answer, or takes no writes", body = RefusalBody)),
 )]
 pub(crate) async fn readyz(State(console): State<Console>, headers: HeaderMap) -> Result<Json<Ready>, Refusal> {
+    if !console.journal.is_writable() {
+        tracing::error!("not ready: the thread that writes the store has ended");
+        return Err(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not-ready",
+            "the store takes no writes any more",
+            "the process is about to end: let a supervisor start it again, and look into its log for the cause",
+        ));
+    }
     // Whoever waits for the backlog to end needs it as it is now; strangers may ask at any rate.
     let (journal, custody) = (&console.journal, console.tenants.custody());
     let (counted, component) = if console.operator.is_in(&headers) {
@@ -129,7 +138,7 @@ pub(crate) async fn metrics(State(console): State<Console>) -> impl IntoResponse
             metrics::gauge!("fangshi_backlog_events").set(backlog.events as f64);
             metrics::gauge!("fangshi_runs_waiting").set(backlog.waiting as f64);
             metrics::gauge!("fangshi_runs_parked").set(backlog.parked as f64);
-            metrics::gauge!("fangshi_database_up").set(1.0);
+            metrics::gauge!("fangshi_database_up").set(if console.journal.is_writable() { 1.0 } else { 0.0 });
         }
         Err(_) => metrics::gauge!("fangshi_database_up").set(0.0),
     }

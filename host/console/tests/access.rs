@@ -189,13 +189,23 @@ async fn health_and_metrics_are_open_and_tell_no_names() {
     assert_eq!(ready["backlog_age_ms"], 0);
     assert_eq!(ready["database"], "ok");
     let stranger = |path: &str| desk.send(Request::get(path).body(Body::empty()).unwrap());
-    desk.database.close().await;
+    desk.database.reader().close().await;
     assert_eq!(stranger("/readyz").await.status, StatusCode::OK, "asked for a stranger once a second");
     assert_eq!(desk.get("/readyz").await.refusal(503), "not-ready", "and for the operator each time");
     desk.hand.advance(1_000);
     assert_eq!(stranger("/readyz").await.refusal(503), "not-ready");
     assert_eq!(desk.get("/readyz").await.refusal(503), "not-ready");
     assert_eq!(desk.get("/healthz").await.status, StatusCode::OK, "the process still lives");
+}
+
+#[tokio::test]
+async fn a_host_whose_store_takes_no_writes_is_not_ready_whoever_asks() {
+    let desk = Desk::new().await;
+    assert_eq!(desk.get("/readyz").await.status, StatusCode::OK);
+    desk.database.close().await;
+    let stranger = desk.send(Request::get("/readyz").body(Body::empty()).unwrap()).await;
+    assert_eq!(stranger.refusal(503), "not-ready", "at once: nothing that is kept for strangers hides it");
+    assert!(stranger.text.contains("takes no writes"), "{}", stranger.text);
 }
 
 #[tokio::test]

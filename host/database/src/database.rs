@@ -71,7 +71,7 @@ impl Database {
             .connect_with(reading(&path, &options))
             .await
             .map_err(sql)?;
-        let checkpointing = Arc::new(to_write.clone());
+        let checkpointing = Arc::new(checkpointing(&to_write));
         let writer = Writer::start(connection, to_write, lock).map_err(DatabaseError::Thread)?;
         Ok(Database { path: Arc::new(path), readers, writer, checkpointing })
     }
@@ -154,6 +154,13 @@ fn writing(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
         .thread_name(|_| "fangshi-writer".to_owned())
         // Statements carry no values here, but nobody needs a line per statement either.
         .disable_statement_logging()
+}
+
+/// A checkpoint holds the writer's lock while it waits for readers: not for long.
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(100);
+
+fn checkpointing(to_write: &SqliteConnectOptions) -> SqliteConnectOptions {
+    to_write.clone().busy_timeout(CHECKPOINT_WAIT)
 }
 
 fn reading(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
@@ -270,5 +277,33 @@ mod tests {
         let db = Database::open(OpenOptions::new(dir.path())).await.unwrap();
         let refused = sqlx::query("DELETE FROM tenants").execute(db.reader()).await.unwrap_err();
         assert!(refused.to_string().contains("readonly"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn emptying_the_log_gives_way_to_a_reader_and_does_not_hold_the_writer_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::open(OpenOptions::new(dir.path())).await.unwrap();
+        let mut waits = db.checkpointing.connect().await.unwrap();
+        let waited: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut waits).await.unwrap();
+        assert_eq!(waited, 100, "milliseconds; the writer waits for as long");
+        let written = |number: i64| {
+            db.writer().submit(move |c| {
+                Box::pin(async move {
+                    let row = "INSERT INTO refusals (tenant_id, reason, count, last_at) VALUES (0, $1, 1, 0)";
+                    sqlx::query(row).bind(number.to_string()).execute(c).await?;
+                    Ok::<_, crate::WriteError>(())
+                })
+            })
+        };
+        written(1).await.unwrap();
+        let mut reading = db.reader().begin().await.unwrap();
+        let _: i64 = sqlx::query_scalar("SELECT count(*) FROM refusals").fetch_one(&mut *reading).await.unwrap();
+        written(2).await.unwrap();
+        assert!(!db.empty_log().await.unwrap(), "a reader is in the way");
+        written(3).await.unwrap();
+        reading.rollback().await.unwrap();
+        assert!(db.empty_log().await.unwrap());
+        let log = std::fs::metadata(dir.path().join("fangshi.db-wal")).unwrap();
+        assert_eq!(log.len(), 0);
     }
 }

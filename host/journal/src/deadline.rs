@@ -1,12 +1,13 @@
 //! Deadlines after which the platform decides by itself: noted when they become known, and told before they pass.
 
 use fangshi_database::{RunId, TenantId};
+use sqlx::SqliteConnection;
 
 use crate::enter::check;
 use crate::lane::Fence;
 use crate::{Journal, JournalError, RunState};
 
-/// A run that is not done while its deadline comes near.
+/// A run that is not done while its deadline comes near, or has passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NearDeadline {
     /// Whose.
@@ -21,22 +22,91 @@ pub struct NearDeadline {
     pub deadline_at: i64,
 }
 
+/// A run that is not done, whose deadline stands in an order that nobody has read for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownDeadline {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The run.
+    pub run: RunId,
+    /// Its order.
+    pub order_id: String,
+    /// Ready, waiting or parked.
+    pub state: RunState,
+    /// CreateTime of its event, unix seconds.
+    pub created_at: i64,
+    /// Whether the operator was told that the deadline is not known.
+    pub told: bool,
+}
+
+/// A deadline that was found makes the run one that is to be told of (again); that the order shows none changes nothing
+/// but that nobody looks any more.
+const FOUND: &str = "UPDATE runs SET deadline_at = COALESCE($1, deadline_at), deadline_look_at = NULL, \
+     alerted_at = CASE WHEN $1 IS NULL THEN alerted_at END WHERE id = $2 AND tenant_id = $3";
+const LOOKED_FOR: &str = "UPDATE runs SET deadline_at = COALESCE($1, deadline_at), deadline_look_at = NULL, \
+     alerted_at = CASE WHEN $1 IS NULL THEN alerted_at END WHERE id = $2 AND tenant_id = $3 \
+     AND deadline_look_at IS NOT NULL";
+
 impl Journal {
-    /// Notes a run's deadline as the order shows it. `deadline_at` in unix milliseconds.
+    /// Notes a run's deadline as an attempt saw it in the order, unix milliseconds; none if the order shows none.
     ///
     /// # Errors
     /// [`JournalError::Stale`] if somebody else entered the lane.
-    pub async fn set_deadline(&self, fence: &Fence, run: RunId, deadline_at: i64) -> Result<(), JournalError> {
+    pub async fn set_deadline(&self, fence: &Fence, run: RunId, deadline_at: Option<i64>) -> Result<(), JournalError> {
         let held = fence.clone();
         self.write(move |conn| {
             Box::pin(async move {
                 check(conn, &held).await?;
-                sqlx::query("UPDATE runs SET deadline_at = $1, alerted_at = NULL WHERE id = $2 AND tenant_id = $3")
-                    .bind(deadline_at)
-                    .bind(run.0)
-                    .bind(held.lane.tenant.0)
-                    .execute(&mut *conn)
-                    .await?;
+                note(conn, FOUND, held.lane.tenant, run, deadline_at).await
+            })
+        })
+        .await
+    }
+
+    /// The same from outside the lane, for a run whose deadline is still looked for. It needs no fence: it says what the
+    /// order says, and gives way to an attempt that has read it meanwhile.
+    pub async fn deadline_found(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        deadline_at: Option<i64>,
+    ) -> Result<(), JournalError> {
+        self.write(move |conn| Box::pin(async move { note(conn, LOOKED_FOR, tenant, run, deadline_at).await })).await
+    }
+
+    /// Runs neither done nor rejected whose deadline should be looked for by `now_ms`, the longest overdue first.
+    pub async fn unknown_deadlines(&self, now_ms: i64, limit: u32) -> Result<Vec<UnknownDeadline>, JournalError> {
+        let rows: Vec<UnknownRow> = sqlx::query_as(
+            "SELECT r.tenant_id, r.id, r.order_id, r.state, e.created_at, r.alerted_at IS NOT NULL \
+             FROM runs r JOIN events e ON e.seq = r.event_seq WHERE r.deadline_look_at IS NOT NULL \
+             AND r.deadline_look_at <= $1 AND r.state <> 2 AND r.state <> 3 ORDER BY r.deadline_look_at LIMIT $2",
+        )
+        .bind(now_ms)
+        .bind(i64::from(limit))
+        .fetch_all(self.reader())
+        .await?;
+        rows.into_iter()
+            .map(|(tenant, run, order_id, state, created_at, told)| {
+                let (tenant, run, state) = (TenantId(tenant), RunId(run), RunState::from_code(state)?);
+                Ok(UnknownDeadline { tenant, run, order_id, state, created_at, told })
+            })
+            .collect()
+    }
+
+    /// The deadlines of these could not be found, and the operator knows: look again then, unix milliseconds.
+    pub async fn deadlines_unknown(&self, runs: Vec<RunId>, look_at_ms: i64) -> Result<(), JournalError> {
+        let (now, runs) = (self.clock.now(), listed(runs));
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE runs SET deadline_look_at = $1, alerted_at = COALESCE(alerted_at, $2) \
+                     WHERE deadline_look_at IS NOT NULL AND id IN (SELECT value FROM json_each($3))",
+                )
+                .bind(look_at_ms)
+                .bind(now)
+                .bind(runs)
+                .execute(conn)
+                .await?;
                 Ok(())
             })
         })
@@ -44,8 +114,7 @@ impl Journal {
     }
 
     /// Runs neither done nor rejected whose deadline is not after `until_ms`, and of which nobody was told yet. What is
-    /// held, queued or parked counts: the platform waits for none of them. A wish for another SKU has its deadline from the
-    /// first attempt on, since only the order tells it.
+    /// held, queued or parked counts: the platform waits for none of them.
     pub async fn near_deadlines(&self, until_ms: i64, limit: u32) -> Result<Vec<NearDeadline>, JournalError> {
         let rows: Vec<(i64, i64, String, i64, i64)> = sqlx::query_as(
             "SELECT tenant_id, id, order_id, state, deadline_at FROM runs WHERE deadline_at IS NOT NULL \
@@ -66,7 +135,7 @@ impl Journal {
     /// Notes that the operator was told. After the telling: once too often is better than never.
     pub async fn deadlines_told(&self, runs: Vec<RunId>) -> Result<(), JournalError> {
         let now = self.clock.now();
-        let runs = serde_json::Value::from(runs.into_iter().map(|run| run.0).collect::<Vec<_>>()).to_string();
+        let runs = listed(runs);
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query("UPDATE runs SET alerted_at = $1 WHERE id IN (SELECT value FROM json_each($2))")
@@ -79,4 +148,22 @@ impl Journal {
         })
         .await
     }
+}
+
+/// Tenant, run, order, state, the event's CreateTime, whether it was told.
+type UnknownRow = (i64, i64, String, i64, i64, bool);
+
+fn listed(runs: Vec<RunId>) -> String {
+    serde_json::Value::from(runs.into_iter().map(|run| run.0).collect::<Vec<_>>()).to_string()
+}
+
+async fn note(
+    conn: &mut SqliteConnection,
+    statement: &'static str,
+    tenant: TenantId,
+    run: RunId,
+    deadline_at: Option<i64>,
+) -> Result<(), JournalError> {
+    sqlx::query(statement).bind(deadline_at).bind(run.0).bind(tenant.0).execute(conn).await?;
+    Ok(())
 }

@@ -58,6 +58,8 @@ pub enum Next {
         /// Unix milliseconds.
         at_ms: i64,
     },
+    /// Another attempt as soon as the installation works again. The one that ended is not counted.
+    Held,
     /// Given up, by this code.
     Parked {
         /// Code: `attempts`, `loop`, `divergence`, …
@@ -71,6 +73,8 @@ impl Next {
             Next::Done => RunState::Done,
             Next::Rejected => RunState::Rejected,
             Next::Retry { .. } => RunState::Waiting,
+            // The installation is what it waits for, not a time.
+            Next::Held => RunState::Ready,
             Next::Parked { .. } => RunState::Parked,
         }
     }
@@ -164,8 +168,9 @@ impl Journal {
                         .bind(&*held.lane.order_id)
                         .execute(&mut *conn)
                         .await?;
-                    settle_run(conn, run, Some(attempt), ending.outcome, &ending.next, Some(ending.first_at), now)
-                        .await?;
+                    // An attempt that is not counted begins no budget either.
+                    let first_at = (ending.next != Next::Held).then_some(ending.first_at);
+                    settle_run(conn, run, Some(attempt), ending.outcome, &ending.next, first_at, now).await?;
                     finish_event(conn, ending.event, &ending.next, now).await
                 })
             })
@@ -254,7 +259,9 @@ async fn settle_run(
     };
     let settled = sqlx::query(
         "UPDATE runs SET state = $1, reason = $2, attempts = COALESCE($3, attempts), \
-         first_at = COALESCE(first_at, $4), next_at = COALESCE($5, next_at), finished_at = $6 \
+         first_at = COALESCE(first_at, $4), next_at = COALESCE($5, next_at), finished_at = $6, \
+         budget_from = budget_from + $8, \
+         deadline_look_at = CASE WHEN $1 IN (2, 3) THEN NULL ELSE deadline_look_at END \
          WHERE id = $7 AND state < 2",
     )
     .bind(state.code())
@@ -264,6 +271,7 @@ async fn settle_run(
     .bind(next_at)
     .bind(state.is_finished().then_some(now))
     .bind(run.0)
+    .bind(i64::from(*next == Next::Held))
     .execute(&mut *conn)
     .await?;
     if settled.rows_affected() == 0 {

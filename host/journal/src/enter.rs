@@ -28,7 +28,13 @@ pub struct NewRun {
     pub hook: String,
     /// When the platform decides by itself, unix milliseconds.
     pub deadline_at: Option<i64>,
+    /// Whether the order alone tells that, so that it must be read for it.
+    pub deadline_in_order: bool,
 }
+
+/// How long a run's own first attempt may take to read the order before somebody else looks for its deadline,
+/// milliseconds.
+const LOOK_AFTER_MS: i64 = 60_000;
 
 impl Journal {
     /// Enters a lane: raises its epoch from the one that was read, by compare-and-set, and makes the runs of the events.
@@ -123,7 +129,7 @@ async fn plan(
         for run in &event.runs {
             sqlx::query(
                 "INSERT INTO runs (event_seq, tenant_id, order_id, installation_id, version, hook, state, next_at, \
-                 deadline_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $7)",
+                 deadline_at, created_at, deadline_look_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $7, $9)",
             )
             .bind(event.seq.0)
             .bind(lane.tenant.0)
@@ -133,6 +139,7 @@ async fn plan(
             .bind(run.hook.as_str())
             .bind(now)
             .bind(run.deadline_at)
+            .bind((run.deadline_in_order && !lane.order_id.is_empty()).then_some(now + LOOK_AFTER_MS))
             .execute(&mut *conn)
             .await?;
         }

@@ -84,7 +84,7 @@ impl Journal {
         let mut lines = Vec::with_capacity(ids.len());
         for id in ids {
             cursor.after = id;
-            let event = self.event(tenant, EventSeq(id)).await?;
+            let Some(event) = there(self.event(tenant, EventSeq(id)).await)? else { continue };
             lines.push(json!({
                 "line": "event", "seq": event.seq, "order_id": &*event.lane.order_id, "source": event.source,
                 "created_at": event.created_at, "received_at": event.received_at,
@@ -125,7 +125,8 @@ impl Journal {
         let mut lines = Vec::with_capacity(ids.len());
         for id in ids {
             cursor.after = id;
-            let SnapshotRow { order_id, digest, json, read_at, .. } = self.snapshot(tenant, id).await?;
+            let Some(snapshot) = there(self.snapshot(tenant, id).await)? else { continue };
+            let SnapshotRow { order_id, digest, json, read_at, .. } = snapshot;
             lines.push(json!({
                 "line": "snapshot", "order_id": &*order_id, "digest": hex::encode(digest), "read_at": read_at,
                 "order": &*json,
@@ -160,5 +161,26 @@ impl Journal {
             (cursor.after, cursor.key) = (installation, digest);
         }
         Ok(lines)
+    }
+}
+
+/// What was erased between the look at its number and the reading is no longer the tenant's.
+fn there<T>(read: Result<T, JournalError>) -> Result<Option<T>, JournalError> {
+    match read {
+        Ok(found) => Ok(Some(found)),
+        Err(JournalError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_erased_is_left_out_and_what_is_damaged_is_not() {
+        assert!(matches!(there(Ok(1)), Ok(Some(1))));
+        assert!(matches!(there::<i64>(Err(JournalError::NotFound("event e1".into()))), Ok(None)));
+        assert!(there::<i64>(Err(JournalError::Corrupt("event e1".into()))).is_err());
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct EventRow {
     body: Vec<u8>,
 }
 
+/// The event with a key, whoever's it is.
+const RECORDED: &str = "SELECT seq FROM events WHERE dedup = $1";
+
 impl BatchInsert for EventRow {
     const INTO: &'static str =
         "events (tenant_id, order_id, event, ext_type, source, created_at, received_at, dedup, body, state)";
@@ -73,15 +76,18 @@ impl Journal {
         Ok(self.recorded(&lane, inserted))
     }
 
-    /// Makes an event about an authorization durable together with what is to be done about it, in one transaction:
-    /// either both are there after a crash or neither.
+    /// Makes an event that was pushed to the component durable, together with what is to be done about an authorization,
+    /// in one transaction: either both are there after a crash or neither.
+    ///
+    /// Its key is of the host, whoever it is about: a push that comes again after its shop became a tenant is the event that
+    /// was recorded before.
     ///
     /// # Errors
     /// As [`Journal::record_event`].
-    pub async fn record_authorization(
+    pub async fn record_component_event(
         &self,
         event: NewEvent,
-        change: AuthorizationChange,
+        change: Option<AuthorizationChange>,
     ) -> Result<Recorded, JournalError> {
         let lane = LaneKey::new(event.tenant, &event.order_id);
         let row = self.sealed(event)?;
@@ -89,9 +95,16 @@ impl Journal {
         let inserted = self
             .write(move |c| {
                 Box::pin(async move {
-                    let inserted = insert_row(&row, c).await?;
+                    let before: Option<i64> =
+                        sqlx::query_scalar(RECORDED).bind(row.dedup.as_slice()).fetch_optional(&mut *c).await?;
+                    let inserted = match before {
+                        Some(number) => Inserted { number, duplicate: true, marked: false },
+                        None => insert_row(&row, c).await?,
+                    };
                     // For a duplicate too: saying it twice changes nothing.
-                    onboarding.note(c, &change).await?;
+                    if let Some(change) = change {
+                        onboarding.note(c, &change).await?;
+                    }
                     Ok(inserted)
                 })
             })
@@ -142,5 +155,31 @@ mod tests {
                 sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).bind(event).fetch_one(&mut c).await.unwrap();
             assert_eq!(found, hook);
         }
+    }
+
+    /// How SQLite goes about a statement.
+    async fn plan(db: &fangshi_database::Database, statement: &str) -> String {
+        let text = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}"));
+        let steps: Vec<(i64, i64, i64, String)> = sqlx::query_as(text).fetch_all(db.reader()).await.unwrap();
+        steps.into_iter().map(|step| step.3).collect::<Vec<_>>().join("; ")
+    }
+
+    /// The group of an acknowledgement waits for these: each must find its rows by their key, however long the backlog.
+    #[tokio::test]
+    async fn what_an_acknowledgement_waits_for_is_found_by_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = fangshi_database::Database::open(fangshi_database::OpenOptions::new(dir.path())).await.unwrap();
+        for by_key in [EventRow::EXISTING, RECORDED] {
+            let existing = plan(&db, by_key).await;
+            assert!(
+                existing.contains("SEARCH events USING COVERING INDEX") && existing.contains("dedup=?"),
+                "{existing}"
+            );
+        }
+        let heard = plan(&db, EventRow::MARK).await;
+        assert!(heard.contains("SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"), "{heard}");
+        assert!(heard.contains("SEARCH s USING PRIMARY KEY (tenant_id=? AND hook=?)"), "{heard}");
+        assert!(heard.contains("SEARCH f USING COVERING INDEX effects_order"), "{heard}");
+        assert!(!heard.contains("SCAN"), "{heard}");
     }
 }

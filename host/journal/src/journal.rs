@@ -44,6 +44,11 @@ impl Journal {
         &self.clock
     }
 
+    /// Whether events can be recorded at all: the thread that writes the store lives.
+    pub fn is_writable(&self) -> bool {
+        self.db.writer().is_alive()
+    }
+
     pub(crate) fn poke(&self, lane: &LaneKey) {
         if let Some(executor) = self.executor.get() {
             executor.poke(lane);

@@ -43,7 +43,7 @@ mod views;
 
 pub use attempt::{AttemptStart, Inputs, OpenAttempt, RecordedCall};
 pub use buffer::Buffer;
-pub use deadline::NearDeadline;
+pub use deadline::{NearDeadline, UnknownDeadline};
 pub use due::DueLane;
 pub use echo::{EffectTrace, Traces};
 pub use effect::{Effect, EffectKey, EffectState, Intent, Outcome};

@@ -41,7 +41,7 @@ async fn entrusted(rig: &Rig) {
         code: Some(CANARY.into()),
         pre_auth_code: None,
     };
-    rig.journal.record_authorization(rig.event(200), change).await.unwrap();
+    rig.journal.record_component_event(rig.event(200), Some(change)).await.unwrap();
     let written: Result<(), JournalError> = rig
         .db
         .writer()

@@ -15,7 +15,7 @@ use crate::decide::queue::Queue;
 use crate::error::LanesError;
 use crate::finished::Finished;
 use crate::seams::{Directory, Guests, Shop};
-use crate::shell::{Core, Drained, drain};
+use crate::shell::{Core, Drained, drain, watch_deadlines};
 
 /// What lanes are made of.
 pub struct Parts {
@@ -261,30 +261,8 @@ impl Inner {
                 }
             }
         }
-        self.tell_deadlines().await;
+        watch_deadlines(core).await;
         Ok(())
-    }
-
-    /// Tells of runs that the platform will not wait for. That it could not is no reason to leave lanes untouched.
-    async fn tell_deadlines(&self) {
-        let now = self.core.clock.now();
-        let until = now.saturating_add(self.core.config.deadline_alert.as_millis() as i64);
-        let told = async {
-            let near = self.core.journal.near_deadlines(until, SWEEP_PAGE).await?;
-            for near in &near {
-                metrics::counter!("fangshi_deadline_alerts_total").increment(1);
-                let minutes_left = near.deadline_at.saturating_sub(now) / 60_000;
-                tracing::warn!(tenant = %near.tenant, run = %near.run, order_id = near.order_id, state = ?near.state,
-                    minutes_left, "the platform decides by itself then, and the run is not done");
-            }
-            match near.is_empty() {
-                true => Ok(()),
-                false => self.core.journal.deadlines_told(near.iter().map(|near| near.run).collect()).await,
-            }
-        };
-        if let Err(error) = told.await {
-            tracing::error!(%error, "deadlines could not be told");
-        }
     }
 
     /// Starts as many drains as there are places.

@@ -18,7 +18,7 @@ use fangshi_journal::{
 };
 use fangshi_lanes::decide::choose::{Step, choose};
 use fangshi_lanes::decide::echo::{Cause, Question, SKEW_S, WINDOW_S, explain};
-use fangshi_lanes::decide::plan::plan;
+use fangshi_lanes::decide::plan::{UnknownSubscriber, plan};
 use fangshi_lanes::decide::queue::Queue;
 use fangshi_lanes::decide::retry::{Retry, Schedule, Tried};
 use fangshi_lanes::{Standing, Subscriber};
@@ -305,7 +305,7 @@ fn never_more_echoes_than_effects_and_only_the_causer_is_spared() {
         };
         let subscribers = [subscriber(1, false), subscriber(2, false), subscriber(3, false), subscriber(1_000, true)];
         let subscriptions = subscribers.each_ref().map(|one| subscription(one.installation.0, -1, None));
-        let planned = plan(&events, &subscriptions, &subscribers, &causes);
+        let planned = plan(&events, &subscriptions, &subscribers, &causes).unwrap();
         let echoes: Vec<i64> = planned.iter().filter_map(|event| event.echo_of).collect();
         assert_eq!(echoes.iter().collect::<HashSet<_>>().len(), echoes.len(), "an effect explained two events");
         for (event, planned) in events.iter().zip(&planned) {
@@ -358,13 +358,21 @@ fn a_run_is_pinned_to_what_was_active_at_its_event_and_an_address_wish_has_its_d
         Subscription { version: Digest([42; 32]), ..subscription(4, 10, None) },
         Subscription { hook: "on-pay".into(), ..subscription(1, 1, None) },
     ];
-    assert!(plan(&[event.clone()], &subscriptions, &subscribers, &[])[0].runs.is_empty());
+    assert!(plan(&[event.clone()], &subscriptions, &subscribers, &[]).unwrap()[0].runs.is_empty());
     event.event = "channels_ec_order_ext_info_update".into();
     event.ext_type = Some(4);
-    let planned = plan(&[event], &subscriptions, &subscribers, &[]);
+    let planned = plan(std::slice::from_ref(&event), &subscriptions, &subscribers, &[]).unwrap();
     let runs: Vec<_> = planned[0].runs.iter().map(|run| (run.installation.0, run.version.0[0])).collect();
     assert_eq!(runs, [(1, 1), (4, 41)]);
     assert!(planned[0].runs.iter().all(|run| run.deadline_at == Some((1_000 + 43_200) * 1_000)));
+
+    // One that hears it and is in no list was made or removed between two looks; one that ended was removed before.
+    let mut strange = vec![subscription(7, 1, Some(10))];
+    let planned = plan(std::slice::from_ref(&event), &strange, &subscribers, &[]).unwrap();
+    assert!(planned[0].runs.is_empty());
+    strange.push(subscription(8, 1, None));
+    let refused = plan(&[event], &strange, &subscribers, &[]).unwrap_err();
+    assert_eq!(refused, UnknownSubscriber(InstallationId(8)));
 }
 
 /// The queue against a model: exclusive lanes, both caps, no lost poke, tenants in turn.

@@ -21,20 +21,26 @@ pub fn build(folder: &Path) -> Result<Vec<Guest>> {
             read_tree(place, &mut inputs)?;
         }
         let source_digest = digest(inputs.iter().map(Vec::as_slice).chain([component::RECIPE.as_bytes()]));
-        guests.push(Guest::current(folder, &name, &source_digest, |path| {
-            let output = Command::new("node")
-                .arg(tool.join("build.js"))
-                .arg(source.join("plugin.js"))
-                .arg(path)
-                .output()
-                .context("node can't be started")?;
-            if !output.status.success() {
-                bail!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            }
-            Ok(())
-        })?);
+        guests.push(Guest::current(folder, &name, &source_digest, |path| snapshot(&tool, &source, path))?);
     }
     Ok(guests)
+}
+
+/// Builds the plugin of a folder of its own, with the SDK that lies in it.
+pub fn build_one(folder: &Path, to: &Path) -> Result<()> {
+    let tool = folder.join("fangshi/plugins/sdk/js");
+    install(&tool)?;
+    snapshot(&tool, folder, to)
+}
+
+fn snapshot(tool: &Path, source: &Path, to: &Path) -> Result<()> {
+    let mut command = Command::new("node");
+    command.arg(tool.join("build.js")).arg(source.join("plugin.js")).arg(to);
+    let output = command.output().context("node can't be started")?;
+    if !output.status.success() {
+        bail!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
 }
 
 /// `npm ci`, unless what is there came from the present lock file.
@@ -58,7 +64,7 @@ fn install(tool: &Path) -> Result<()> {
 
 /// Names and folders of the guests.
 fn sources() -> Result<Vec<(String, PathBuf)>> {
-    let mut found = Vec::new();
+    let mut found = vec![("template-javascript".to_owned(), root().join("plugins/templates/javascript"))];
     for parent in ["plugins/examples", "tests/guests"] {
         for entry in fs::read_dir(root().join(parent))? {
             let path = entry?.path();

@@ -13,9 +13,9 @@ use crate::steps::root;
 
 /// Builds all of them into `folder`.
 pub fn build(folder: &Path) -> Result<Vec<Guest>> {
-    let mut command = Toolchain::find()?.build();
+    let mut command = Toolchain::find()?.build("guest");
     command.args(["--message-format", "json-render-diagnostics", "--lib", "--examples", "-p", "fangshi-guests"]);
-    for package in examples()? {
+    for package in packages()? {
         command.args(["-p", &package]);
     }
     let output = command.stderr(Stdio::inherit()).output().context("cargo can't be started")?;
@@ -31,9 +31,26 @@ pub fn build(folder: &Path) -> Result<Vec<Guest>> {
     Ok(guests)
 }
 
-/// Packages of `plugins/examples`: each folder with a `Cargo.toml` is one of its own name.
-fn examples() -> Result<Vec<String>> {
-    let mut packages = Vec::new();
+/// Builds the plugin of a folder of its own; compiled in `target`, if not there.
+pub fn build_one(folder: &Path, to: &Path, target: Option<&Path>) -> Result<()> {
+    let mut command = Toolchain::find()?.build("release");
+    if let Some(target) = target {
+        command.arg("--target-dir").arg(target);
+    }
+    command.current_dir(folder).args(["--message-format", "json-render-diagnostics", "--lib"]);
+    let output = command.stderr(Stdio::inherit()).output().context("cargo can't be started")?;
+    if !output.status.success() {
+        bail!("building {} failed: {command:?}", folder.display());
+    }
+    match modules(&String::from_utf8(output.stdout)?)?.as_slice() {
+        [(_, path)] => component::write(&fs::read(path).with_context(|| path.display().to_string())?, to),
+        others => bail!("{}: one module is expected, and cargo made {}", folder.display(), others.len()),
+    }
+}
+
+/// The template's package, and those of `plugins/examples`: each folder with a `Cargo.toml` is one of its own name.
+fn packages() -> Result<Vec<String>> {
+    let mut packages = vec!["template-rust".to_owned()];
     for entry in fs::read_dir(root().join("plugins/examples"))? {
         let entry = entry?;
         if entry.path().join("Cargo.toml").exists() {

@@ -10,6 +10,9 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 /// Plugins need little stack; the default MiB would be memory to reset in every run.
 const FLAGS: &str = "-C link-arg=-zstack-size=65536";
 
+/// The environment's choice: `own` or `debian`. Without one, the first that works.
+const CHOICE: &str = "FANGSHI_GUEST_TOOLCHAIN";
+
 /// Which compiler builds the guests.
 pub enum Toolchain {
     /// The workspace's own, with the target's library.
@@ -21,13 +24,25 @@ pub enum Toolchain {
 impl Toolchain {
     /// Finds one or installs it.
     pub fn find() -> Result<Toolchain> {
-        if has_library() {
-            return Ok(Toolchain::Own);
+        match std::env::var(CHOICE).as_deref() {
+            Ok("own") => {
+                Toolchain::own().with_context(|| format!("{TARGET} is missing: run `rustup target add {TARGET}`"))
+            }
+            Ok("debian") => Toolchain::debian(),
+            Ok(other) => bail!("{CHOICE}={other}: expected own or debian"),
+            Err(_) => Toolchain::own().map_or_else(Toolchain::debian, Ok),
         }
-        let added = run(&format!("install {TARGET}"), Command::new("rustup").args(["target", "add", TARGET]));
-        if added.is_ok() && has_library() {
-            return Ok(Toolchain::Own);
-        }
+    }
+
+    fn own() -> Option<Toolchain> {
+        let there = has_library() || {
+            let added = run(&format!("install {TARGET}"), Command::new("rustup").args(["target", "add", TARGET]));
+            added.is_ok() && has_library()
+        };
+        there.then_some(Toolchain::Own)
+    }
+
+    fn debian() -> Result<Toolchain> {
         if !Path::new("/usr/bin/rustc").exists() || !Path::new("/usr/lib/rustlib/src").exists() {
             run(
                 "install Debian's compiler, since rustup can't give the target",
@@ -45,9 +60,9 @@ impl Toolchain {
         Ok(Toolchain::Debian)
     }
 
-    /// `cargo build` of guests, up to the packages.
-    pub fn build(&self) -> Command {
-        let mut command = cargo(&["build", "--profile", "guest", "--target", TARGET]);
+    /// `cargo build` of guests in a profile, up to the packages.
+    pub fn build(&self, profile: &str) -> Command {
+        let mut command = cargo(&["build", "--profile", profile, "--target", TARGET]);
         // These would replace the flags of the target.
         command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS);

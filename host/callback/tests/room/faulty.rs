@@ -75,15 +75,19 @@ impl Intake for Faulty {
         }
     }
 
-    async fn record_change(&self, event: NewEvent, change: AuthorizationChange) -> Result<Recorded, NotRecorded> {
+    async fn record_component(
+        &self,
+        event: NewEvent,
+        change: Option<AuthorizationChange>,
+    ) -> Result<Recorded, NotRecorded> {
         match self.control.fault() {
             Fault::Refuse => Err(failed()),
             Fault::Hang => std::future::pending().await,
             Fault::RefuseAfterwards => {
-                self.durable.record_change(event, change).await?;
+                self.durable.record_component(event, change).await?;
                 Err(failed())
             }
-            Fault::None | Fault::RefuseTicket => self.durable.record_change(event, change).await,
+            Fault::None | Fault::RefuseTicket => self.durable.record_component(event, change).await,
         }
     }
 

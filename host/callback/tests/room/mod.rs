@@ -113,6 +113,18 @@ impl Room {
         Self { router, journal, tenants, clock: hand, _folder: folder }
     }
 
+    /// A shop that was unknown so far.
+    pub async fn become_tenant(&self, appid: &str) -> TenantId {
+        let new = NewTenant {
+            platform: Platform::Weixin,
+            appid: appid.to_owned(),
+            user_name: None,
+            name: appid.to_owned(),
+            credentials: Credentials::Authorized { access_token: None, expires_in: None, refresh_token: None },
+        };
+        self.tenants.create(new).await.unwrap().id
+    }
+
     pub fn id(&self, appid: &str) -> TenantId {
         self.tenants.by_appid(appid).unwrap().id
     }

@@ -1,7 +1,9 @@
 //! `fangshi plugin`: one component at an author's desk, in the same runtime as the host's, with nothing sent.
 
 mod answers;
+mod component;
 mod event_file;
+mod new;
 mod order_file;
 mod print;
 mod recorder;
@@ -19,6 +21,9 @@ use fangshi_lanes::RunLimits;
 use fangshi_operations::Kind;
 use fangshi_runtime::{Envelope, Limits, Manifest, Outcome, RunInput, Runtime, RuntimeConfig};
 use serde_json::Value;
+
+pub use component::component;
+pub use new::{NewArguments, new};
 
 use answers::Answers;
 use event_file::EventFile;

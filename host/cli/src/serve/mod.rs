@@ -6,6 +6,7 @@
 mod ahead;
 mod code_key;
 mod doors;
+mod ending;
 mod heads;
 mod life;
 mod onboarding;
@@ -15,6 +16,7 @@ mod signals;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Context;
 use fangshi_callback::{Callback, CallbackLimits, Durable};
@@ -24,10 +26,16 @@ use tokio::net::TcpListener;
 
 use crate::config::Config;
 use doors::Doors;
+use ending::Ending;
 use rooms::Rooms;
+use server::Server;
 use signals::Signals;
 
-/// Serves until SIGTERM or Ctrl-C.
+/// How long open connections may finish their requests at the stop, before they are cut off; the platform's own patience is
+/// 5 s.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// Serves until SIGTERM or Ctrl-C, or until the store can't be written any more.
 pub fn run(config: Config) -> anyhow::Result<()> {
     let metrics = record_metrics()?;
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -54,7 +62,7 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     served
 }
 
-/// Listens, tells where, and returns after the first signal and the last answer.
+/// Listens, tells where, and returns after the first signal and the last answer; with an error if something else ended it.
 async fn listen(
     config: &Config,
     rooms: &Rooms,
@@ -66,10 +74,7 @@ async fn listen(
     })?;
     let address = listener.local_addr()?;
     let doors = doors(config, rooms, metrics, address)?;
-    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(server::serve(listener, doors, async move {
-        let _ = stopped.await;
-    }));
+    let server = Server::start(listener, move |request, peer| doors.answer(request, peer));
     announce(address)?;
     tracing::info!(
         %address,
@@ -79,10 +84,15 @@ async fn listen(
         "listening"
     );
 
-    let signal = signals.next().await;
-    tracing::info!(signal, grace_s = config.shutdown.as_secs(), "stopping: no new callbacks, runs may end");
-    let _ = stopping.send(());
-    server.await.context("the HTTP server")
+    let ending = Ending::wait(signals, rooms.database.writer()).await;
+    match &ending {
+        Ending::Signal(signal) => {
+            tracing::info!(signal, grace_s = config.shutdown.as_secs(), "stopping: no new callbacks, runs may end");
+        }
+        Ending::WriterDied => tracing::error!("stopping: the thread that writes the store has died"),
+    }
+    server.stop(LAST_REQUESTS).await;
+    ending.outcome()
 }
 
 /// The one line on standard output, for people and for whoever started the process with port 0.

@@ -1,36 +1,62 @@
-//! The HTTP server: takes connections until the stop, then lets them end their requests, then cuts off what is left, so
-//! that nothing still runs when the store is closed.
+//! The HTTP server: it runs until it is told to stop, and has ended in every part when the stop returns.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
 
-use super::doors::Doors;
-
-/// How long open connections may finish their requests at the stop; the platform's own patience is 5 s.
-const LAST_REQUESTS: Duration = Duration::from_secs(5);
 /// After an accept that failed for want of something (file descriptors): what lacks may come back.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Serves until `stop` comes, and returns after the last connection.
-pub async fn serve(listener: TcpListener, doors: Doors, stop: impl Future<Output = ()>) {
+/// A running server.
+pub struct Server {
+    stopping: oneshot::Sender<Duration>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    /// Serves from now on; `answer` is given each request and the address it came from.
+    pub fn start<A, F>(listener: TcpListener, answer: A) -> Server
+    where
+        A: Fn(Request, SocketAddr) -> F + Clone + Send + 'static,
+        F: Future<Output = Result<Response, Infallible>> + Send + 'static,
+    {
+        let (stopping, stop) = oneshot::channel();
+        Server { stopping, task: tokio::spawn(serve(listener, answer, stop)) }
+    }
+
+    /// Stops: no new connections; requests under way may end within `patience` and are cut off after it. When this
+    /// returns nothing of the server runs any more, so what it worked with may be closed.
+    pub async fn stop(self, patience: Duration) {
+        let _ = self.stopping.send(patience);
+        let _ = self.task.await;
+    }
+}
+
+async fn serve<A, F>(listener: TcpListener, answer: A, mut stop: oneshot::Receiver<Duration>)
+where
+    A: Fn(Request, SocketAddr) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Response, Infallible>> + Send + 'static,
+{
     let mut http = http1::Builder::new();
-    // A sender that closes its half still gets its answer, and none is read for while it waits.
+    // A sender that closes its half still gets its answer, and nothing is read for while it waits.
     http.half_close(true);
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
-    tokio::pin!(stop);
-    loop {
+    let patience = loop {
         let accepted = tokio::select! {
-            () = &mut stop => break,
+            patience = &mut stop => break patience.unwrap_or_default(),
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
@@ -41,13 +67,13 @@ pub async fn serve(listener: TcpListener, doors: Doors, stop: impl Future<Output
                 continue;
             }
         };
-        let doors = doors.clone();
-        let answer = service_fn(move |request: Request<Incoming>| doors.answer(request.map(Body::new), peer));
-        connections.spawn(graceful.watch(http.serve_connection(TokioIo::new(stream), answer)));
-    }
+        let answer = answer.clone();
+        let service = service_fn(move |request: Request<Incoming>| answer(request.map(Body::new), peer));
+        connections.spawn(graceful.watch(http.serve_connection(TokioIo::new(stream), service)));
+    };
     drop(listener);
-    if tokio::time::timeout(LAST_REQUESTS, graceful.shutdown()).await.is_err() {
-        tracing::warn!("connections were cut off at the stop: they sent no whole request in time");
+    if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests that did not end in time were cut off at the stop");
     }
     connections.shutdown().await;
 }
@@ -58,5 +84,118 @@ async fn refused(error: &std::io::Error) {
     if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
         tracing::error!(%error, "a connection could not be accepted");
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::Router;
+    use axum::body::{Body, Bytes};
+    use axum::routing::{get, post};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::sync::Notify;
+    use tower::Service;
+
+    use super::*;
+
+    /// Counts itself out, however it ends.
+    struct Inside(Arc<AtomicUsize>);
+
+    impl Inside {
+        fn new(count: &Arc<AtomicUsize>, entered: &Notify) -> Inside {
+            count.fetch_add(1, Ordering::SeqCst);
+            entered.notify_one();
+            Inside(count.clone())
+        }
+    }
+
+    impl Drop for Inside {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A server with a request that never ends, a body that is never read, and an answer that has no end.
+    async fn endless() -> (Server, SocketAddr, Arc<AtomicUsize>, Arc<Notify>) {
+        let (inside, entered): (Arc<AtomicUsize>, Arc<Notify>) = (Arc::default(), Arc::default());
+        let (one, told) = (inside.clone(), entered.clone());
+        let hangs = move || {
+            let inside = Inside::new(&one, &told);
+            async move {
+                let _inside = inside;
+                std::future::pending::<&'static str>().await
+            }
+        };
+        let (one, told) = (inside.clone(), entered.clone());
+        let reads = move |body: Body| {
+            let inside = Inside::new(&one, &told);
+            async move {
+                let _inside = inside;
+                axum::body::to_bytes(body, usize::MAX).await.map(|_| "read").unwrap_or("cut")
+            }
+        };
+        let (one, told) = (inside.clone(), entered.clone());
+        let pours = move || {
+            let inside = Inside::new(&one, &told);
+            async move {
+                Body::from_stream(futures_util::stream::repeat_with(move || {
+                    let _ = &inside;
+                    Ok::<_, std::convert::Infallible>(Bytes::from_static(&[0; 1 << 16]))
+                }))
+            }
+        };
+        let router = Router::new()
+            .route("/quick", get(|| async { "quick" }))
+            .route("/hangs", get(hangs))
+            .route("/reads", post(reads))
+            .route("/pours", get(pours));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = move |request, _| {
+            let mut router = router.clone();
+            async move { router.call(request).await }
+        };
+        (Server::start(listener, answer), address, inside, entered)
+    }
+
+    async fn send(address: SocketAddr, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn nothing_of_the_server_runs_after_the_stop() {
+        let (server, address, inside, entered) = endless().await;
+        let mut open = Vec::new();
+        for request in [
+            "GET /hangs HTTP/1.1\r\nhost: h\r\n\r\n",
+            "POST /reads HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\nhalf",
+            "GET /pours HTTP/1.1\r\nhost: h\r\n\r\n",
+        ] {
+            open.push(send(address, request).await);
+            entered.notified().await;
+        }
+        assert_eq!(inside.load(Ordering::SeqCst), 3);
+        server.stop(Duration::ZERO).await;
+        assert_eq!(inside.load(Ordering::SeqCst), 0, "a request still runs, and its rooms are about to be closed");
+        assert!(TcpStream::connect(address).await.is_err(), "still listening");
+    }
+
+    #[tokio::test]
+    async fn what_ends_in_time_is_answered() {
+        let (server, address, _, _) = endless().await;
+        let mut stream = send(address, "GET /quick HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n").await;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("quick"), "{answer}");
+        // An idle connection does not hold the stop up.
+        let idle = TcpStream::connect(address).await.unwrap();
+        server.stop(Duration::from_secs(3_600)).await;
+        drop(idle);
     }
 }

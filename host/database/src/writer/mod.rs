@@ -142,6 +142,17 @@ impl Writer {
         rows
     }
 
+    /// Whether the writer's thread takes writes: until the store is closed, or the thread dies. A dead one refuses every
+    /// write from then on, and only another process helps.
+    pub fn is_alive(&self) -> bool {
+        !self.inner.writes.is_closed()
+    }
+
+    /// Returns when the writer's thread takes no more writes.
+    pub async fn ended(&self) {
+        self.inner.writes.closed().await;
+    }
+
     /// What the writer did so far.
     pub fn stats(&self) -> WriterStats {
         let counts = &self.inner.shared.counts;

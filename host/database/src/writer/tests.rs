@@ -21,6 +21,8 @@ struct Mark {
 }
 
 const UNBINDABLE: i64 = i64::MAX;
+/// Binding it panics, which no row may do: it takes the thread with it.
+const DEADLY: i64 = i64::MAX - 1;
 
 impl Mark {
     fn new(key: i64) -> Mark {
@@ -40,6 +42,7 @@ impl BatchInsert for Mark {
         if self.value == UNBINDABLE {
             return Err("unbindable".into());
         }
+        assert_ne!(self.value, DEADLY, "a defect of the row's kind");
         arguments.add(self.key)?;
         arguments.add(self.value)?;
         arguments.add(self.body.clone())
@@ -466,4 +469,28 @@ async fn a_row_that_fails_in_the_statement_that_begins_the_group_fails_alone() {
         assert_eq!(refused, [false, true, false], "{bad}");
         assert_eq!(ask(&store.db, "SELECT count(*) FROM marks").await, 2);
     }
+}
+
+#[tokio::test]
+async fn a_thread_that_died_is_seen_and_refuses_every_write() {
+    let store = store().await;
+    let writer = store.db.writer().clone();
+    assert!(writer.is_alive());
+    let died = store.marks.insert(Mark { value: DEADLY, ..Mark::new(1) }).await;
+    assert!(matches!(died, Err(WriteError::Closed)), "{died:?}");
+    writer.ended().await;
+    assert!(!writer.is_alive());
+    assert!(matches!(run(&writer, "DELETE FROM marks").await, Err(WriteError::Closed)));
+    assert!(matches!(store.marks.insert(Mark::new(2)).await, Err(WriteError::Closed)));
+    // Closing waits for nobody who is gone.
+    store.db.close().await;
+}
+
+#[tokio::test]
+async fn a_closed_store_takes_no_writes() {
+    let store = store().await;
+    let writer = store.db.writer().clone();
+    store.db.close().await;
+    writer.ended().await;
+    assert!(!writer.is_alive());
 }

@@ -206,7 +206,12 @@ pub async fn subscribe(db: &Database, tenant: TenantId) {
 }
 
 pub fn planned(seq: EventSeq) -> PlannedEvent {
-    let run =
-        NewRun { installation: InstallationId(1), version: Digest([1; 32]), hook: "on-pay".into(), deadline_at: None };
+    let run = NewRun {
+        installation: InstallationId(1),
+        version: Digest([1; 32]),
+        hook: "on-pay".into(),
+        deadline_at: None,
+        deadline_in_order: false,
+    };
     PlannedEvent { seq, echo_of: None, runs: vec![run] }
 }

@@ -29,6 +29,59 @@ pub fn sku_deadline(order: &Value, created_at: i64) -> Option<i64> {
         .map(|deadline| deadline.saturating_mul(1_000))
 }
 
+/// What the operator is told of a run that is not done and that the platform does not wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alert {
+    /// The deadline is near.
+    Near {
+        /// Whole minutes until then.
+        minutes_left: i64,
+    },
+    /// The deadline has passed.
+    Passed {
+        /// Whole minutes since then.
+        minutes_ago: i64,
+    },
+    /// There is a deadline, and the order that tells it can't be read.
+    Unknown,
+}
+
+impl Alert {
+    /// About a deadline; both in unix milliseconds.
+    pub fn of(deadline_at: i64, now: i64) -> Alert {
+        match deadline_at.saturating_sub(now) {
+            left @ 1.. => Alert::Near { minutes_left: left / 60_000 },
+            left => Alert::Passed { minutes_ago: left.saturating_neg() / 60_000 },
+        }
+    }
+
+    /// The label of the counter.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Alert::Near { .. } => "near",
+            Alert::Passed { .. } => "passed",
+            Alert::Unknown => "unknown",
+        }
+    }
+
+    /// The sentence for the log.
+    pub fn words(self) -> String {
+        match self {
+            Alert::Near { minutes_left } => {
+                format!("the platform decides by itself in {minutes_left} minutes, and the run is not done")
+            }
+            Alert::Passed { minutes_ago } => {
+                format!(
+                    "the deadline passed {minutes_ago} minutes ago: the platform has decided by itself, and the run was not done"
+                )
+            }
+            Alert::Unknown => "the platform decides by itself at a time that only the order tells, the order can't be \
+                read, and the run is not done"
+                .into(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,5 +107,17 @@ mod tests {
         assert_eq!(sku_deadline(&order, 250), Some(300_000));
         assert_eq!(sku_deadline(&order, 301), None);
         assert_eq!(sku_deadline(&json!({}), 0), None);
+    }
+
+    #[test]
+    fn an_alert_says_whether_the_deadline_is_still_to_come() {
+        let minute = 60_000;
+        assert_eq!(Alert::of(100 * minute, 98 * minute), Alert::Near { minutes_left: 2 });
+        assert_eq!(Alert::of(100 * minute, 100 * minute), Alert::Passed { minutes_ago: 0 });
+        assert_eq!(Alert::of(100 * minute, 103 * minute), Alert::Passed { minutes_ago: 3 });
+        assert!(Alert::of(1, 0).words().contains("decides by itself in 0 minutes"));
+        let passed = Alert::of(0, 90 * minute).words();
+        assert!(passed.contains("passed 90 minutes ago") && passed.contains("has decided"), "{passed}");
+        assert!(Alert::Unknown.words().contains("can't be read"));
     }
 }

@@ -28,6 +28,10 @@ pub enum Halt {
     NotLoaded(String),
     /// Cut off again and again: running it may be what kills the host.
     Crashed,
+    /// The installation was removed while the attempt was under way.
+    Removed,
+    /// The installation was paused, or its tenant suspended, while the attempt was under way.
+    Paused,
     /// The pinned version asks for more than is granted now: the version was replaced, or the consent changed.
     Withdrawn {
         /// The grants that it asks for and no longer has.
@@ -75,6 +79,12 @@ pub fn ending(
             "withdrawn",
             format!("the version of this run asks for {}, which the installation no longer grants", grants.join(", ")),
         ),
+        (Some(Halt::Removed), _) => park("removed", "the installation was removed during the attempt".into()),
+        (Some(Halt::Paused), _) => End {
+            outcome: "paused",
+            reason: "the installation was paused, or its tenant suspended, during the attempt".into(),
+            next: Next::Held,
+        },
         (Some(Halt::Crashed), _) => retry("crashed", "cut off again and again".into(), None),
         (None, Some(Outcome::Done)) => End { outcome: "done", reason: String::new(), next: Next::Done },
         (None, Some(Outcome::RetryLater { reason, after })) => {

@@ -8,3 +8,4 @@ pub mod ending;
 pub mod plan;
 pub mod queue;
 pub mod retry;
+pub mod standing;

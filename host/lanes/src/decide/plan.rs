@@ -3,7 +3,7 @@
 use fangshi_journal::{InstallationId, NewRun, PlannedEvent, Subscription, UnplannedEvent, hook_of};
 
 use super::choose::Standing;
-use super::deadline::address_deadline;
+use super::deadline::{SKU_WISH, address_deadline};
 use super::echo::{Cause, Question, explain};
 
 /// An installation as planning sees it.
@@ -17,14 +17,22 @@ pub struct Subscriber {
     pub echoes: bool,
 }
 
+/// An installation hears events and is not known: it was made or removed between two looks at the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownSubscriber(pub InstallationId);
+
 /// Plans events in their order. `causes` are the effects on the lane's order, oldest first, that explain no event yet.
 /// An event is heard by the versions that were active at its place in the sequence, unless their installation is gone.
+///
+/// # Errors
+/// [`UnknownSubscriber`]: subscriptions and subscribers are not of one time. Look at both again: without its run the event
+/// would be lost to the installation.
 pub fn plan(
     events: &[UnplannedEvent],
     subscriptions: &[Subscription],
     subscribers: &[Subscriber],
     causes: &[Cause],
-) -> Vec<PlannedEvent> {
+) -> Result<Vec<PlannedEvent>, UnknownSubscriber> {
     let mut used = Vec::new();
     events
         .iter()
@@ -33,27 +41,33 @@ pub fn plan(
             let cause = explain(question, causes, &used);
             used.extend(cause.map(|cause| cause.id));
             let deadline_at = address_deadline(event.ext_type, event.created_at);
-            let runs = match hook_of(&event.event) {
-                None => Vec::new(),
-                Some(hook) => subscriptions
-                    .iter()
-                    .filter(|heard| heard.hook == hook && heard.hears(event.seq))
-                    .filter(|heard| {
-                        let of = subscribers.iter().find(|one| one.installation == heard.installation);
-                        of.is_some_and(|one| {
-                            let own = cause.is_some_and(|cause| cause.installation == one.installation);
-                            one.standing != Standing::Gone && (one.echoes || !own)
-                        })
-                    })
-                    .map(|heard| NewRun {
+            let mut runs = Vec::new();
+            let hook = hook_of(&event.event).unwrap_or_default();
+            for heard in subscriptions.iter().filter(|heard| heard.hook == hook && heard.hears(event.seq)) {
+                if wants(heard, subscribers, cause)? {
+                    runs.push(NewRun {
                         installation: heard.installation,
                         version: heard.version,
                         hook: hook.to_owned(),
                         deadline_at,
-                    })
-                    .collect(),
-            };
-            PlannedEvent { seq: event.seq, echo_of: cause.map(|cause| cause.id), runs }
+                        deadline_in_order: event.ext_type == Some(SKU_WISH),
+                    });
+                }
+            }
+            Ok(PlannedEvent { seq: event.seq, echo_of: cause.map(|cause| cause.id), runs })
         })
         .collect()
+}
+
+/// Whether the installation of a subscription gets a run of an event with this cause.
+fn wants(heard: &Subscription, known: &[Subscriber], cause: Option<&Cause>) -> Result<bool, UnknownSubscriber> {
+    match known.iter().find(|one| one.installation == heard.installation) {
+        Some(one) => {
+            let own = cause.is_some_and(|cause| cause.installation == one.installation);
+            Ok(one.standing != Standing::Gone && (one.echoes || !own))
+        }
+        // Removed: its subscription has its end from then on.
+        None if heard.until.is_some() => Ok(false),
+        None => Err(UnknownSubscriber(heard.installation)),
+    }
 }

@@ -16,6 +16,7 @@ use crate::config::RunLimits;
 use crate::decide::deadline::{SKU_WISH, sku_deadline};
 use crate::decide::ending::{Halt, ending};
 use crate::decide::retry::Tried;
+use crate::decide::standing::withheld;
 use crate::finished::{Finished, count};
 use crate::hook::detail_of;
 use crate::seams::{Guest, Seat};
@@ -78,9 +79,8 @@ impl One<'_> {
             Ok(guest) => guest,
             Err(error) => return self.give_up(start, Halt::NotLoaded(error)).await,
         };
-        let grants = self.withdrawn(&*guest);
-        if !grants.is_empty() {
-            return self.give_up(start, Halt::Withdrawn { grants }).await;
+        if let Some(halt) = self.withheld(&*guest) {
+            return self.give_up(start, halt).await;
         }
         let order = match self.wants_order(&*guest) {
             true => Some(snapshot.read(self.core, &self.fence.lane, self.run.event, self.number > 1).await),
@@ -121,18 +121,15 @@ impl One<'_> {
             }
         };
         // Nothing goes on with a consent that was taken back, not even what a crash cut off.
-        let grants = self.withdrawn(&*guest);
-        if !grants.is_empty() {
-            let halt = Halt::Withdrawn { grants };
+        if let Some(halt) = self.withheld(&*guest) {
             return self.end(&start, &buffer, None, Some(halt), Aftermath::default()).await;
         }
         snapshot.drop_it();
         self.execute(&*guest, start, buffer, open.calls.into(), snapshot).await
     }
 
-    /// Grants that the version asks for and that the installation does not have now.
-    fn withdrawn(&self, guest: &dyn Guest) -> Vec<String> {
-        guest.asks().difference(&self.seat.grants).cloned().collect()
+    fn withheld(&self, guest: &dyn Guest) -> Option<Halt> {
+        withheld(self.seat.subscriber.standing, &self.seat.grants, guest.asks())
     }
 
     fn wants_order(&self, guest: &dyn Guest) -> bool {
@@ -141,11 +138,11 @@ impl One<'_> {
 
     /// Only the order tells until when a wish for another SKU can be answered.
     async fn note_deadline(&self, order: &Value) -> Result<(), Halted> {
-        if self.event.ext_type == Some(SKU_WISH)
-            && let Some(deadline_at) = sku_deadline(order, self.event.created_at)
-            && self.run.deadline_at != Some(deadline_at)
-        {
-            self.core.journal.set_deadline(self.fence, self.run.id, deadline_at).await?;
+        if self.event.ext_type == Some(SKU_WISH) {
+            let deadline_at = sku_deadline(order, self.event.created_at);
+            if deadline_at.is_none() || self.run.deadline_at != deadline_at {
+                self.core.journal.set_deadline(self.fence, self.run.id, deadline_at).await?;
+            }
         }
         Ok(())
     }
@@ -172,7 +169,9 @@ impl One<'_> {
             clock: self.core.clock.clone(),
             fence: self.fence.clone(),
             buffer: buffer.clone(),
+            directory: self.core.directory.clone(),
             installation: self.run.installation,
+            asks: guest.asks().clone(),
             grants: start.inputs.grants.clone(),
             effects_per_hour: limits.effects_per_hour,
             effects: known.into_iter().map(|effect| (effect.key.clone(), effect)).collect::<HashMap<_, _>>(),

@@ -168,7 +168,9 @@ impl Work<'_> {
                 })
             })
             .collect();
-        let planned = plan(&state.events, &state.subscriptions, &subscribers, &causes);
+        let planned = plan(&state.events, &state.subscriptions, &subscribers, &causes).map_err(|unknown| {
+            Halted::Broken(format!("installation {} hears events and is not in the list of installations", unknown.0))
+        })?;
         let echoes = planned.iter().filter(|event| event.echo_of.is_some()).count();
         if echoes > 0 {
             metrics::counter!("fangshi_echoes_total").increment(echoes as u64);

@@ -98,6 +98,11 @@ impl Host {
             self.left.with(|left| left.changed = true);
             let durable = self.known.journal.intent(&self.known.fence, &self.known.buffer, &intent).await;
             durable.map_err(|error| self.failed(error))?;
+            // Once more: whoever was told that the installation is paused or gone sees nothing sent after that.
+            if let Some(end) = self.withheld().await? {
+                let state = if unsure == 0 { EffectState::RefusedForNow } else { EffectState::Unknown };
+                return Ok(Brought { answer: Err(end), state, fault: None, origin: CallOrigin::Live });
+            }
             let called = match op.decodes() {
                 true => self.known.shop.decode(self.asker(), op, &call.request).await,
                 false => self.known.shop.call(self.tenant(), op, &call.request).await.map(Decoded::live),

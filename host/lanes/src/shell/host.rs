@@ -14,9 +14,11 @@ use fangshi_runtime::{Abort, CallError, RunHost, Snapshot};
 use serde_json::{Value, json};
 
 use super::order::for_guest;
+use super::seat;
 use super::told::{code, from_json, refusal, to_json};
 use crate::decide::ending::Halt;
-use crate::seams::Shop;
+use crate::decide::standing::withheld;
+use crate::seams::{Directory, Shop};
 
 /// What a host starts from.
 pub(crate) struct Known {
@@ -25,7 +27,10 @@ pub(crate) struct Known {
     pub clock: Clock,
     pub fence: Fence,
     pub buffer: Buffer,
+    pub directory: Arc<dyn Directory>,
     pub installation: InstallationId,
+    /// What the pinned version asks for.
+    pub asks: BTreeSet<String>,
     pub grants: BTreeSet<String>,
     pub effects_per_hour: u32,
     /// What earlier attempts, or this one before it was cut off, left of the run's effects.
@@ -195,6 +200,26 @@ impl Host {
         Abort::HostFault(text).into()
     }
 
+    /// The end of this run, if its installation was paused, removed or lost a grant of the version since the attempt
+    /// began. From memory, unless something of the tenant changed.
+    pub(super) async fn withheld(&self) -> Result<Option<CallError>, CallError> {
+        let seats = match self.known.directory.seats(self.tenant()).await {
+            Ok(seats) => seats,
+            Err(text) => {
+                self.left.with(|left| left.broken = Some(text.clone()));
+                return Err(Abort::HostFault(text).into());
+            }
+        };
+        let halt = match seat(&seats, self.known.installation) {
+            Some(seat) => withheld(seat.subscriber.standing, &seat.grants, &self.known.asks),
+            None => Some(Halt::Removed),
+        };
+        Ok(halt.map(|halt| {
+            self.left.with(|left| left.halt = Some(halt));
+            Abort::HostFault("the installation does not work as at the attempt's start".into()).into()
+        }))
+    }
+
     fn granted(&self, interface: &str) -> bool {
         covers(self.known.grants.iter().map(String::as_str), interface)
     }
@@ -268,6 +293,9 @@ impl RunHost for Host {
         if let Err(text) = op.body(&call.request) {
             return self.keep(&call, Err(CallError::Invalid(text)), None, CallOrigin::Live);
         }
+        if let Some(end) = self.withheld().await? {
+            return Err(end);
+        }
         if op.effect { self.effect(op, call, nth).await } else { self.read(op, &call).await }
     }
 
@@ -284,6 +312,9 @@ impl RunHost for Host {
         }
         if !interfaces().iter().any(|one| one.kind == Kind::Data && self.granted(one.name)) {
             self.keep(&call, Err(CallError::Denied("order-summary".into())), None, CallOrigin::Live)?;
+        }
+        if let Some(end) = self.withheld().await? {
+            return Err(end);
         }
         let json = match self.known.shop.read_order(self.tenant(), order_id).await {
             Ok(json) => json,

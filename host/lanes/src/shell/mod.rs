@@ -1,6 +1,7 @@
 //! The shell: does what the decisions say, with the journal, the plugins and the platform.
 
 mod attempt;
+mod deadlines;
 mod drain;
 mod effects;
 mod host;
@@ -18,6 +19,7 @@ use crate::decide::choose::Standing;
 use crate::finished::Finished;
 use crate::seams::{Directory, Guests, Seat, Shop};
 
+pub(crate) use deadlines::watch_deadlines;
 pub(crate) use drain::{Drained, drain};
 
 /// Everything a drain works with.

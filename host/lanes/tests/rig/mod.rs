@@ -315,6 +315,43 @@ pub struct Seats {
     pub of: Mutex<HashMap<TenantId, Vec<Seat>>>,
     /// Done once, the next time anybody asks: between a drain's first look at a lane and its entering it.
     pub meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
+    /// Left out once, the next time anybody asks: as if it was made after the list was read.
+    pub overlooked: Mutex<Option<InstallationId>>,
+}
+
+impl Seats {
+    /// Does `change` when somebody asks for the `nth` time from now, from 1.
+    pub fn at_ask(self: &Arc<Seats>, nth: u32, change: impl FnOnce(&Seats) + Send + 'static) {
+        let seats = self.clone();
+        let then: BoxFuture<'static, ()> = match nth {
+            0 | 1 => Box::pin(async move { change(&seats) }),
+            _ => Box::pin(async move { seats.at_ask(nth - 1, change) }),
+        };
+        *self.meanwhile.lock().unwrap() = Some(then);
+    }
+
+    pub fn stand(&self, id: i64, standing: Standing) {
+        for seat in self.of.lock().unwrap().values_mut().flatten() {
+            if seat.subscriber.installation.0 == id {
+                seat.subscriber.standing = standing;
+            }
+        }
+    }
+
+    pub fn remove(&self, id: i64) {
+        for seats in self.of.lock().unwrap().values_mut() {
+            seats.retain(|seat| seat.subscriber.installation.0 != id);
+        }
+    }
+
+    /// Takes a grant back.
+    pub fn withdraw(&self, id: i64, grant: &str) {
+        for seat in self.of.lock().unwrap().values_mut().flatten() {
+            if seat.subscriber.installation.0 == id {
+                seat.grants.remove(grant);
+            }
+        }
+    }
 }
 
 #[async_trait]
@@ -324,7 +361,17 @@ impl Directory for Seats {
         if let Some(meanwhile) = meanwhile {
             meanwhile.await;
         }
-        Ok(Arc::new(self.of.lock().unwrap().get(&tenant).cloned().unwrap_or_default()))
+        let mut seats = self.of.lock().unwrap().get(&tenant).cloned().unwrap_or_default();
+        // Every number hears every hook here, so those that nobody installed count as removed.
+        for id in (1..=INSTALLATIONS).map(|id| InstallationId(id.into())) {
+            if !seats.iter().any(|seat| seat.subscriber.installation == id) {
+                let subscriber = Subscriber { installation: id, standing: Standing::Gone, echoes: false };
+                seats.push(Seat { subscriber, grants: BTreeSet::new(), settings: Arc::default(), limits: Value::Null });
+            }
+        }
+        let overlooked = self.overlooked.lock().unwrap().take();
+        seats.retain(|seat| Some(seat.subscriber.installation) != overlooked);
+        Ok(Arc::new(seats))
     }
 }
 
@@ -421,20 +468,12 @@ impl Rig {
     }
 
     pub fn stand(&self, id: i64, standing: Standing) {
-        for seat in self.seats.of.lock().unwrap().values_mut().flatten() {
-            if seat.subscriber.installation.0 == id {
-                seat.subscriber.standing = standing;
-            }
-        }
+        self.seats.stand(id, standing);
     }
 
     /// Takes a grant back.
     pub fn withdraw(&self, id: i64, grant: &str) {
-        for seat in self.seats.of.lock().unwrap().values_mut().flatten() {
-            if seat.subscriber.installation.0 == id {
-                seat.grants.remove(grant);
-            }
-        }
+        self.seats.withdraw(id, grant);
     }
 
     pub async fn count(&self, text: &'static str) -> i64 {
@@ -442,9 +481,7 @@ impl Rig {
     }
 
     pub fn remove(&self, id: i64) {
-        for seats in self.seats.of.lock().unwrap().values_mut() {
-            seats.retain(|seat| seat.subscriber.installation.0 != id);
-        }
+        self.seats.remove(id);
     }
 
     /// Records an event of an order, for the tenant.

@@ -48,6 +48,26 @@ async fn large_orders_are_marked_once_in_both_languages() {
 }
 
 #[tokio::test]
+async fn the_templates_mark_an_order_with_a_note_of_the_buyer_once() {
+    for guest in ["template-rust", "template-javascript"] {
+        let cases = [
+            (json!({}), "周末送", "", Some("有买家留言")),
+            (json!({ "mark": "看留言" }), "周末送", "已确认", Some("已确认；看留言")),
+            (json!({}), "周末送", "有买家留言", None),
+            (json!({}), " ", "", None),
+        ];
+        for (settings, of_the_buyer, note, expected) in cases {
+            let mut stage = Stage::new().unwrap();
+            stage.settings = settings;
+            stage.order["order_detail"]["ext_info"] = json!({"customer_notes": of_the_buyer, "merchant_notes": note});
+            let played = stage.play(guest, "on-pay").await.unwrap();
+            assert_eq!(played.report.outcome, Outcome::Done, "{guest} {of_the_buyer} {note}");
+            assert_eq!(notes_set(&played), Vec::from_iter(expected), "{guest} {of_the_buyer} {note}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_becomes_the_same_outcome_in_both_languages() {
     let mut outcomes = Vec::new();
     for guest in ["large-order-note", "large-order-note-js"] {

@@ -16,6 +16,7 @@ const MANIFESTS: &[(&str, &str, &str)] = &[
     ("read-after-effect", "on-pay", "notes[set-merchant-notes] order-summary[merchant-notes]"),
     ("settings-only", "on-pay", ""),
     ("spin", "on-pay", ""),
+    ("template-rust", "on-pay", "notes[set-merchant-notes] order-summary[customer-notes merchant-notes]"),
     ("virtual-number-mark", "on-ext-info-update", "notes[set-merchant-notes] order-summary[merchant-notes]"),
     ("wide-import", "on-pay", "decode[sensitive-info]"),
 ];
@@ -50,9 +51,10 @@ fn every_guest_asks_for_what_its_source_uses_and_no_more() {
 #[test]
 fn the_same_plugin_in_javascript_asks_for_the_same_grants() {
     let runtime = Runtime::new(RuntimeConfig::default()).unwrap();
-    let [rust, javascript] = ["large-order-note", "large-order-note-js"]
-        .map(|name| runtime.inspect(&fangshi_harness::guest(name).unwrap()).unwrap());
-    assert_eq!(rust.grant_names(), javascript.grant_names());
-    assert_eq!(rust.hooks, javascript.hooks);
-    assert_eq!(javascript.extra_exports, ["init"]);
+    for pair in [["large-order-note", "large-order-note-js"], ["template-rust", "template-javascript"]] {
+        let [rust, javascript] = pair.map(|name| runtime.inspect(&fangshi_harness::guest(name).unwrap()).unwrap());
+        assert_eq!(rust.grant_names(), javascript.grant_names(), "{pair:?}");
+        assert_eq!(rust.hooks, javascript.hooks, "{pair:?}");
+        assert_eq!(javascript.extra_exports, ["init"], "{pair:?}");
+    }
 }

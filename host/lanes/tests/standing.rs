@@ -1,0 +1,198 @@
+//! An installation that is paused, removed or narrowed while an attempt is under way: nothing more is sent for it.
+#![allow(
+    unused_braces,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking; the macro of scripts brings its own braces"
+)]
+#![allow(clippy::await_holding_lock, reason = "locks of the test's own ledgers, which nobody else takes meanwhile")]
+
+mod rig;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use fangshi_database::InstallationId;
+use fangshi_journal::RunState;
+use fangshi_lanes::{LanesConfig, Schedule, Standing};
+use fangshi_runtime::Outcome;
+use rig::{Mood, ORDER, Rig, Seats, outcome_of, set_note};
+use serde_json::json;
+use tokio::sync::Notify;
+
+/// Effects of the first run, by their state in the journal.
+const REFUSED_FOR_NOW: &str = "SELECT COUNT(*) FROM effects WHERE state = 3";
+const UNKNOWN: &str = "SELECT COUNT(*) FROM effects WHERE state = 4";
+
+/// A change of the installation, and how it ends an attempt under way.
+type Change = (fn(&Seats), &'static str, RunState);
+
+const CHANGES: [Change; 3] = [
+    (|seats| seats.remove(1), "removed", RunState::Parked),
+    (|seats| seats.withdraw(1, "notes"), "withdrawn", RunState::Parked),
+    (|seats| seats.stand(1, Standing::Held), "paused", RunState::Ready),
+];
+
+/// Which call an attempt makes after it was told to go on.
+#[derive(Debug, Clone, Copy)]
+enum Then {
+    Effect,
+    Read,
+    Order,
+}
+
+/// A plugin that tells when it runs, and makes its call when it may.
+fn waiting(then: Then, running: &Arc<Notify>, go: &Arc<Notify>) -> rig::Script {
+    let (running, go) = (running.clone(), go.clone());
+    script!(
+        [running, go] | _input,
+        host | {
+            running.notify_one();
+            go.notified().await;
+            outcome_of(match then {
+                Then::Effect => set_note(host, ORDER, "x").await.map(drop),
+                Then::Read => host
+                    .operation(
+                        "search",
+                        "list-orders",
+                        json!({"query": {
+                "page_size": 1, "update_time_range": {"start_time": 1, "end_time": 2}}}),
+                    )
+                    .await
+                    .map(drop),
+                Then::Order => host.read_order(ORDER).await.map(drop),
+            })
+        }
+    )
+}
+
+async fn ended(rig: &Rig) -> (RunState, Option<String>, Vec<Option<String>>) {
+    let run = rig.runs().await.remove(0);
+    let detail = rig.journal.run(rig.tenant, run.id).await.unwrap().unwrap();
+    (run.state, run.reason, detail.attempt_list.into_iter().map(|attempt| attempt.outcome).collect())
+}
+
+#[tokio::test]
+async fn an_attempt_under_way_sends_nothing_after_its_installation_changed() {
+    for (change, outcome, state) in CHANGES {
+        for then in [Then::Effect, Then::Read, Then::Order] {
+            let rig = Rig::new().await;
+            let (running, go) = (Arc::default(), Arc::default());
+            rig.install(1, false, waiting(then, &running, &go));
+            rig.pay(ORDER).await;
+            running.notified().await;
+            change(&rig.seats);
+            go.notify_one();
+            rig.settle().await;
+            assert!(rig.shop.ledger.lock().unwrap().is_empty(), "{outcome}, {then:?}: sent");
+            assert_eq!(rig.shop.reads.load(Ordering::SeqCst), 0, "{outcome}, {then:?}: read");
+            let expected = (state, Some(outcome.to_owned()), vec![Some(outcome.to_owned())]);
+            assert_eq!(ended(&rig).await, expected, "{then:?}");
+            assert_eq!(rig.count("SELECT COUNT(*) FROM effects").await, 0, "{outcome}: an intent");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_between_the_intent_and_the_sending_is_seen_too() {
+    for (change, outcome, state) in CHANGES {
+        let rig = Rig::new().await;
+        let seats = rig.seats.clone();
+        rig.install(
+            1,
+            false,
+            script!(
+                [seats] | _input,
+                host | {
+                    // Before the call, and after its intent.
+                    seats.at_ask(2, change);
+                    outcome_of(set_note(host, ORDER, "x").await.map(drop))
+                }
+            ),
+        );
+        rig.pay(ORDER).await;
+        rig.settle().await;
+        assert!(rig.shop.ledger.lock().unwrap().is_empty(), "{outcome}: sent");
+        assert_eq!(ended(&rig).await, (state, Some(outcome.to_owned()), vec![Some(outcome.to_owned())]));
+        assert_eq!(rig.count(REFUSED_FOR_NOW).await, 1, "{outcome}: the intent has its outcome");
+    }
+}
+
+#[tokio::test]
+async fn what_may_have_been_sent_before_the_change_stays_in_doubt() {
+    let rig = Rig::new().await;
+    let seats = rig.seats.clone();
+    rig.install(
+        1,
+        false,
+        script!(
+            [seats] | _input,
+            host | {
+                // The first sending is lost; the change comes with the intent of the second.
+                seats.at_ask(3, |seats| seats.remove(1));
+                outcome_of(set_note(host, ORDER, "x").await.map(drop))
+            }
+        ),
+    );
+    rig.shop.moods.lock().unwrap().push_back(Mood::LoseRequest);
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert!(rig.shop.applied().is_empty() && rig.shop.moods.lock().unwrap().is_empty());
+    assert_eq!((rig.count(UNKNOWN).await, rig.count(REFUSED_FOR_NOW).await), (1, 0));
+}
+
+#[tokio::test]
+async fn a_paused_attempt_is_not_counted_and_the_run_goes_on_when_the_installation_does() {
+    let schedule = Schedule { attempts: 2, ..Schedule::default() };
+    let rig = Rig::with(LanesConfig { sweep_every: None, schedule, ..LanesConfig::default() }).await;
+    let (running, go): (Arc<Notify>, Arc<Notify>) = (Arc::default(), Arc::default());
+    let (tell, wait) = (running.clone(), go.clone());
+    rig.install(
+        1,
+        false,
+        script!(
+            [tell, wait] | input,
+            host | {
+                if input.envelope.attempt == 1 {
+                    tell.notify_one();
+                    wait.notified().await;
+                }
+                match input.envelope.attempt {
+                    2 => Outcome::RetryLater { reason: "soon".into(), after: None },
+                    _ => outcome_of(set_note(host, ORDER, "x").await.map(drop)),
+                }
+            }
+        ),
+    );
+    rig.pay(ORDER).await;
+    running.notified().await;
+    rig.stand(1, Standing::Held);
+    go.notify_one();
+    rig.settle().await;
+    // Longer than a run may take in all: the pause is not the run's.
+    rig.advance(9 * 3_600).await;
+    rig.lanes.sweep().await.unwrap();
+    rig.settle().await;
+    assert_eq!(rig.ran().len(), 1, "paused");
+    rig.stand(1, Standing::Open);
+    rig.lanes.poke_tenant(rig.tenant).await.unwrap();
+    rig.settle().await;
+    rig.advance(10).await;
+    let outcomes = ["paused", "retry-later", "done"].map(|outcome| Some(outcome.to_owned())).to_vec();
+    assert_eq!(ended(&rig).await, (RunState::Done, Some("done".to_owned()), outcomes));
+    assert_eq!(rig.ran().iter().map(|ran| ran.is_last).collect::<Vec<_>>(), [false, false, true]);
+    assert_eq!(rig.shop.applied().len(), 1);
+}
+
+#[tokio::test]
+async fn an_event_is_not_lost_to_an_installation_that_the_list_did_not_show_yet() {
+    let rig = Rig::new().await;
+    rig.install(1, false, script!(|_input, _host| Outcome::Done));
+    *rig.seats.overlooked.lock().unwrap() = Some(InstallationId(1));
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert!(rig.runs().await.is_empty());
+    assert_eq!(rig.count("SELECT COUNT(*) FROM events WHERE state = 0").await, 1, "the event waits for its run");
+    rig.advance(3).await;
+    assert_eq!(rig.states().await, [RunState::Done]);
+}
