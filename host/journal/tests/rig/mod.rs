@@ -208,5 +208,5 @@ pub async fn subscribe(db: &Database, tenant: TenantId) {
 pub fn planned(seq: EventSeq) -> PlannedEvent {
     let run =
         NewRun { installation: InstallationId(1), version: Digest([1; 32]), hook: "on-pay".into(), deadline_at: None };
-    PlannedEvent { seq, echo_of: None, runs: vec![run] }
+    PlannedEvent { seq, echo_of: None, absorbed_by: None, runs: vec![run] }
 }
