@@ -67,7 +67,7 @@ impl Reader<'_> {
         if facts.lags() && read_s - facts.pay_time < LAG_S {
             return Ok(Ok(Read::Lagging(read_at + LAG_AGAIN_MS)));
         }
-        let after = Snapshot { facts, read_at };
+        let after = Snapshot { facts, read_at, seen: None };
         for _ in 0..COMPARISONS {
             if let Some(made) = self.compare(&order, &json, &after).await? {
                 return Ok(Ok(made));
@@ -110,11 +110,11 @@ impl Reader<'_> {
             .journal
             .note_reading(Reading {
                 order: order.clone(),
-                seen,
                 known: KnownOrder {
                     status: facts.status,
                     update_time: facts.update_time,
                     read_at: after.read_at,
+                    seen,
                     look_at,
                     facts: serde_json::to_value(facts).map_err(ReconcileError::Facts)?,
                 },
@@ -154,7 +154,7 @@ impl Reader<'_> {
 /// it is found.
 fn snapshot(known: &KnownOrder) -> Option<Snapshot> {
     let facts: Facts = serde_json::from_value(known.facts.clone()).ok()?;
-    Some(Snapshot { facts, read_at: known.read_at })
+    Some(Snapshot { facts, read_at: known.read_at, seen: known.seen })
 }
 
 /// Events as the comparison takes them. A reconciled one counts with the `update_time` of its reading.

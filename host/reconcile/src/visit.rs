@@ -13,6 +13,8 @@ use crate::walk::{self, Step, Which};
 
 /// Orders whose time of their own has come, taken into one incremental pass at most.
 const LOOKS: u32 = 500;
+/// Steps of one visit: a tenant with much to do must not keep the others waiting.
+const STEPS: usize = 64;
 /// After a failure that time may cure, milliseconds.
 const AGAIN_MS: i64 = 60_000;
 
@@ -66,18 +68,21 @@ impl Visit<'_> {
                 walk.pending = due;
             }
         }
-        let mut stepped = !begun.is_empty();
+        let mut steps = 0;
         let again = loop {
             let Some(step) = walk::next(&standing) else { break walk::due_at(&standing) };
+            if steps == STEPS {
+                break self.clock.now();
+            }
             if let Some(again) = self.afford(&step) {
                 break again;
             }
-            stepped = true;
+            steps += 1;
             if let Some(again) = self.step(&mut standing, step).await? {
                 break again;
             }
         };
-        if stepped {
+        if steps > 0 || !begun.is_empty() {
             self.journal.keep_standing(tenant, &standing).await?;
         }
         Ok(again)

@@ -118,7 +118,7 @@ fn statuses_in_between_are_told_as_well() {
 
 #[test]
 fn a_status_without_a_way_is_reported_and_its_arrival_told() {
-    let snapshot = |order: &Value, at: i64| Snapshot { facts: facts(order, at), read_at: at * 1_000 };
+    let snapshot = |order: &Value, at: i64| Snapshot { facts: facts(order, at), read_at: at * 1_000, seen: None };
     let before = snapshot(&order(AFTER), 1_764_660_000);
     for (status, word) in [(20, Some(Word::WaitShipping)), (77, None), (250, Some(Word::Cancel(0)))] {
         let mut after = order(AFTER);
@@ -136,8 +136,8 @@ fn a_message_is_the_canonical_body_of_a_callback() {
     let lane = LaneKey::new(TenantId(7), "3732676853715311104");
     let after = facts(&order(AFTER), 1_764_656_488);
     let judged = judge(
-        Some(&Snapshot { facts: facts(&order(BEFORE), 1_764_642_404), read_at: 0 }),
-        &Snapshot { facts: after, read_at: 1_764_656_700_000 },
+        Some(&Snapshot { facts: facts(&order(BEFORE), 1_764_642_404), read_at: 0, seen: None }),
+        &Snapshot { facts: after, read_at: 1_764_656_700_000, seen: None },
         &[],
     );
     let made: Vec<_> =
@@ -154,7 +154,7 @@ fn a_message_is_the_canonical_body_of_a_callback() {
 
 #[test]
 fn a_part_that_changed_again_after_its_callback_is_told_again() {
-    let read = |order: &Value, at: i64| Snapshot { facts: facts(order, at), read_at: at * 1_000 };
+    let read = |order: &Value, at: i64| Snapshot { facts: facts(order, at), read_at: at * 1_000, seen: None };
     let note = |text: &str, at: i64| {
         let mut order = order(BEFORE);
         order["order_detail"]["ext_info"]["merchant_notes"] = json!(text);
@@ -354,7 +354,8 @@ impl Life {
         if facts.update_time > self.now - GRACE_S {
             return;
         }
-        let after = Snapshot { facts, read_at: self.now * 1_000 };
+        let seen = self.events.last().map(|event| event.seq);
+        let after = Snapshot { facts, read_at: self.now * 1_000, seen };
         let judged = judge(self.snapshot.as_ref().filter(|_| self.known), &after, &self.events);
         assert_eq!(judged.transition, None);
         for told in judged.told {

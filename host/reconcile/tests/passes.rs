@@ -3,14 +3,15 @@
 
 mod rig;
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use fangshi_journal::LaneKey;
+use fangshi_journal::{Found, Journal, KnownOrder, LaneKey, NewEvent, Noted, Reading};
+use fangshi_operations::Operations;
 use fangshi_platform::{By, Fault, NewOrder, Step, Target};
-use fangshi_reconcile::ReconcileConfig;
-use fangshi_tenants::{StateChange, TenantPatch};
+use fangshi_reconcile::{Listed, ReconcileConfig, Reconciler, Shop, Span};
+use fangshi_tenants::{StateChange, TenantId, TenantPatch};
 use rig::Rig;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const START: i64 = 1_764_642_403;
 const LIST: &str = "/channels/ec/order/list/get";
@@ -91,7 +92,7 @@ async fn a_used_up_quota_stops_all_calls_until_it_is_new() {
     let rig = Rig::new(START, plenty()).await;
     rig.settle().await;
     let order = rig.platform.add_order(&rig.appid, NewOrder::default()).unwrap();
-    rig.platform.configure(|settings| drop(settings.daily_quota.insert(GET.into(), 0)));
+    rig.platform.configure(|settings| settings.daily_quota = [(GET.to_owned(), 0)].into());
     rig.pass(1_000).await;
     rig.reconciler.round().await;
     let until = rig.standing().await.paused_until;
@@ -187,17 +188,63 @@ async fn only_active_tenants_are_asked_about() {
     assert_eq!(names(&rig.reconciled(&order).await), ["new", "cancel"], "over more than the 7 days of one list");
 }
 
+/// A platform whose answer to getorder comes after the callback that it pushed meanwhile.
+struct Meanwhile {
+    operations: Operations,
+    journal: Journal,
+    callback: Mutex<Option<NewEvent>>,
+}
+
+#[async_trait::async_trait]
+impl Shop for Meanwhile {
+    async fn list(&self, tenant: TenantId, span: &Span) -> Result<Listed, fangshi_operations::Fault> {
+        self.operations.list(tenant, span).await
+    }
+
+    async fn order(&self, tenant: TenantId, order_id: &str) -> Result<Value, fangshi_operations::Fault> {
+        let order = self.operations.order(tenant, order_id).await;
+        let callback = self.callback.lock().unwrap().take();
+        if let Some(callback) = callback {
+            self.journal.record_event(callback).await.unwrap();
+        }
+        order
+    }
+}
+
 #[tokio::test]
-async fn an_event_that_comes_during_the_comparison_is_not_overlooked() {
+async fn a_callback_that_comes_while_an_order_is_read_is_not_overlooked() {
     let rig = Rig::new(START, plenty()).await;
     rig.settle().await;
     let order = rig.platform.add_order(&rig.appid, NewOrder::default()).unwrap();
     let placed = rig.platform.now();
     rig.pass(1_000).await;
-    // The answer to getorder takes its time, and the callback comes meanwhile.
-    rig.platform.configure(|settings| settings.latency = Duration::from_millis(200));
-    let (_, recorded) = tokio::join!(rig.reconciler.round(), rig.callback(&order, "new", None, placed));
-    assert!(!recorded.duplicate);
-    rig.settle().await;
+    let callback = rig.event(&order, "new", None, placed);
+    let shop = Meanwhile {
+        operations: rig.operations.clone(),
+        journal: rig.journal.clone(),
+        callback: Mutex::new(Some(callback)),
+    };
+    let (journal, tenants) = (rig.journal.clone(), rig.tenants.clone());
+    Reconciler::new(journal, tenants, Arc::new(shop), rig.clock.clone(), rig.config.clone()).round().await;
+    assert!(rig.journal.known_order(&LaneKey::new(rig.tenant, &order)).await.unwrap().is_some(), "it was read");
     assert!(rig.reconciled(&order).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_comparison_that_an_event_overtook_writes_nothing() {
+    let rig = Rig::new(START, plenty()).await;
+    let order = LaneKey::new(rig.tenant, "3705115058471208928");
+    let seen = rig.callback(&order.order_id, "new", None, START).await.seq;
+    let reading = |seen| Reading {
+        order: order.clone(),
+        known: KnownOrder { status: 20, update_time: START, read_at: 0, seen, look_at: None, facts: json!({}) },
+        found: vec![Found { event: rig.event(&order.order_id, "cancel", None, START), since: 0 }],
+        transition: None,
+    };
+    assert_eq!(rig.journal.note_reading(reading(None)).await.unwrap(), Noted::Overtaken);
+    assert_eq!(rig.events().await.len(), 1);
+    assert!(rig.journal.known_order(&order).await.unwrap().is_none());
+    assert_eq!(rig.journal.note_reading(reading(Some(seen))).await.unwrap(), Noted::Written(1));
+    assert_eq!(rig.events().await.len(), 2);
+    assert_eq!(rig.journal.reconciled(&order).await.unwrap().len(), 1);
 }

@@ -19,6 +19,7 @@ const ORDERS: usize = 1_000;
 const ROUNDS: usize = 6;
 const STEPS: usize = 3;
 const GRACE_S: i64 = 2;
+const INTERVAL_S: i64 = 4;
 /// How late a push may be, seconds: later than several passes.
 const LATE_S: i64 = 12;
 /// Looks at the host before the test gives up; one every 250 ms.
@@ -37,7 +38,7 @@ async fn live(seed: u64, figures: &mut Figures) -> Result<()> {
     let component = platform.component();
     let folder = tempfile::tempdir()?;
     let extra = format!(
-        "\n[reconcile]\ninterval_seconds = 1\ncalls_per_minute = 6000\ngrace_seconds = {GRACE_S}\nfull_days = 1\n"
+        "\n[reconcile]\ninterval_seconds = {INTERVAL_S}\ncalls_per_minute = 6000\ngrace_seconds = {GRACE_S}\nfull_days = 1\n"
     );
     let host = HostProcess::start(
         folder.path(),
@@ -76,12 +77,12 @@ async fn live(seed: u64, figures: &mut Figures) -> Result<()> {
                 }
             }
         }
-        reconciled(&admin, &platform, &tenants).await?;
+        reconciled(&admin, &platform, &orders, &tenants).await?;
         println!("round {}: {} pushes raised", round + 1, platform.ledger().pushes.len());
     }
     // Whatever is late comes in, and changes nothing any more.
     platform.drained().await;
-    reconciled(&admin, &platform, &tenants).await?;
+    reconciled(&admin, &platform, &orders, &tenants).await?;
     idle(&admin).await?;
     let made = made(&admin, &tenants).await?;
     host.terminate()?;
@@ -189,9 +190,8 @@ fn half(order: &Value) -> Package {
 }
 
 /// Waits for a pass of every tenant that has looked at every update that there is.
-async fn reconciled(admin: &Admin, platform: &Platform, tenants: &[String]) -> Result<()> {
-    let orders = platform.ledger().pushes.into_iter().filter_map(|push| push.order_id().map(str::to_owned));
-    let updated = orders.filter_map(|order| platform.order(&order)?["update_time"].as_i64()).max().unwrap_or(0);
+async fn reconciled(admin: &Admin, platform: &Platform, orders: &[String], tenants: &[String]) -> Result<()> {
+    let updated = orders.iter().filter_map(|order| platform.order(order)?["update_time"].as_i64()).max().unwrap_or(0);
     for tenant in tenants {
         passed(admin, tenant, updated + 1).await?;
     }

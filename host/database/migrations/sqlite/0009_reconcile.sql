@@ -8,6 +8,7 @@ CREATE TABLE known_orders (
     status       INTEGER NOT NULL,                  -- the platform's
     update_time  INTEGER NOT NULL,                  -- unix seconds, the platform's
     read_at      INTEGER NOT NULL,                  -- unix ms: when it was asked for
+    seen_seq     INTEGER,                           -- events.seq: the newest that was weighed with it; null: none
     look_at      INTEGER,                           -- unix ms: to be read again then, whatever the list says
     facts        BLOB NOT NULL,                     -- sealed JSON: times, and digests of the parts that matter
     PRIMARY KEY (tenant_id, order_id)

@@ -16,6 +16,8 @@ pub struct KnownOrder {
     pub update_time: i64,
     /// When it was asked for, unix milliseconds.
     pub read_at: i64,
+    /// The newest of the order's events that was weighed with the reading.
+    pub seen: Option<EventSeq>,
     /// To be read again then, unix milliseconds, whatever the list says.
     pub look_at: Option<i64>,
     /// Times, and digests of the parts that matter.
@@ -41,19 +43,20 @@ impl Journal {
     /// # Errors
     /// The store can't be read.
     pub async fn known_order(&self, order: &LaneKey) -> Result<Option<KnownOrder>, JournalError> {
-        let row: Option<(i64, i64, i64, Option<i64>, Vec<u8>)> = sqlx::query_as(
-            "SELECT status, update_time, read_at, look_at, facts FROM known_orders \
+        let row: Option<(i64, i64, i64, Option<i64>, Option<i64>, Vec<u8>)> = sqlx::query_as(
+            "SELECT status, update_time, read_at, seen_seq, look_at, facts FROM known_orders \
              WHERE tenant_id = $1 AND order_id = $2",
         )
         .bind(order.tenant.0)
         .bind(&*order.order_id)
         .fetch_optional(self.reader())
         .await?;
-        let Some((status, update_time, read_at, look_at, facts)) = row else { return Ok(None) };
+        let Some((status, update_time, read_at, seen, look_at, facts)) = row else { return Ok(None) };
         let plain = self.unseal(order.tenant, seal::KNOWN_FACTS, order.order_id.as_bytes(), &facts)?;
         let facts =
             serde_json::from_slice(&plain).map_err(|_| JournalError::Corrupt("facts of a known order".into()))?;
-        Ok(Some(KnownOrder { status, update_time, read_at, look_at, facts }))
+        let seen = seen.map(EventSeq);
+        Ok(Some(KnownOrder { status, update_time, read_at, seen, look_at, facts }))
     }
 
     /// Orders whose time to be read again has come, unix milliseconds, the longest due first.
@@ -99,6 +102,7 @@ pub(super) struct SealedOrder {
     status: i64,
     update_time: i64,
     read_at: i64,
+    seen: Option<EventSeq>,
     look_at: Option<i64>,
     facts: Vec<u8>,
 }
@@ -112,6 +116,7 @@ impl SealedOrder {
             status: known.status,
             update_time: known.update_time,
             read_at: known.read_at,
+            seen: known.seen,
             look_at: known.look_at,
             facts: journal.seal(order.tenant, seal::KNOWN_FACTS, order.order_id.as_bytes(), facts.as_bytes())?,
         })
@@ -119,16 +124,17 @@ impl SealedOrder {
 
     pub(super) async fn write(&self, conn: &mut SqliteConnection) -> Result<(), JournalError> {
         sqlx::query(
-            "INSERT INTO known_orders (tenant_id, order_id, status, update_time, read_at, look_at, facts) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant_id, order_id) DO UPDATE SET \
+            "INSERT INTO known_orders (tenant_id, order_id, status, update_time, read_at, seen_seq, look_at, facts) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (tenant_id, order_id) DO UPDATE SET \
              status = excluded.status, update_time = excluded.update_time, read_at = excluded.read_at, \
-             look_at = excluded.look_at, facts = excluded.facts",
+             seen_seq = excluded.seen_seq, look_at = excluded.look_at, facts = excluded.facts",
         )
         .bind(self.tenant.0)
         .bind(&*self.order_id)
         .bind(self.status)
         .bind(self.update_time)
         .bind(self.read_at)
+        .bind(self.seen.map(|seq| seq.0))
         .bind(self.look_at)
         .bind(self.facts.as_slice())
         .execute(conn)

@@ -23,9 +23,7 @@ pub struct Found {
 pub struct Reading {
     /// The order.
     pub order: LaneKey,
-    /// The newest of the order's events that the comparison took into account.
-    pub seen: Option<EventSeq>,
-    /// The order from now on.
+    /// The order from now on. Its `seen` must be the newest of the order's events still.
     pub known: KnownOrder,
     /// Events that no callback announced.
     pub found: Vec<Found>,
@@ -49,8 +47,8 @@ impl Journal {
     /// # Errors
     /// Nothing was written.
     pub async fn note_reading(&self, reading: Reading) -> Result<Noted, JournalError> {
-        let Reading { order, seen, known, found, transition } = reading;
-        let update_time = known.update_time;
+        let Reading { order, known, found, transition } = reading;
+        let (update_time, seen) = (known.update_time, known.seen);
         let sealed = SealedOrder::seal(self, &order, &known)?;
         let rows = found
             .into_iter()

@@ -14,6 +14,8 @@ pub struct Snapshot {
     pub facts: Facts,
     /// When it was asked for, unix milliseconds of the host's clock.
     pub read_at: i64,
+    /// The newest of the order's events that was weighed with it.
+    pub seen: Option<EventSeq>,
 }
 
 /// An event of the order, as the journal has it.
@@ -93,14 +95,21 @@ fn is_candidate(event: &Known, before: Option<&Snapshot>, after: &Snapshot, even
     if event.source != Source::Callback {
         return false;
     }
-    // What came before the reading was asked for, the reading shows; what came later may be about a later change.
-    if event.received_at >= after.read_at && event.created_at > after.facts.update_time {
+    if is_beyond(event, after) {
         return false;
     }
     let Some(before) = before else { return true };
-    // The reading before showed what was told of before it.
-    let new = event.received_at >= before.read_at && event.created_at > before.facts.update_time - SKEW_S;
-    new && !is_late(event, events)
+    // Weighed once already: with the reading before, or one before that.
+    if before.seen.is_some_and(|seen| event.seq <= seen) && !is_beyond(event, before) {
+        return false;
+    }
+    event.created_at > before.facts.update_time - SKEW_S && !is_late(event, events)
+}
+
+/// Whether an event may be about a change that a reading does not show yet. What came before the reading was asked for, it
+/// shows.
+fn is_beyond(event: &Known, reading: &Snapshot) -> bool {
+    event.received_at >= reading.read_at && event.created_at > reading.facts.update_time
 }
 
 /// Whether a reconciled event told of this callback's change already: the lane absorbs such a callback.

@@ -130,6 +130,11 @@ impl Rig {
 
     /// A callback comes in: CreateTime in unix seconds.
     pub async fn callback(&self, order: &str, event: &str, ext_type: Option<i64>, created_at: i64) -> Recorded {
+        self.journal.record_event(self.event(order, event, ext_type, created_at)).await.unwrap()
+    }
+
+    /// The event of a callback that comes now.
+    pub fn event(&self, order: &str, event: &str, ext_type: Option<i64>, created_at: i64) -> NewEvent {
         let event = format!("channels_ec_order_{event}");
         let mut dedup = [7; 32];
         dedup[..8].copy_from_slice(&created_at.to_be_bytes());
@@ -137,7 +142,7 @@ impl Rig {
         dedup[16] = event.len() as u8;
         let body = json!({"CreateTime": created_at.to_string(), "Event": event,
             "order_info": {"order_id": order, "type": ext_type.map(|it| it.to_string())}});
-        let new = NewEvent {
+        NewEvent {
             tenant: self.tenant,
             event,
             order_id: order.to_owned(),
@@ -147,8 +152,7 @@ impl Rig {
             received_at: self.clock.now(),
             dedup,
             body: body.to_string().into_bytes(),
-        };
-        self.journal.record_event(new).await.unwrap()
+        }
     }
 }
 
