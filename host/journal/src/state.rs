@@ -93,6 +93,9 @@ struct RunRow {
     cut_resumes: Option<i64>,
 }
 
+/// Sequence, event, type, source, creation, receipt, and whether the order has reconciled events.
+type EventRow = (i64, String, Option<i64>, i64, i64, i64, bool);
+
 /// How many new events one look at a lane takes in.
 const EVENTS_AT_ONCE: i64 = 256;
 
@@ -107,7 +110,7 @@ impl Journal {
                 .bind(&*lane.order_id)
                 .fetch_optional(&mut *read)
                 .await?;
-        let events: Vec<(i64, String, Option<i64>, i64, i64, i64, bool)> = sqlx::query_as(
+        let events: Vec<EventRow> = sqlx::query_as(
             "SELECT seq, event, ext_type, source, created_at, received_at, EXISTS (SELECT 1 FROM reconciled r \
              WHERE r.tenant_id = events.tenant_id AND r.order_id = events.order_id) FROM events \
              WHERE tenant_id = $1 AND order_id = $2 AND state = 0 ORDER BY seq LIMIT $3",

@@ -34,6 +34,9 @@ impl std::fmt::Debug for KnownOrder {
     }
 }
 
+/// Status, update time, reading, newest event, next look, facts.
+type Row = (i64, i64, i64, Option<i64>, Option<i64>, Vec<u8>);
+
 /// Newest events of an order that a comparison takes in: far more than an order's life has.
 const EVENTS: i64 = 512;
 
@@ -43,7 +46,7 @@ impl Journal {
     /// # Errors
     /// The store can't be read.
     pub async fn known_order(&self, order: &LaneKey) -> Result<Option<KnownOrder>, JournalError> {
-        let row: Option<(i64, i64, i64, Option<i64>, Option<i64>, Vec<u8>)> = sqlx::query_as(
+        let row: Option<Row> = sqlx::query_as(
             "SELECT status, update_time, read_at, seen_seq, look_at, facts FROM known_orders \
              WHERE tenant_id = $1 AND order_id = $2",
         )
