@@ -62,7 +62,7 @@ fn the_chain_is_checked_beside_a_running_host_and_after_it() {
     let config = folder.path().join("fangshi.toml");
     std::fs::write(
         &config,
-        format!("listen = \"127.0.0.1:0\"\ndata_dir = \"data\"\n[operator]\ntoken = \"{TOKEN}\"\n"),
+        format!("listen = \"127.0.0.1:0\"\ndata_dir = \"data\"\n[operator]\ntoken = \"{TOKEN}\"\n[reconcile]\nstate = \"off\"\n"),
     )
     .unwrap();
     assert_eq!(audit("verify", &config, &[]).0, Some(1), "there is no store yet");

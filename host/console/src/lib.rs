@@ -3,7 +3,7 @@
 //! [`router`] serves `/healthz`, `/readyz` and `/metrics` without a token, and the admin API under `/api/v1` behind
 //! bearer tokens, with its OpenAPI document made from the same handlers (`openapi`). `login` finds out who calls and how
 //! far they reach (`reach`); `throttle` slows those who guess. One file a subject: `tenants`, `export`, `authorizations`,
-//! `plugins`, `installations`, `events`, `runs`, `tokens`, `links`, `audit`. `authorize` serves the pages on which a
+//! `plugins`, `installations`, `events`, `runs`, `reconciliation`, `tokens`, `links`, `audit`. `authorize` serves the pages on which a
 //! merchant authorizes, `merchant` the page for merchants. Handlers hold no rules of their own: they read a request
 //! (`request`, `page`), call the room that owns the matter, and show what came of it; every error has the one form of
 //! `refusal`. Secrets go in and never out; host calls of runs are shown redacted by the table of operations.
@@ -28,6 +28,7 @@ mod page;
 mod permission;
 mod plugins;
 mod reach;
+mod reconciliation;
 mod redacted;
 mod refusal;
 mod request;
@@ -123,6 +124,7 @@ fn routes() -> (Router<Console>, Router<Console>, utoipa::openapi::OpenApi) {
         .routes(routes!(installations::create, installations::list))
         .routes(routes!(installations::get, installations::patch, installations::remove))
         .routes(routes!(events::list))
+        .routes(routes!(reconciliation::get))
         .routes(routes!(runs::list))
         .routes(routes!(runs::get))
         .routes(routes!(runs::repair))

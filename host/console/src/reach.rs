@@ -31,6 +31,7 @@ const OPEN_TO_MERCHANTS: &[(&str, &str, Reach)] = &[
     ("PATCH", "/tenants/{tenant}/installations/{installation}", Reach::OwnTenant),
     ("DELETE", "/tenants/{tenant}/installations/{installation}", Reach::OwnTenant),
     ("GET", "/tenants/{tenant}/events", Reach::OwnTenant),
+    ("GET", "/tenants/{tenant}/reconciliation", Reach::OwnTenant),
     ("GET", "/tenants/{tenant}/runs", Reach::OwnTenant),
     ("GET", "/tenants/{tenant}/runs/{run}", Reach::OwnTenant),
 ];

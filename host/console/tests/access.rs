@@ -52,6 +52,7 @@ const SURFACE: &[&str] = &[
     "PATCH /api/v1/tenants/t1/installations/i1",
     "DELETE /api/v1/tenants/t1/installations/i1",
     "GET /api/v1/tenants/t1/events",
+    "GET /api/v1/tenants/t1/reconciliation",
     "GET /api/v1/tenants/t1/runs",
     "GET /api/v1/tenants/t1/runs/r1",
     "POST /api/v1/tenants/t1/runs/r1/repair",

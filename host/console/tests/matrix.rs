@@ -42,6 +42,7 @@ const TABLE: &[(&str, Class)] = &[
     ("PATCH /api/v1/tenants/{tenant}/installations/{installation}", OwnTenant),
     ("DELETE /api/v1/tenants/{tenant}/installations/{installation}", OwnTenant),
     ("GET /api/v1/tenants/{tenant}/events", OwnTenant),
+    ("GET /api/v1/tenants/{tenant}/reconciliation", OwnTenant),
     ("GET /api/v1/tenants/{tenant}/runs", OwnTenant),
     ("GET /api/v1/tenants/{tenant}/runs/{run}", OwnTenant),
     ("POST /api/v1/tenants/{tenant}/runs/{run}/repair", Operators),

@@ -4,6 +4,7 @@ use fangshi_database::{Digest, EventSeq, InstallationId};
 use sqlx::SqliteConnection;
 
 use crate::lane::{Fence, LaneKey};
+use crate::reconcile::match_late;
 use crate::{Journal, JournalError};
 
 /// What becomes of a new event.
@@ -13,6 +14,8 @@ pub struct PlannedEvent {
     pub seq: EventSeq,
     /// The effect of ours that explains it (`effects.id`).
     pub echo_of: Option<i64>,
+    /// The reconciled event that told of it already: such a callback came late and has no runs.
+    pub absorbed_by: Option<EventSeq>,
     /// Its runs; an event without runs is finished at once.
     pub runs: Vec<NewRun>,
 }
@@ -125,6 +128,9 @@ async fn plan(
         .await?;
         if marked.rows_affected() == 0 {
             return Err(JournalError::Corrupt(format!("event {} can't be planned", event.seq)));
+        }
+        if let Some(reconciled) = event.absorbed_by {
+            match_late(conn, lane, reconciled, event.seq).await?;
         }
         for run in &event.runs {
             sqlx::query(

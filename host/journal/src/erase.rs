@@ -29,12 +29,19 @@ const EVENTS: i64 = 100;
 const THE_EVENTS: &str = "DELETE FROM events WHERE seq IN (SELECT value FROM json_each($1))";
 
 /// The rest, some at a time.
-const REST: [&str; 4] = [
+const REST: [&str; 8] = [
     "DELETE FROM snapshots WHERE id IN (SELECT id FROM snapshots WHERE tenant_id = $1 LIMIT 50)",
     "DELETE FROM kv WHERE (installation_id, key_digest) IN \
      (SELECT installation_id, key_digest FROM kv WHERE tenant_id = $1 LIMIT 50)",
     "DELETE FROM lanes WHERE (tenant_id, order_id) IN \
      (SELECT tenant_id, order_id FROM lanes WHERE tenant_id = $1 LIMIT 200)",
+    "DELETE FROM known_orders WHERE (tenant_id, order_id) IN \
+     (SELECT tenant_id, order_id FROM known_orders WHERE tenant_id = $1 LIMIT 200)",
+    "DELETE FROM reconciled WHERE (tenant_id, order_id, event_seq) IN \
+     (SELECT tenant_id, order_id, event_seq FROM reconciled WHERE tenant_id = $1 LIMIT 200)",
+    "DELETE FROM transitions WHERE (tenant_id, order_id, update_time) IN \
+     (SELECT tenant_id, order_id, update_time FROM transitions WHERE tenant_id = $1 LIMIT 200)",
+    "DELETE FROM reconciliations WHERE tenant_id = $1",
     "DELETE FROM salts WHERE tenant_id = $1",
 ];
 

@@ -28,6 +28,16 @@ pub(crate) struct EventRow {
 /// The event with a key, whoever's it is.
 const RECORDED: &str = "SELECT seq FROM events WHERE dedup = $1";
 
+impl EventRow {
+    pub(crate) fn event(&self) -> &str {
+        &self.event
+    }
+
+    pub(crate) fn ext_type(&self) -> Option<i64> {
+        self.ext_type
+    }
+}
+
 impl BatchInsert for EventRow {
     const INTO: &'static str =
         "events (tenant_id, order_id, event, ext_type, source, created_at, received_at, dedup, body, state)";
@@ -121,7 +131,7 @@ impl Journal {
         Recorded { seq: EventSeq(inserted.number), duplicate: inserted.duplicate }
     }
 
-    fn sealed(&self, event: NewEvent) -> Result<EventRow, JournalError> {
+    pub(crate) fn sealed(&self, event: NewEvent) -> Result<EventRow, JournalError> {
         let tenant = event.tenant;
         Ok(EventRow {
             tenant,

@@ -9,8 +9,8 @@
 //! Reads, logs and the attempt's own start wait in a [`Buffer`] and are durable no later than the next intent or the
 //! attempt's end. A run's kv changes are kept with the attempt that ends ok, or not at all.
 //!
-//! All SQL about events, lanes, runs, attempts, calls, effects, snapshots, logs and kv is here; the tables are in
-//! `host/database/migrations/sqlite/0002_journal.sql`. Every column that can carry platform or merchant data is sealed
+//! All SQL about events, lanes, runs, attempts, calls, effects, snapshots, logs, kv and reconciliation is here; the tables
+//! are in `host/database/migrations/sqlite` (`0002_journal.sql`, `0009_reconcile.sql`). Every column that can carry platform or merchant data is sealed
 //! with the tenant's key before it reaches the writer. This room decides nothing: `lanes` does.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -33,6 +33,7 @@ mod journal;
 mod kv;
 mod lane;
 mod places;
+mod reconcile;
 mod run;
 mod salt;
 mod seal;
@@ -57,6 +58,9 @@ pub use flush::{CallKind, CallOrigin, CallRow};
 pub use hook::hook_of;
 pub use journal::Journal;
 pub use lane::{Executor, Fence, LaneKey};
+pub use reconcile::{
+    Found, KnownOrder, Noted, Pass, PassReport, Reading, Reconciled, Standing, Transition, TransitionView, Walk,
+};
 pub use run::RunState;
 pub use snapshot::SnapshotRow;
 pub use state::{LaneState, OpenRun, UnplannedEvent};

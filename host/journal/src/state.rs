@@ -4,6 +4,7 @@ use fangshi_database::{Digest, EventSeq, InstallationId, RunId};
 
 use crate::event::Source;
 use crate::lane::LaneKey;
+use crate::reconcile::{Reconciled, of_order};
 use crate::subscription::{Subscription, subscriptions};
 use crate::{Journal, JournalError, RunState};
 
@@ -20,6 +21,8 @@ pub struct LaneState {
     pub more_events: bool,
     /// Who hears the tenant's events; empty if there are no such events.
     pub subscriptions: Vec<Subscription>,
+    /// The order's reconciled events, by sequence; empty if there are no events to look at.
+    pub reconciled: Vec<Reconciled>,
     /// Runs that are not finished, by event and installation.
     pub runs: Vec<OpenRun>,
 }
@@ -90,6 +93,9 @@ struct RunRow {
     cut_resumes: Option<i64>,
 }
 
+/// Sequence, event, type, source, creation, receipt, and whether the order has reconciled events.
+type EventRow = (i64, String, Option<i64>, i64, i64, i64, bool);
+
 /// How many new events one look at a lane takes in.
 const EVENTS_AT_ONCE: i64 = 256;
 
@@ -104,8 +110,9 @@ impl Journal {
                 .bind(&*lane.order_id)
                 .fetch_optional(&mut *read)
                 .await?;
-        let events: Vec<(i64, String, Option<i64>, i64, i64, i64)> = sqlx::query_as(
-            "SELECT seq, event, ext_type, source, created_at, received_at FROM events \
+        let events: Vec<EventRow> = sqlx::query_as(
+            "SELECT seq, event, ext_type, source, created_at, received_at, EXISTS (SELECT 1 FROM reconciled r \
+             WHERE r.tenant_id = events.tenant_id AND r.order_id = events.order_id) FROM events \
              WHERE tenant_id = $1 AND order_id = $2 AND state = 0 ORDER BY seq LIMIT $3",
         )
         .bind(lane.tenant.0)
@@ -117,6 +124,10 @@ impl Journal {
             true => Vec::new(),
             // After the events: a subscription that ended before one of them is kept until the event's runs exist.
             false => subscriptions(&mut read, lane.tenant).await?,
+        };
+        let reconciled = match events.iter().any(|(.., reconciled)| *reconciled) {
+            false => Vec::new(),
+            true => of_order(&mut read, lane).await?,
         };
         let runs: Vec<RunRow> = sqlx::query_as(
             "SELECT r.id, r.event_seq, r.installation_id, r.version, r.hook, r.state, r.attempts, r.budget_from, \
@@ -135,9 +146,10 @@ impl Journal {
             entries: entries as u32,
             more_events: events.len() as i64 == EVENTS_AT_ONCE,
             subscriptions,
+            reconciled,
             events: events
                 .into_iter()
-                .map(|(seq, event, ext_type, source, created_at, received_at)| {
+                .map(|(seq, event, ext_type, source, created_at, received_at, _)| {
                     Ok(UnplannedEvent {
                         seq: EventSeq(seq),
                         event,

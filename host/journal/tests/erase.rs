@@ -57,6 +57,12 @@ async fn entrusted(rig: &Rig) {
                     "INSERT INTO decoded (tenant_id, order_id, version) VALUES (1, 'o', 1)",
                     "INSERT INTO decodes (tenant_id, installation_id, order_id, day, live, outcome, at) \
                      VALUES (1, 1, 'o', 1, 1, 1, 1)",
+                    "INSERT INTO known_orders (tenant_id, order_id, status, update_time, read_at, facts) \
+                     VALUES (1, 'o', 20, 1, 1, x'01')",
+                    "INSERT INTO reconciled (tenant_id, order_id, event_seq, event, since, update_time) \
+                     VALUES (1, 'o', 1, 'e', 0, 1)",
+                    "INSERT INTO transitions VALUES (1, 'o', 1, 30, 20, 0, 1)",
+                    "INSERT INTO reconciliations VALUES (1, x'01')",
                     "INSERT INTO refusals VALUES (1, 'window', 1, 1)",
                     "INSERT INTO plugins (id, tenant_id, name, created_at) VALUES (1, 1, 'p', 1)",
                     "INSERT INTO components VALUES (1, x'01', x'01')",

@@ -257,7 +257,12 @@ fn cause(id: i64, installation: i64, intent_at: i64) -> Cause {
 fn an_echo_needs_the_type_the_time_and_an_effect_that_was_sent() {
     let causes = [cause(1, 7, 1_000_000_000)];
     let ask = |ext_type, created_at| {
-        let question = Question { event: "channels_ec_order_ext_info_update", ext_type: Some(ext_type), created_at };
+        let question = Question {
+            event: "channels_ec_order_ext_info_update",
+            ext_type: Some(ext_type),
+            created_at,
+            since: created_at,
+        };
         explain(question, &causes, &[]).map(|cause| cause.id)
     };
     assert_eq!(ask(3, 1_000_000), Some(1));
@@ -266,7 +271,8 @@ fn an_echo_needs_the_type_the_time_and_an_effect_that_was_sent() {
     assert_eq!(ask(3, 1_000_001 + WINDOW_S), None);
     assert_eq!(ask(3, 999_999 - SKEW_S), None);
     assert_eq!(ask(8, 1_000_000), None);
-    let question = Question { event: "channels_ec_order_deliver", ext_type: None, created_at: 1_000_000 };
+    let question =
+        Question { event: "channels_ec_order_deliver", ext_type: None, created_at: 1_000_000, since: 1_000_000 };
     assert_eq!(explain(question, &causes, &[]).map(|cause| cause.id), Some(1));
     assert_eq!(explain(question, &causes, &[1]), None, "one effect explains one event");
     for (state, explains) in [
@@ -305,7 +311,7 @@ fn never_more_echoes_than_effects_and_only_the_causer_is_spared() {
         };
         let subscribers = [subscriber(1, false), subscriber(2, false), subscriber(3, false), subscriber(1_000, true)];
         let subscriptions = subscribers.each_ref().map(|one| subscription(one.installation.0, -1, None));
-        let planned = plan(&events, &subscriptions, &subscribers, &causes).unwrap();
+        let planned = plan(&events, &subscriptions, &subscribers, &causes, &[]).unwrap();
         let echoes: Vec<i64> = planned.iter().filter_map(|event| event.echo_of).collect();
         assert_eq!(echoes.iter().collect::<HashSet<_>>().len(), echoes.len(), "an effect explained two events");
         for (event, planned) in events.iter().zip(&planned) {
@@ -358,10 +364,10 @@ fn a_run_is_pinned_to_what_was_active_at_its_event_and_an_address_wish_has_its_d
         Subscription { version: Digest([42; 32]), ..subscription(4, 10, None) },
         Subscription { hook: "on-pay".into(), ..subscription(1, 1, None) },
     ];
-    assert!(plan(&[event.clone()], &subscriptions, &subscribers, &[]).unwrap()[0].runs.is_empty());
+    assert!(plan(&[event.clone()], &subscriptions, &subscribers, &[], &[]).unwrap()[0].runs.is_empty());
     event.event = "channels_ec_order_ext_info_update".into();
     event.ext_type = Some(4);
-    let planned = plan(std::slice::from_ref(&event), &subscriptions, &subscribers, &[]).unwrap();
+    let planned = plan(std::slice::from_ref(&event), &subscriptions, &subscribers, &[], &[]).unwrap();
     let runs: Vec<_> = planned[0].runs.iter().map(|run| (run.installation.0, run.version.0[0])).collect();
     assert_eq!(runs, [(1, 1), (4, 41)]);
     assert!(planned[0].runs.iter().all(|run| run.deadline_at == Some((1_000 + 43_200) * 1_000)));

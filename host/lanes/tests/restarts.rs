@@ -306,7 +306,7 @@ async fn an_intent_that_lands_between_the_look_and_the_entering_is_not_overlooke
         deadline_at: None,
         deadline_in_order: false,
     };
-    let planned = PlannedEvent { seq, echo_of: None, runs: vec![run] };
+    let planned = PlannedEvent { seq, echo_of: None, absorbed_by: None, runs: vec![run] };
     let fence = rig.journal.enter(&rig.lane(ORDER), 0, vec![planned]).await.unwrap();
     let run = rig.runs().await[0].id;
     let start = AttemptStart {

@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("host/runtime", "fangshi-runtime"),
     ("host/operations", "fangshi-operations"),
     ("host/lanes", "fangshi-lanes"),
+    ("host/reconcile", "fangshi-reconcile"),
     ("host/console", "fangshi-console"),
     ("host/cli", "fangshi"),
 ];
@@ -68,6 +69,7 @@ fn rooms_depend_only_downwards() {
         ("host/runtime", &[]),
         ("host/operations", &["fangshi-tenants"]),
         ("host/lanes", &["fangshi-journal", "fangshi-tenants", "fangshi-runtime", "fangshi-operations"]),
+        ("host/reconcile", &["fangshi-journal", "fangshi-tenants", "fangshi-operations"]),
     ]);
     for (folder, allowed) in allowed {
         for name in dependencies(folder).iter().filter(|name| name.starts_with("fangshi")) {

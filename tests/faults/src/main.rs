@@ -1,8 +1,9 @@
-//! Faults, with the invariants of the design page checked afterwards. `cargo xtask faults [crash|custody] [--full]`.
+//! Faults, with the invariants of the design page checked afterwards. `cargo xtask faults [crash|custody|reconcile] [--full]`.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod crash;
 mod custody;
+mod reconcile;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -30,6 +31,8 @@ enum Fault {
     Crash,
     /// Three processes demand the same expired token, with kills around the platform's call: no refresh is lost or doubled.
     Custody,
+    /// Pushes are lost, doubled and late: every plugin sees every change once.
+    Reconcile,
 }
 
 fn main() -> Result<()> {
@@ -46,6 +49,7 @@ fn main() -> Result<()> {
             let rounds = arguments.rounds.unwrap_or(if arguments.full { 2_000 } else { 500 });
             custody::run(rounds, seed, &mut figures)?;
         }
+        Some(Fault::Reconcile) => reconcile::run(seed, &mut figures)?,
     }
     figures.print();
     Ok(())

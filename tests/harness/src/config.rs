@@ -25,12 +25,14 @@ impl HostConfig {
         fs::create_dir_all(folder.join("keys"))?;
         // Tests make their tenants themselves, unless they say otherwise: a walk would be faster now and then.
         let walk = if self.extra.contains("authorizer_walk_minutes") { "" } else { "authorizer_walk_minutes = 0\n" };
+        // They count calls, too: those of reconciliation come when asked for.
+        let reconcile = if self.extra.contains("[reconcile]") { "" } else { "\n[reconcile]\nstate = \"off\"\n" };
         fs::write(
             &file,
             format!(
                 "listen = \"127.0.0.1:0\"\ndata_dir = \"data\"\n\n[operator]\ntoken = \"{OPERATOR_TOKEN}\"\n\n[custody]\nkey_file = \
                  \"keys/custody.key\"\n\n[weixin]\napi_base = \"{}\"\ncomponent_appid = \"{}\"\ncomponent_appsecret = \"{}\"\ntoken = \
-                 \"{}\"\nencoding_aes_key = \"{}\"\n{walk}{}\n",
+                 \"{}\"\nencoding_aes_key = \"{}\"\n{walk}{}\n{reconcile}",
                 self.api_base,
                 self.component_appid,
                 self.component_appsecret,

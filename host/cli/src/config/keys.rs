@@ -127,6 +127,38 @@ pub const PREVIOUS_AES_KEY: Key = key(
     Kind::Secret,
     "the EncodingAESKey before the last change, while callbacks with it may still come: 43 letters and digits",
 );
+pub const RECONCILE_STATE: Key = key(
+    "reconcile",
+    "state",
+    Kind::Text,
+    "\"on\" (the default) or \"off\": whether orders are listed and read to find changes whose callback was lost",
+);
+pub const RECONCILE_INTERVAL: Key = key(
+    "reconcile",
+    "interval_seconds",
+    Kind::Number(1, 86_400),
+    "how often the updates of each shop's orders are looked at, seconds (default 900)",
+);
+pub const RECONCILE_FULL_PASS_AT: Key = key(
+    "reconcile",
+    "full_pass_at",
+    Kind::Text,
+    "when the daily pass over all orders begins, in Asia/Shanghai: \"04:00\" (the default)",
+);
+pub const RECONCILE_FULL_DAYS: Key =
+    key("reconcile", "full_days", Kind::Number(1, 180), "how old the orders of a full pass may be, days (default 30)");
+pub const RECONCILE_CALLS: Key = key(
+    "reconcile",
+    "calls_per_minute",
+    Kind::Number(1, 6_000),
+    "calls of reconciliation for one shop a minute; they use up the merchant's own quota (default 60)",
+);
+pub const RECONCILE_GRACE: Key = key(
+    "reconcile",
+    "grace_seconds",
+    Kind::Number(0, 3_600),
+    "how long a change waits for its callback before it counts as lost, seconds (default 120)",
+);
 pub const RETENTION_REVOKED: Key = key(
     "retention",
     "revoked",
@@ -187,6 +219,12 @@ pub const KEYS: &[&Key] = &[
     &WEIXIN_TOKEN,
     &AES_KEY,
     &PREVIOUS_AES_KEY,
+    &RECONCILE_STATE,
+    &RECONCILE_INTERVAL,
+    &RECONCILE_FULL_PASS_AT,
+    &RECONCILE_FULL_DAYS,
+    &RECONCILE_CALLS,
+    &RECONCILE_GRACE,
     &RETENTION_REVOKED,
     &MAX_CONCURRENT_RUNS,
     &RUNS_PER_TENANT,

@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fangshi_reconcile::{FullPassAt, ReconcileConfig};
 use fangshi_tenants::{Kek, Retention, UploadLimits};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -55,6 +56,8 @@ pub struct Config {
     pub uploads: UploadLimits,
     /// How long a shutdown waits for runs.
     pub shutdown: Duration,
+    /// How reconciliation goes; `None`: not at all.
+    pub reconcile: Option<ReconcileConfig>,
     /// How long the data of revoked tenants stays.
     pub retention: Retention,
     /// Form of the logs.
@@ -147,6 +150,7 @@ impl Config {
         let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(16 << 20);
         let uploads = read_uploads(&mut reader);
         let shutdown = reader.number(&keys::SHUTDOWN_SECONDS).unwrap_or(20);
+        let reconcile = read_reconcile(&mut reader);
         let retention = read_retention(&mut reader);
         let log_format = read_log_format(&mut reader);
         reader.finish()?;
@@ -172,6 +176,7 @@ impl Config {
             max_plugin_bytes: max_plugin_bytes as usize,
             uploads,
             shutdown: Duration::from_secs(shutdown),
+            reconcile,
             retention,
             log_format,
         })
@@ -367,6 +372,36 @@ fn read_uploads(reader: &mut Reader<'_>) -> UploadLimits {
     UploadLimits {
         versions: versions.and_then(|versions| u32::try_from(versions).ok()).unwrap_or(default.versions),
         bytes: reader.number(&keys::PLUGIN_BYTES_PER_TENANT).unwrap_or(default.bytes),
+    }
+}
+
+fn read_reconcile(reader: &mut Reader<'_>) -> Option<ReconcileConfig> {
+    let mut read = ReconcileConfig::default();
+    if let Some(Found { value, line }) = reader.text(&keys::RECONCILE_FULL_PASS_AT) {
+        match FullPassAt::parse(&value) {
+            Some(at) => read.full_pass_at = at,
+            None => reader.wrong(&keys::RECONCILE_FULL_PASS_AT, line, &format!("\"{value}\"")),
+        }
+    }
+    if let Some(seconds) = reader.number(&keys::RECONCILE_INTERVAL) {
+        read.interval = Duration::from_secs(seconds);
+    }
+    if let Some(seconds) = reader.number(&keys::RECONCILE_GRACE) {
+        read.grace = Duration::from_secs(seconds);
+    }
+    if let Some(days) = reader.number(&keys::RECONCILE_FULL_DAYS) {
+        read.full_days = days as u32;
+    }
+    if let Some(calls) = reader.number(&keys::RECONCILE_CALLS) {
+        read.calls_per_minute = calls as u32;
+    }
+    match reader.text(&keys::RECONCILE_STATE) {
+        Some(Found { value, .. }) if value == "off" => None,
+        Some(Found { value, line }) if value != "on" => {
+            reader.wrong(&keys::RECONCILE_STATE, line, &format!("\"{value}\""));
+            None
+        }
+        _ => Some(read),
     }
 }
 

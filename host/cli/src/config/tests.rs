@@ -42,6 +42,7 @@ fn the_smallest_config_has_documented_defaults() {
     assert_eq!(config.max_plugin_bytes, 16 << 20);
     assert_eq!(config.shutdown, Duration::from_secs(20));
     assert_eq!(config.log_format, LogFormat::Text);
+    assert_eq!(config.reconcile, Some(ReconcileConfig::default()));
     assert_eq!((config.uploads.versions, config.uploads.bytes), (500, 536_870_912));
     assert_eq!(config.warnings(), Vec::<String>::new());
 }
@@ -63,6 +64,13 @@ component_appsecret = "appsecret"
 token = "token"
 encoding_aes_key = "{AES}"
 previous_encoding_aes_key = "{AES}"
+[reconcile]
+state = "on"
+interval_seconds = 60
+full_pass_at = "23:30"
+full_days = 7
+calls_per_minute = 10
+grace_seconds = 0
 [retention]
 revoked = "keep"
 [limits]
@@ -79,6 +87,15 @@ format = "json"
     let config = parse(&text).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:9000");
     assert_eq!(config.data_dir, Path::new("/var/lib/fangshi"));
+    let reconcile = ReconcileConfig {
+        interval: Duration::from_secs(60),
+        full_pass_at: FullPassAt::parse("23:30").unwrap(),
+        full_days: 7,
+        calls_per_minute: 10,
+        grace: Duration::ZERO,
+    };
+    assert_eq!(config.reconcile, Some(reconcile));
+    assert_eq!(parse(&text.replace("state = \"on\"", "state = \"off\"")).unwrap().reconcile, None);
     assert!(matches!(&config.key, KeySource::File(file) if file == Path::new("conf/keys/one.key")));
     assert_eq!(config.api_base, "http://127.0.0.1:4000");
     assert_eq!((config.max_concurrent_runs, config.runs_per_tenant), (100, 3));
@@ -102,7 +119,7 @@ const WRONG: &[(&str, &[&str])] = &[
         "GOOD\n[extra]\na = 1",
         &[
             "fangshi.toml:6: extra: unknown key",
-            "listen, public_url, data_dir, [operator], [custody], [weixin], [retention], [limits], [log]",
+            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [limits], [log]",
         ],
     ),
     ("lisen = \"x\"", &["fangshi.toml:1: lisen: unknown key", "listen"]),
@@ -182,6 +199,15 @@ const WRONG: &[(&str, &[&str])] = &[
         &["limits.max_plugin_bytes: expected", "from 1024 to 268435456", "found a text"],
     ),
     ("[limits]\nmax_plugin_bytes = 5", &["limits.max_plugin_bytes: expected", "from 1024 to 268435456", "found 5"]),
+    (
+        "[reconcile]\nstate = \"maybe\"",
+        &["reconcile.state: expected \"on\" (the default) or \"off\"", "found \"maybe\""],
+    ),
+    (
+        "[reconcile]\nfull_pass_at = \"4 am\"",
+        &["reconcile.full_pass_at: expected when the daily pass", "found \"4 am\""],
+    ),
+    ("[reconcile]\ninterval_seconds = 0", &["reconcile.interval_seconds: expected a whole number from 1 to 86400"]),
     ("[limits]\nshutdown_seconds = 99999999999999999999999", &["limits.shutdown_seconds: expected", "from 0 to 3600"]),
     ("[log]\nformat = \"xml\"", &["log.format: expected \"text\"", "found \"xml\""]),
 ];

@@ -1,6 +1,6 @@
 //! `fangshi serve`: starts the rooms in their order, serves, and stops them in the reverse one.
 //!
-//! database → tenants (with the rules of the key) → journal → operations → runtime → lanes → onboarding → HTTP. Whatever fails on
+//! database → tenants (with the rules of the key) → journal → operations → runtime → lanes → onboarding and reconciliation → HTTP. Whatever fails on
 //! the way ends the start with what to do; nothing listens before everything behind it works.
 
 mod ahead;

@@ -8,6 +8,7 @@ use fangshi_database::{Clock, Database, OpenOptions};
 use fangshi_journal::Journal;
 use fangshi_lanes::{Lanes, LanesConfig, Parts, WasmGuests};
 use fangshi_operations::{Operations, OperationsConfig};
+use fangshi_reconcile::{Reconciler, Running};
 use fangshi_runtime::{Runtime, RuntimeConfig};
 use fangshi_tenants::{CallbackKeys, ComponentCredentials, Tenants};
 
@@ -34,6 +35,8 @@ pub struct Rooms {
     pub runtime: Runtime,
     /// One run at a time per order.
     pub lanes: Lanes,
+    /// What finds changes whose callback was lost, if it is on.
+    pub reconciling: Option<Running>,
     /// The machine's clock.
     pub clock: Clock,
 }
@@ -91,13 +94,21 @@ impl Rooms {
                 walk_every: config.authorizer_walk,
             })
         });
-        Ok(Rooms { database: database.clone(), tenants, journal, operations, sweeper, runtime, lanes, clock })
+        let reconciling = config.reconcile.clone().map(|settings| {
+            let shop = Arc::new(operations.clone());
+            Reconciler::new(journal.clone(), tenants.clone(), shop, clock.clone(), settings).start()
+        });
+        let database = database.clone();
+        Ok(Rooms { database, tenants, journal, operations, sweeper, runtime, lanes, reconciling, clock })
     }
 
     /// Stops: runs under way may end within `grace`, the rest is resumed by the next start; then the store is closed.
     pub async fn close(self, grace: Duration) {
         if let Some(sweeper) = self.sweeper {
             sweeper.stop().await;
+        }
+        if let Some(reconciling) = self.reconciling {
+            reconciling.stop().await;
         }
         self.lanes.stop(grace).await;
         if let Err(error) = self.tenants.flush_refusals().await {

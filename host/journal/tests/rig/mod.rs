@@ -213,5 +213,5 @@ pub fn planned(seq: EventSeq) -> PlannedEvent {
         deadline_at: None,
         deadline_in_order: false,
     };
-    PlannedEvent { seq, echo_of: None, runs: vec![run] }
+    PlannedEvent { seq, echo_of: None, absorbed_by: None, runs: vec![run] }
 }

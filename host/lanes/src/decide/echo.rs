@@ -35,10 +35,12 @@ pub struct Question<'a> {
     pub ext_type: Option<i64>,
     /// CreateTime, unix seconds.
     pub created_at: i64,
+    /// It happened no earlier than this, unix seconds: CreateTime again, unless the event was read off the order.
+    pub since: i64,
 }
 
 /// The effect on the same order that explains an event, if one does: the oldest that raises it, was or may have been
-/// applied, and was intended at most ten minutes before. `causes` come oldest first, and one effect explains one event:
+/// applied, and was intended at most ten minutes before (before the time from which on it may have happened). `causes` come oldest first, and one effect explains one event:
 /// leave out those that have.
 pub fn explain<'c>(question: Question<'_>, causes: &'c [Cause], used: &[i64]) -> Option<&'c Cause> {
     causes.iter().find(|cause| {
@@ -48,7 +50,7 @@ pub fn explain<'c>(question: Question<'_>, causes: &'c [Cause], used: &[i64]) ->
         };
         let sent = !matches!(cause.state, EffectState::Refused | EffectState::RefusedForNow);
         let intended = cause.intent_at.div_euclid(1_000);
-        let in_time = question.created_at >= intended - SKEW_S && question.created_at <= intended + WINDOW_S;
+        let in_time = question.created_at >= intended - SKEW_S && question.since <= intended + WINDOW_S;
         raised && sent && in_time && !used.contains(&cause.id)
     })
 }

@@ -1,5 +1,6 @@
 //! The decisions: functions of state and input, without I/O and without time. The shell does what they say.
 
+pub mod absorb;
 pub mod choose;
 pub mod deadline;
 pub mod echo;

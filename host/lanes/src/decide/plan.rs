@@ -1,7 +1,10 @@
 //! What becomes of a new event: its runs, and whether it is an echo.
 
-use fangshi_journal::{InstallationId, NewRun, PlannedEvent, Subscription, UnplannedEvent, hook_of};
+use fangshi_journal::{
+    EventSeq, InstallationId, NewRun, PlannedEvent, Reconciled, Subscription, UnplannedEvent, hook_of,
+};
 
+use super::absorb::absorb;
 use super::choose::Standing;
 use super::deadline::{SKU_WISH, address_deadline};
 use super::echo::{Cause, Question, explain};
@@ -22,7 +25,8 @@ pub struct Subscriber {
 pub struct UnknownSubscriber(pub InstallationId);
 
 /// Plans events in their order. `causes` are the effects on the lane's order, oldest first, that explain no event yet.
-/// An event is heard by the versions that were active at its place in the sequence, unless their installation is gone.
+/// An event is heard by the versions that were active at its place in the sequence, unless their installation is gone. A
+/// callback that one of the `reconciled` events told of already is heard by nobody.
 ///
 /// # Errors
 /// [`UnknownSubscriber`]: subscriptions and subscribers are not of one time. Look at both again: without its run the event
@@ -32,12 +36,24 @@ pub fn plan(
     subscriptions: &[Subscription],
     subscribers: &[Subscriber],
     causes: &[Cause],
+    reconciled: &[Reconciled],
 ) -> Result<Vec<PlannedEvent>, UnknownSubscriber> {
     let mut used = Vec::new();
+    let mut matched: Vec<EventSeq> = Vec::new();
     events
         .iter()
         .map(|event| {
-            let question = Question { event: &event.event, ext_type: event.ext_type, created_at: event.created_at };
+            if let Some(made) = absorb(event, reconciled, &matched) {
+                matched.push(made.seq);
+                let (absorbed_by, runs) = (Some(made.seq), Vec::new());
+                return Ok(PlannedEvent { seq: event.seq, echo_of: None, absorbed_by, runs });
+            }
+            let question = Question {
+                event: &event.event,
+                ext_type: event.ext_type,
+                created_at: event.created_at,
+                since: since(event, reconciled),
+            };
             let cause = explain(question, causes, &used);
             used.extend(cause.map(|cause| cause.id));
             let deadline_at = address_deadline(event.ext_type, event.created_at);
@@ -54,7 +70,7 @@ pub fn plan(
                     });
                 }
             }
-            Ok(PlannedEvent { seq: event.seq, echo_of: cause.map(|cause| cause.id), runs })
+            Ok(PlannedEvent { seq: event.seq, echo_of: cause.map(|cause| cause.id), absorbed_by: None, runs })
         })
         .collect()
 }
@@ -70,4 +86,10 @@ fn wants(heard: &Subscription, known: &[Subscriber], cause: Option<&Cause>) -> R
         None if heard.until.is_some() => Ok(false),
         None => Err(UnknownSubscriber(heard.installation)),
     }
+}
+
+/// The earliest time at which an event can have happened, unix seconds.
+pub fn since(event: &UnplannedEvent, reconciled: &[Reconciled]) -> i64 {
+    let made = reconciled.iter().find(|made| made.seq == event.seq);
+    made.map_or(event.created_at, |made| made.since.min(event.created_at))
 }

@@ -10,7 +10,7 @@ use super::order::SnapshotOfEvent;
 use super::{Core, seat, standing};
 use crate::decide::choose::{Step, choose};
 use crate::decide::echo::{Cause, SKEW_S, WINDOW_S};
-use crate::decide::plan::plan;
+use crate::decide::plan::{plan, since};
 use crate::seams::Seat;
 
 /// How a drain ended.
@@ -147,7 +147,7 @@ impl Work<'_> {
 
     async fn planned(&self, state: &LaneState, seats: &Arc<Vec<Seat>>) -> Result<Vec<PlannedEvent>, Halted> {
         let subscribers: Vec<_> = seats.iter().map(|seat| seat.subscriber.clone()).collect();
-        let oldest = state.events.iter().map(|event| event.created_at).min().unwrap_or_default();
+        let oldest = state.events.iter().map(|event| since(event, &state.reconciled)).min().unwrap_or_default();
         let since = oldest.saturating_sub(WINDOW_S + SKEW_S).saturating_mul(1_000);
         let traces = match &*self.lane.order_id {
             "" => Vec::new(),
@@ -168,10 +168,15 @@ impl Work<'_> {
                 })
             })
             .collect();
-        let planned = plan(&state.events, &state.subscriptions, &subscribers, &causes).map_err(|unknown| {
+        let planned = plan(&state.events, &state.subscriptions, &subscribers, &causes, &state.reconciled);
+        let planned = planned.map_err(|unknown| {
             Halted::Broken(format!("installation {} hears events and is not in the list of installations", unknown.0))
         })?;
         let echoes = planned.iter().filter(|event| event.echo_of.is_some()).count();
+        let absorbed = planned.iter().filter(|event| event.absorbed_by.is_some()).count();
+        if absorbed > 0 {
+            metrics::counter!("fangshi_absorbed_total").increment(absorbed as u64);
+        }
         if echoes > 0 {
             metrics::counter!("fangshi_echoes_total").increment(echoes as u64);
         }

@@ -1,0 +1,204 @@
+//! A visit to one tenant: as many steps of its passes as its budget of calls allows.
+
+use fangshi_journal::{Clock, Journal, Standing};
+use fangshi_operations::{Class, Fault};
+use fangshi_tenants::Tenant;
+
+use crate::bucket::Bucket;
+use crate::config::ReconcileConfig;
+use crate::error::ReconcileError;
+use crate::reading::{Read, Reader};
+use crate::seams::Shop;
+use crate::walk::{self, Step, Which};
+
+/// Orders whose time of their own has come, taken into one incremental pass at most.
+const LOOKS: u32 = 500;
+/// Steps of one visit: a tenant with much to do must not keep the others waiting.
+const STEPS: usize = 64;
+/// After a failure that time may cure, milliseconds.
+const AGAIN_MS: i64 = 60_000;
+
+/// What a visit works with.
+pub(crate) struct Visit<'a> {
+    pub journal: &'a Journal,
+    pub shop: &'a dyn Shop,
+    pub clock: &'a Clock,
+    pub config: &'a ReconcileConfig,
+    pub tenant: &'a Tenant,
+    pub bucket: &'a mut Bucket,
+}
+
+/// What a fault means for the passes.
+enum Setback {
+    /// The quota is used up: no call until then, unix milliseconds.
+    Quota(i64),
+    /// Later, from the same place.
+    Later,
+    /// Nothing more can be done in this pass.
+    Refused(&'static str),
+    /// It is about this order or this page alone.
+    Once,
+}
+
+impl Visit<'_> {
+    /// Goes on with what is due; gives when to come again, unix milliseconds.
+    ///
+    /// # Errors
+    /// The store failed: what was done since the last visit may be done again.
+    pub(crate) async fn pay(mut self) -> Result<i64, ReconcileError> {
+        let (tenant, now) = (self.tenant.id, self.clock.now());
+        let mut standing = match self.journal.standing(tenant).await? {
+            Some(standing) => standing,
+            None => {
+                // Far apart for neighbours.
+                let spread = tenant.0.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
+                let standing = walk::first(now, spread, self.config);
+                self.journal.keep_standing(tenant, &standing).await?;
+                standing
+            }
+        };
+        if standing.paused_until > now {
+            return Ok(standing.paused_until);
+        }
+        let begun = walk::begin(&mut standing, now, self.config);
+        if begun.contains(&Which::Incremental) {
+            let mut due = self.journal.orders_to_look_at(tenant, now, LOOKS).await?;
+            due.extend(walk::take_later(&mut standing, now));
+            if let Some(walk) = &mut standing.incremental.walk {
+                walk.pending = due;
+            }
+        }
+        let mut steps = 0;
+        let again = loop {
+            let Some(step) = walk::next(&standing) else { break walk::due_at(&standing) };
+            if steps == STEPS {
+                break self.clock.now();
+            }
+            if let Some(again) = self.afford(&step) {
+                break again;
+            }
+            steps += 1;
+            if let Some(again) = self.step(&mut standing, step).await? {
+                break again;
+            }
+        };
+        if steps > 0 || !begun.is_empty() {
+            self.journal.keep_standing(tenant, &standing).await?;
+        }
+        Ok(again)
+    }
+
+    /// When the call of a step can be afforded, if not now. The full pass leaves half for the incremental one.
+    fn afford(&mut self, step: &Step) -> Option<i64> {
+        let which = match step {
+            Step::Read(which, _) | Step::List(which, _) => *which,
+            Step::End(_) => return None,
+        };
+        let reserve = if which == Which::Full { self.config.calls_per_minute / 2 } else { 0 };
+        self.bucket.take(reserve, self.clock.now()).err()
+    }
+
+    /// Takes one step; gives when to come again if the visit ends with it.
+    async fn step(&self, standing: &mut Standing, step: Step) -> Result<Option<i64>, ReconcileError> {
+        match step {
+            Step::End(which) => {
+                self.end(standing, which, None);
+                Ok(None)
+            }
+            Step::List(which, span) => match self.shop.list(self.tenant.id, &span).await {
+                Ok(page) => {
+                    if let Some(walk) = &mut which.of(standing).walk {
+                        walk::listed(walk, page);
+                    }
+                    Ok(None)
+                }
+                Err(fault) => {
+                    let setback = setback(&fault, self.clock.now());
+                    if let (Setback::Once, Some(walk), false) =
+                        (&setback, &mut which.of(standing).walk, span.next_key.is_empty())
+                    {
+                        // The platform does not know its cursor any more: this span from its begin.
+                        walk.next_key = String::new();
+                        return Ok(None);
+                    }
+                    let setback =
+                        if let Setback::Once = setback { Setback::Refused(fault.class.name()) } else { setback };
+                    Ok(self.yield_to(standing, which, setback))
+                }
+            },
+            Step::Read(which, order_id) => {
+                let reader = Reader {
+                    journal: self.journal,
+                    shop: self.shop,
+                    clock: self.clock,
+                    tenant: self.tenant,
+                    since_s: standing.since_s,
+                    grace_s: self.config.grace.as_secs() as i64,
+                };
+                let made = match reader.read(&order_id).await? {
+                    Ok(Read::Made(made)) => Some(made),
+                    Ok(Read::Young) => Some(0),
+                    Ok(Read::Lagging(at)) => {
+                        walk::keep_for_later(standing, &order_id, at);
+                        Some(0)
+                    }
+                    Ok(Read::Unusable) => None,
+                    Err(fault) => match setback(&fault, self.clock.now()) {
+                        Setback::Once => None,
+                        other => return Ok(self.yield_to(standing, which, other)),
+                    },
+                };
+                if let Some(walk) = &mut which.of(standing).walk {
+                    walk::read(walk, made);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// What a setback makes of the visit.
+    fn yield_to(&self, standing: &mut Standing, which: Which, setback: Setback) -> Option<i64> {
+        match setback {
+            Setback::Quota(until) => {
+                standing.paused_until = until;
+                Some(until)
+            }
+            Setback::Later | Setback::Once => Some(self.clock.now() + AGAIN_MS),
+            Setback::Refused(class) => {
+                self.end(standing, which, Some(class));
+                None
+            }
+        }
+    }
+
+    fn end(&self, standing: &mut Standing, which: Which, refused: Option<&'static str>) {
+        walk::end(standing, which, refused, self.clock.now(), self.config);
+        let outcome = refused.unwrap_or("done");
+        metrics::counter!("fangshi_reconcile_passes_total", "pass" => which.name(), "outcome" => outcome).increment(1);
+        if let Some(last) = &which.of(standing).last {
+            tracing::info!(tenant = %self.tenant.id, pass = which.name(), outcome, listed = last.listed, read = last.read,
+                made = last.made, failed = last.failed, "a pass of reconciliation ended");
+        }
+    }
+}
+
+/// Sorts the platform's refusals; `now` in unix milliseconds.
+fn setback(fault: &Fault, now: i64) -> Setback {
+    match fault.class {
+        // 45009 and 45011: nothing is asked before the quota is new.
+        Class::DayQuota | Class::MinuteQuota => {
+            Setback::Quota(now.saturating_add(i64::from(fault.retry_after.unwrap_or(60)) * 1_000))
+        }
+        Class::Busy
+        | Class::Token
+        | Class::Ticket
+        | Class::Host
+        | Class::Unreachable
+        | Class::Unanswered
+        | Class::Unreadable => Setback::Later,
+        Class::Permission | Class::Revoked | Class::Reauthorize | Class::Suspended | Class::Config | Class::Bug => {
+            Setback::Refused(fault.class.name())
+        }
+        Class::NotFound | Class::Conflict | Class::Invalid | Class::TooOften | Class::Other => Setback::Once,
+    }
+}

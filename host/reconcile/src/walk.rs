@@ -1,0 +1,292 @@
+//! Where a tenant's passes are, and what comes next: steps over a [`Standing`], which is kept after every visit.
+//!
+//! The incremental pass lists what was updated since the last one; the full pass lists what was placed within so many
+//! days. Both list at most 7 days at a time, page by page, and read every order listed; the incremental one goes before.
+
+use fangshi_journal::{Pass, PassReport, Standing, Walk};
+
+use crate::config::ReconcileConfig;
+use crate::seams::{Listed, Span};
+
+/// Which pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// What was updated lately.
+    Incremental,
+    /// Everything.
+    Full,
+}
+
+/// What a visit does next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Read the first order that is pending.
+    Read(Which, String),
+    /// List a page.
+    List(Which, Span),
+    /// The pass is at its end.
+    End(Which),
+}
+
+/// Listed again by every incremental pass: clocks differ, and several changes of one second push `update_time` ahead.
+const OVERLAP_S: i64 = 60;
+/// The platform lists at most this at once.
+const SPAN_S: i64 = 7 * 86_400;
+const DAY_S: i64 = 86_400;
+/// Orders that are kept to be read again at a time of their own.
+const LATER: usize = 1_000;
+
+impl Which {
+    /// Its name in metrics and pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Which::Incremental => "incremental",
+            Which::Full => "full",
+        }
+    }
+
+    /// Its part of a standing.
+    pub fn of(self, standing: &mut Standing) -> &mut Pass {
+        match self {
+            Which::Incremental => &mut standing.incremental,
+            Which::Full => &mut standing.full,
+        }
+    }
+}
+
+/// The standing of a tenant that is met for the first time at `now` (unix milliseconds). The first full pass is due at
+/// once, to know the orders; incremental passes of many tenants are spread over the interval by `spread`.
+pub fn first(now: i64, spread: u64, config: &ReconcileConfig) -> Standing {
+    let interval = config.interval.as_millis().max(1) as u64;
+    let since_s = now.div_euclid(1_000);
+    let incremental =
+        Pass { due_at: now.saturating_add((spread % interval) as i64), done_until_s: since_s, ..Pass::default() };
+    Standing { since_s, incremental, full: Pass { due_at: now, ..Pass::default() }, ..Standing::default() }
+}
+
+/// Begins the passes that are due; tells which began.
+pub fn begin(standing: &mut Standing, now: i64, config: &ReconcileConfig) -> Vec<Which> {
+    let mut begun = Vec::new();
+    let until_s = now.div_euclid(1_000) - config.grace.as_secs() as i64;
+    let furthest = until_s - i64::from(config.full_days) * DAY_S;
+    for which in [Which::Incremental, Which::Full] {
+        let pass = which.of(standing);
+        if pass.walk.is_some() || pass.due_at > now {
+            continue;
+        }
+        let from_s = match which {
+            Which::Incremental => (pass.done_until_s - OVERLAP_S).max(furthest).min(until_s),
+            Which::Full => furthest,
+        };
+        pass.walk = Some(Walk { begun_at: now, from_s, until_s, ..Walk::default() });
+        begun.push(which);
+    }
+    begun
+}
+
+/// What comes next; none if no pass is under way.
+pub fn next(standing: &Standing) -> Option<Step> {
+    [(Which::Incremental, &standing.incremental), (Which::Full, &standing.full)].into_iter().find_map(
+        |(which, pass)| {
+            let walk = pass.walk.as_ref()?;
+            Some(match walk.pending.first() {
+                Some(order_id) => Step::Read(which, order_id.clone()),
+                None if walk.listed_all => Step::End(which),
+                None => {
+                    let span = Span {
+                        created: which == Which::Full,
+                        from_s: walk.from_s,
+                        until_s: span_end(walk),
+                        next_key: walk.next_key.clone(),
+                    };
+                    Step::List(which, span)
+                }
+            })
+        },
+    )
+}
+
+fn span_end(walk: &Walk) -> i64 {
+    walk.until_s.min(walk.from_s + SPAN_S)
+}
+
+/// Takes in a page. A page that has more and no way on ends its span: the next pass lists it again.
+pub fn listed(walk: &mut Walk, page: Listed) {
+    walk.listed = walk.listed.saturating_add(page.order_ids.len() as u32);
+    for id in page.order_ids {
+        if !walk.pending.contains(&id) {
+            walk.pending.push(id);
+        }
+    }
+    if page.has_more && !page.next_key.is_empty() && page.next_key != walk.next_key {
+        walk.next_key = page.next_key;
+        return;
+    }
+    walk.next_key = String::new();
+    let end = span_end(walk);
+    walk.listed_all = end >= walk.until_s;
+    walk.from_s = end;
+}
+
+/// An order that was read, or could not be.
+pub fn read(walk: &mut Walk, made: Option<u32>) {
+    if !walk.pending.is_empty() {
+        walk.pending.remove(0);
+    }
+    match made {
+        Some(made) => {
+            walk.read += 1;
+            walk.made += made;
+        }
+        None => walk.failed += 1,
+    }
+}
+
+/// Ends a pass that was walked to its end, or that the platform refuses (`refused`: the class of its fault).
+pub fn end(standing: &mut Standing, which: Which, refused: Option<&str>, now: i64, config: &ReconcileConfig) {
+    let pass = which.of(standing);
+    let Some(walk) = pass.walk.take() else { return };
+    if refused.is_none() && which == Which::Incremental {
+        pass.done_until_s = pass.done_until_s.max(walk.until_s);
+    }
+    let interval = now.saturating_add(config.interval.as_millis() as i64);
+    pass.due_at = match (which, refused) {
+        (Which::Incremental, _) => interval,
+        (Which::Full, None) => config.full_pass_at.after(now),
+        (Which::Full, Some(_)) => interval.min(config.full_pass_at.after(now)),
+    };
+    pass.last = Some(PassReport {
+        begun_at: walk.begun_at,
+        ended_at: now,
+        outcome: refused.unwrap_or("done").to_owned(),
+        until_s: walk.until_s,
+        listed: walk.listed,
+        read: walk.read,
+        made: walk.made,
+        failed: walk.failed,
+    });
+}
+
+/// Notes an order whose status lags: to be read again then (unix milliseconds). Beyond a bound the full pass has it.
+pub fn keep_for_later(standing: &mut Standing, order_id: &str, at: i64) {
+    let known = standing.later.iter().any(|(_, id)| id == order_id);
+    if !known && standing.later.len() < LATER {
+        standing.later.push((at, order_id.to_owned()));
+    }
+}
+
+/// Takes the orders whose time has come.
+pub fn take_later(standing: &mut Standing, now: i64) -> Vec<String> {
+    let (due, wait) = std::mem::take(&mut standing.later).into_iter().partition(|(at, _)| *at <= now);
+    standing.later = wait;
+    let due: Vec<(i64, String)> = due;
+    due.into_iter().map(|(_, id)| id).collect()
+}
+
+/// When there will be something to do if nothing is under way, unix milliseconds.
+pub fn due_at(standing: &Standing) -> i64 {
+    standing.incremental.due_at.min(standing.full.due_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_764_642_403_000;
+
+    fn page(ids: &[&str], next_key: &str) -> Listed {
+        let order_ids = ids.iter().map(|id| (*id).to_owned()).collect();
+        Listed { order_ids, next_key: next_key.to_owned(), has_more: !next_key.is_empty() }
+    }
+
+    /// Walks to the end; gives every span that was listed.
+    fn spans(standing: &mut Standing, now: i64, config: &ReconcileConfig) -> Vec<Span> {
+        let mut spans = Vec::new();
+        while let Some(step) = next(standing) {
+            match step {
+                Step::List(which, span) => {
+                    spans.push(span);
+                    listed(which.of(standing).walk.as_mut().unwrap(), page(&[], ""));
+                }
+                Step::Read(which, _) => read(which.of(standing).walk.as_mut().unwrap(), Some(0)),
+                Step::End(which) => end(standing, which, None, now, config),
+            }
+        }
+        spans
+    }
+
+    #[test]
+    fn passes_cover_their_time_without_a_gap_and_no_span_is_too_long() {
+        let config = ReconcileConfig::default();
+        let mut standing = first(NOW, 0, &config);
+        let mut now = NOW;
+        let mut covered = standing.since_s;
+        // The last visit comes after a month without any.
+        for wait in [0, 900_000, 901_000, 40 * 86_400_000] {
+            now += wait;
+            begin(&mut standing, now, &config);
+            let spans = spans(&mut standing, now, &config);
+            let updated: Vec<&Span> = spans.iter().filter(|span| !span.created).collect();
+            let end = now / 1_000 - 120;
+            assert!(updated[0].from_s <= covered.max(end - 30 * 86_400), "{updated:?}");
+            assert_eq!(updated.last().unwrap().until_s, end);
+            assert!(updated.windows(2).all(|pair| pair[1].from_s == pair[0].until_s));
+            assert!(spans.iter().all(|span| (0..=SPAN_S).contains(&(span.until_s - span.from_s))));
+            covered = covered.max(end);
+            assert!(next(&standing).is_none() && due_at(&standing) > now);
+        }
+        assert_eq!(standing.incremental.last.as_ref().unwrap().outcome, "done");
+    }
+
+    #[test]
+    fn a_full_pass_lists_all_days_by_placing_and_comes_again_tomorrow() {
+        let config = ReconcileConfig::default();
+        let mut standing = first(NOW, 5_000, &config);
+        assert_eq!(begin(&mut standing, NOW, &config), [Which::Full], "the incremental one is spread");
+        let spans = spans(&mut standing, NOW, &config);
+        assert!(spans.iter().all(|span| span.created));
+        assert_eq!(spans.len(), 5);
+        assert_eq!(spans[4].until_s - spans[0].from_s, 30 * 86_400);
+        assert_eq!(standing.full.due_at, config.full_pass_at.after(NOW));
+    }
+
+    #[test]
+    fn pages_follow_their_cursor_and_orders_are_read_before_the_next() {
+        let config = ReconcileConfig::default();
+        let mut standing = first(NOW, 0, &config);
+        standing.full.due_at = i64::MAX;
+        begin(&mut standing, NOW, &config);
+        let walk = |standing: &mut Standing| standing.incremental.walk.clone().unwrap();
+        listed(standing.incremental.walk.as_mut().unwrap(), page(&["1", "2", "1"], "k"));
+        assert_eq!(walk(&mut standing).pending, ["1", "2"]);
+        assert_eq!(next(&standing), Some(Step::Read(Which::Incremental, "1".into())));
+        read(standing.incremental.walk.as_mut().unwrap(), Some(2));
+        // A restart goes on here.
+        let kept = serde_json::to_value(&standing).unwrap();
+        let mut standing: Standing = serde_json::from_value(kept).unwrap();
+        read(standing.incremental.walk.as_mut().unwrap(), None);
+        let Some(Step::List(_, span)) = next(&standing) else { panic!() };
+        assert_eq!(span.next_key, "k");
+        // A cursor that leads nowhere does not hold the pass up.
+        listed(standing.incremental.walk.as_mut().unwrap(), page(&["3"], "k"));
+        read(standing.incremental.walk.as_mut().unwrap(), Some(0));
+        assert_eq!(next(&standing), Some(Step::End(Which::Incremental)));
+        end(&mut standing, Which::Incremental, Some("permission"), NOW, &config);
+        let last = standing.incremental.last.clone().unwrap();
+        assert_eq!((last.listed, last.read, last.made, last.failed), (4, 2, 2, 1));
+        assert_eq!(last.outcome, "permission");
+        assert_eq!(standing.incremental.done_until_s, NOW / 1_000, "a refused pass covered nothing");
+    }
+
+    #[test]
+    fn orders_for_later_come_once_at_their_time() {
+        let mut standing = Standing::default();
+        for at in [5, 9, 5] {
+            keep_for_later(&mut standing, &at.to_string(), at);
+        }
+        assert_eq!(take_later(&mut standing, 4), Vec::<String>::new());
+        assert_eq!(take_later(&mut standing, 5), ["5"]);
+        assert_eq!(take_later(&mut standing, 9), ["9"]);
+        assert!(standing.later.is_empty());
+    }
+}
