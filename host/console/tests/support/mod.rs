@@ -152,7 +152,7 @@ impl Desk {
         let router = fangshi_console::router(Console {
             entrance: Entrance {
                 platform: operations.authorizer(),
-                public_url: public_url,
+                public_url,
                 pc_page: platform.map_or_else(nowhere, Platform::pc_page).parse().unwrap(),
                 h5_page: platform.map_or_else(nowhere, Platform::h5_page).parse().unwrap(),
             },
