@@ -198,40 +198,6 @@ impl Journal {
         })
         .await
     }
-
-    /// Opens a parked run again, with a fresh budget of attempts. It stands outside the sequence from then on. Its
-    /// settled effects stay settled. Poke its lane afterwards.
-    ///
-    /// # Errors
-    /// [`JournalError::NotFound`] unless it is a parked run of the tenant.
-    pub async fn reopen(&self, tenant: fangshi_database::TenantId, run: RunId) -> Result<crate::LaneKey, JournalError> {
-        let now = self.clock.now();
-        let lane = self
-            .write(move |conn| {
-                Box::pin(async move {
-                    let row: Option<(String, i64)> = sqlx::query_as(
-                        "UPDATE runs SET state = 0, reason = NULL, budget_from = attempts, first_at = NULL, \
-                         next_at = $1, repaired_at = $1, finished_at = NULL, \
-                         alerted_at = CASE WHEN deadline_at > $1 THEN NULL ELSE alerted_at END \
-                         WHERE id = $2 AND tenant_id = $3 AND state = 4 RETURNING order_id, event_seq",
-                    )
-                    .bind(now)
-                    .bind(run.0)
-                    .bind(tenant.0)
-                    .fetch_optional(&mut *conn)
-                    .await?;
-                    let (order_id, event) = row.ok_or_else(|| JournalError::NotFound(format!("parked run {run}")))?;
-                    sqlx::query("UPDATE events SET state = 1, finished_at = NULL WHERE seq = $1 AND state = 2")
-                        .bind(event)
-                        .execute(&mut *conn)
-                        .await?;
-                    Ok(crate::LaneKey::new(tenant, &order_id))
-                })
-            })
-            .await?;
-        self.poke(&lane);
-        Ok(lane)
-    }
 }
 
 async fn settle_run(

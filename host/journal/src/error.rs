@@ -1,7 +1,7 @@
 //! What can go wrong here, for the caller and for the operator.
 
 use fangshi_database::WriteError;
-use fangshi_tenants::{CustodyError, TenantsError};
+use fangshi_tenants::{AuditError, CustodyError, TenantsError};
 use thiserror::Error;
 
 /// Why a step of the journal failed. In every case nothing was written.
@@ -22,6 +22,9 @@ pub enum JournalError {
     /// A tenant's own rows can't be read or changed.
     #[error(transparent)]
     Tenants(TenantsError),
+    /// The entry of the audit could not be written, so the change was not made.
+    #[error("the audit can't be written")]
+    Audit(#[source] AuditError),
     /// What was named does not exist.
     #[error("{0} does not exist")]
     NotFound(String),

@@ -14,6 +14,7 @@ use crate::config::LanesConfig;
 use crate::decide::queue::Queue;
 use crate::error::LanesError;
 use crate::finished::Finished;
+use crate::replay::Replays;
 use crate::seams::{Directory, Guests, Shop};
 use crate::shell::{Core, Drained, drain};
 
@@ -123,6 +124,11 @@ impl Lanes {
     /// News of ended attempts. A receiver that falls behind loses the oldest.
     pub fn finished(&self) -> broadcast::Receiver<Finished> {
         self.inner.core.finished.subscribe()
+    }
+
+    /// What was, executed again with the same plugins and without the shop.
+    pub fn replays(&self) -> Replays {
+        Replays::new(self.inner.core.journal.clone(), Arc::clone(&self.inner.core.guests))
     }
 
     /// What is under way.

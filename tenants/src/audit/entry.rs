@@ -80,6 +80,8 @@ actions! {
     InstallationResumed = "installation-resumed",
     /// It was removed.
     InstallationRemoved = "installation-removed",
+    /// Parked runs were let run again.
+    RunsRepaired = "runs-repaired",
     /// Custody refreshed a platform token.
     TokenRefreshed = "token-refreshed",
     /// The platform refused to refresh one.

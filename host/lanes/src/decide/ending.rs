@@ -46,6 +46,20 @@ pub struct End {
     pub next: Next,
 }
 
+/// The code of a run's outcome, as an attempt keeps it.
+pub fn code_of(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::RetryLater { .. } => "retry-later",
+        Outcome::Reject { .. } => "reject",
+        Outcome::Trap { .. } => "trap",
+        Outcome::Limit { .. } => "limit",
+        Outcome::Deadline => "deadline",
+        Outcome::Aborted(Abort::Divergence(_)) => "divergence",
+        Outcome::Aborted(_) | Outcome::HostFault(_) => "host-fault",
+    }
+}
+
 /// Translates the end of an attempt. `halt` outranks what the runtime reports, since it caused it.
 pub fn ending(
     schedule: &Schedule,
@@ -76,19 +90,23 @@ pub fn ending(
             format!("the version of this run asks for {}, which the installation no longer grants", grants.join(", ")),
         ),
         (Some(Halt::Crashed), _) => retry("crashed", "cut off again and again".into(), None),
-        (None, Some(Outcome::Done)) => End { outcome: "done", reason: String::new(), next: Next::Done },
-        (None, Some(Outcome::RetryLater { reason, after })) => {
-            retry("retry-later", reason.clone(), after.map(|seconds| Duration::from_secs(u64::from(seconds.max(1)))))
+        (None, Some(outcome)) => {
+            let code = code_of(outcome);
+            match outcome {
+                Outcome::Done => End { outcome: code, reason: String::new(), next: Next::Done },
+                Outcome::RetryLater { reason, after } => {
+                    let wish = after.map(|seconds| Duration::from_secs(u64::from(seconds.max(1))));
+                    retry(code, reason.clone(), wish)
+                }
+                Outcome::Reject { reason } => End { outcome: code, reason: reason.clone(), next: Next::Rejected },
+                Outcome::Trap { message } => retry(code, message.clone(), None),
+                Outcome::Limit { limit, allowed } => retry(code, format!("{limit}: {allowed} allowed"), None),
+                Outcome::Deadline => retry(code, String::new(), None),
+                Outcome::Aborted(Abort::Divergence(text)) => park(code, text.clone()),
+                Outcome::Aborted(abort) => retry(code, abort.to_string(), None),
+                Outcome::HostFault(text) => retry(code, text.clone(), None),
+            }
         }
-        (None, Some(Outcome::Reject { reason })) => {
-            End { outcome: "reject", reason: reason.clone(), next: Next::Rejected }
-        }
-        (None, Some(Outcome::Trap { message })) => retry("trap", message.clone(), None),
-        (None, Some(Outcome::Limit { limit, allowed })) => retry("limit", format!("{limit}: {allowed} allowed"), None),
-        (None, Some(Outcome::Deadline)) => retry("deadline", String::new(), None),
-        (None, Some(Outcome::Aborted(Abort::Divergence(text)))) => park("divergence", text.clone()),
-        (None, Some(Outcome::Aborted(abort))) => retry("host-fault", abort.to_string(), None),
-        (None, Some(Outcome::HostFault(text))) => retry("host-fault", text.clone(), None),
         (None, None) => retry("host-fault", String::new(), None),
     }
 }

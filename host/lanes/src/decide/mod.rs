@@ -2,6 +2,7 @@
 
 pub mod choose;
 pub mod deadline;
+pub mod divergence;
 pub mod echo;
 pub mod effect;
 pub mod ending;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::order::for_guest;
 use super::told::{code, from_json, refusal, to_json};
+use crate::decide::divergence::differs;
 use crate::decide::ending::Halt;
 use crate::seams::Shop;
 
@@ -132,14 +133,7 @@ impl Host {
     fn replayed(&mut self, call: &Call) -> Result<Option<RecordedCall>, CallError> {
         let Some(recorded) = self.known.replay.pop_front() else { return Ok(None) };
         self.left.with(|left| left.unplayed = self.known.replay.len());
-        if recorded.name != call.name || recorded.digest != call.digest || recorded.position != call.position {
-            let text = format!(
-                "call {} was {} and is now {}{}",
-                call.position,
-                recorded.name,
-                call.name,
-                if recorded.name == call.name { " with another request" } else { "" }
-            );
+        if let Some(text) = differs(&recorded, call.position, &call.name, &call.digest) {
             self.left.with(|left| left.halt = Some(Halt::Divergence(text.clone())));
             return Err(Abort::Divergence(text).into());
         }

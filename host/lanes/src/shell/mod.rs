@@ -4,8 +4,9 @@ mod attempt;
 mod drain;
 mod effects;
 mod host;
-mod order;
-mod told;
+pub(crate) mod input;
+pub(crate) mod order;
+pub(crate) mod told;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::decide::choose::Standing;
 use crate::finished::Finished;
 use crate::seams::{Directory, Guests, Seat, Shop};
 
-pub(crate) use drain::{Drained, drain};
+pub(crate) use drain::{Drained, drain, operation};
 
 /// Everything a drain works with.
 pub(crate) struct Core {
