@@ -3,7 +3,7 @@
 //! [`router`] serves `/healthz`, `/readyz` and `/metrics` without a token, and the admin API under `/api/v1` behind
 //! bearer tokens, with its OpenAPI document made from the same handlers (`openapi`). `login` finds out who calls and how
 //! far they reach (`reach`); `throttle` slows those who guess. One file a subject: `tenants`, `export`, `authorizations`,
-//! `plugins`, `installations`, `events`, `runs`, `tokens`, `links`, `audit`. `authorize` serves the pages on which a
+//! `plugins`, `installations`, `events`, `runs`, `repairs`, `backtests`, `tokens`, `links`, `audit`. `authorize` serves the pages on which a
 //! merchant authorizes, `merchant` the page for merchants. Handlers hold no rules of their own: they read a request
 //! (`request`, `page`), call the room that owns the matter, and show what came of it; every error has the one form of
 //! `refusal`. Secrets go in and never out; host calls of runs are shown redacted by the table of operations.
@@ -12,6 +12,7 @@
 mod audit;
 mod authorizations;
 mod authorize;
+mod backtests;
 mod caller;
 mod china;
 mod entrance;
@@ -30,6 +31,7 @@ mod plugins;
 mod reach;
 mod redacted;
 mod refusal;
+mod repairs;
 mod request;
 mod runs;
 mod secret;
@@ -37,6 +39,8 @@ mod tenants;
 mod throttle;
 mod tokens;
 mod unmatched;
+
+use std::sync::Arc;
 
 use axum::Router;
 use fangshi_journal::Journal;
@@ -76,6 +80,8 @@ pub struct Console {
     pub public_url: String,
     /// Largest upload, bytes.
     pub max_plugin_bytes: usize,
+    /// One place: a backtest takes a processor for a while.
+    pub backtesting: Arc<tokio::sync::Semaphore>,
 }
 
 /// The routes of the console, with the one form of errors for everything they do not know. Merge other rooms' routes
@@ -83,7 +89,7 @@ pub struct Console {
 pub fn router(console: Console) -> Router {
     let (open, admin, document) = routes();
     let login = axum::middleware::from_fn_with_state(login::Login::new(console.clone()), login::require);
-    let document = std::sync::Arc::new(document);
+    let document = Arc::new(document);
     let admin = admin
         .layer(axum::Extension(document))
         .method_not_allowed_fallback(unmatched::method)
@@ -125,7 +131,10 @@ fn routes() -> (Router<Console>, Router<Console>, utoipa::openapi::OpenApi) {
         .routes(routes!(events::list))
         .routes(routes!(runs::list))
         .routes(routes!(runs::get))
-        .routes(routes!(runs::repair))
+        .routes(routes!(repairs::repair))
+        .routes(routes!(repairs::repair_many))
+        .routes(routes!(backtests::replay))
+        .routes(routes!(backtests::backtest))
         .routes(routes!(tokens::create, tokens::list))
         .routes(routes!(tokens::revoke))
         .routes(routes!(tokens::create_for_merchant))
@@ -141,7 +150,7 @@ fn routes() -> (Router<Console>, Router<Console>, utoipa::openapi::OpenApi) {
 /// This document
 #[utoipa::path(get, operation_id = "getOpenapiDocument", path = "/openapi.json", tag = "openapi", responses((status = 200, description = "OpenAPI 3.1")))]
 async fn openapi_json(
-    axum::Extension(document): axum::Extension<std::sync::Arc<utoipa::openapi::OpenApi>>,
-) -> axum::Json<std::sync::Arc<utoipa::openapi::OpenApi>> {
+    axum::Extension(document): axum::Extension<Arc<utoipa::openapi::OpenApi>>,
+) -> axum::Json<Arc<utoipa::openapi::OpenApi>> {
     axum::Json(document)
 }

@@ -12,6 +12,7 @@ mod signals;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -122,6 +123,7 @@ fn routes(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: So
         operator: OperatorToken::new(&config.operator_token),
         public_url: config.public_url.clone().unwrap_or(own_address),
         max_plugin_bytes: config.max_plugin_bytes,
+        backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
     };
     Ok(fangshi_console::router(console).merge(callback.router()))
 }

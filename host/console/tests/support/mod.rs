@@ -157,6 +157,7 @@ impl Desk {
             operator: OperatorToken::new(&SecretString::from(TOKEN)),
             public_url: PUBLIC_URL.to_owned(),
             max_plugin_bytes: MAX_PLUGIN_BYTES,
+            backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
         });
         let mut served = router.clone();
         if let Some(component) = platform.map(Platform::component) {

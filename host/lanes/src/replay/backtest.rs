@@ -8,6 +8,7 @@ use fangshi_journal::{
     TenantId, hook_of,
 };
 use fangshi_runtime::Outcome;
+use fangshi_tenants::Registry;
 use serde_json::Value;
 
 use super::compare::{Difference, EffectSeen, compare};
@@ -39,6 +40,37 @@ pub struct Backtest {
     pub settings: Arc<Value>,
     /// Limits, as set.
     pub limits: Value,
+}
+
+impl Backtest {
+    /// Of an uploaded version of the installation's plugin, with what the installation has now; `grants` are what it
+    /// would be granted instead.
+    ///
+    /// # Errors
+    /// [`ReplayError::NoSuchInstallation`], [`ReplayError::NoSuchVersion`], or the registry can't be read.
+    pub async fn of(
+        registry: &Registry,
+        tenant: TenantId,
+        installation: InstallationId,
+        version: Digest,
+        events: u32,
+        grants: Option<BTreeSet<String>>,
+    ) -> Result<Backtest, ReplayError> {
+        let installed = registry.get(tenant, installation).await?;
+        let installed = installed.ok_or(ReplayError::NoSuchInstallation(installation))?;
+        let record = registry.version_of(tenant, installed.plugin, version).await?;
+        let record = record.ok_or(ReplayError::NoSuchVersion(version))?;
+        Ok(Backtest {
+            tenant,
+            installation,
+            version,
+            hooks: record.manifest.hooks,
+            events,
+            grants: grants.unwrap_or(installed.grants),
+            settings: installed.settings,
+            limits: installed.limits,
+        })
+    }
 }
 
 /// Pages of events to look through for those that call a hook.

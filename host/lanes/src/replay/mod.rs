@@ -19,7 +19,8 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fangshi_journal::{Journal, JournalError, RunId};
+use fangshi_journal::{Digest, InstallationId, Journal, JournalError, RunId};
+use fangshi_tenants::RegistryError;
 use thiserror::Error;
 
 pub use backtest::Backtest;
@@ -60,6 +61,15 @@ pub enum ReplayError {
         /// Its outcome.
         outcome: String,
     },
+    /// The tenant has no such installation.
+    #[error("there is no installation {0}")]
+    NoSuchInstallation(InstallationId),
+    /// The installation's plugin has no such version.
+    #[error("the installation's plugin has no version {0}")]
+    NoSuchVersion(Digest),
+    /// The registry can't be read.
+    #[error("the registry can't be read")]
+    Registry(#[from] RegistryError),
     /// The version can't be loaded.
     #[error("the version can't be loaded: {0}")]
     NotLoaded(String),

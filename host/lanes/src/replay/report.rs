@@ -70,8 +70,8 @@ pub struct EventTried {
 impl EventTried {
     /// Whether the run would end otherwise. A run that waits or is parked ended its last attempt with the code behind.
     pub(super) fn ends_otherwise(&self) -> bool {
-        let then = self.outcome_then.as_deref().map(|then| then.rsplit(": ").next().unwrap_or(then));
-        then != self.outcome_now.as_deref()
+        let Some(then) = self.outcome_then.as_deref() else { return false };
+        Some(then.rsplit(": ").next().unwrap_or(then)) != self.outcome_now.as_deref()
     }
 
     pub(super) fn tells(&self) -> bool {
