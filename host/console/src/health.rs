@@ -12,6 +12,9 @@ use utoipa::ToSchema;
 use crate::Console;
 use crate::refusal::{Refusal, RefusalBody};
 
+/// Tenants read at once.
+const TENANTS: u32 = 1_000;
+
 /// The process answers.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Alive {
@@ -133,6 +136,18 @@ pub(crate) async fn metrics(State(console): State<Console>) -> impl IntoResponse
         }
         Err(_) => metrics::gauge!("fangshi_database_up").set(0.0),
     }
+    let mut stopped = 0;
+    let mut after = None;
+    loop {
+        let page = console.tenants.list(after, TENANTS).await;
+        stopped += page.iter().filter(|tenant| !tenant.is_active()).count();
+        after = page.last().map(|tenant| tenant.id);
+        if page.len() < TENANTS as usize {
+            break;
+        }
+    }
+    metrics::gauge!("fangshi_tenants_stopped").set(stopped as f64);
+    metrics::gauge!("fangshi_breakers_open").set(console.operations.held_back().len() as f64);
     console.metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], console.metrics.render())
 }

@@ -3,12 +3,13 @@
 //! [`router`] serves `/healthz`, `/readyz` and `/metrics` without a token, and the admin API under `/api/v1` behind
 //! bearer tokens, with its OpenAPI document made from the same handlers (`openapi`). `login` finds out who calls and how
 //! far they reach (`reach`); `throttle` slows those who guess. One file a subject: `tenants`, `export`, `authorizations`,
-//! `plugins`, `installations`, `events`, `runs`, `repairs`, `backtests`, `tokens`, `links`, `audit`. `authorize` serves the pages on which a
+//! `plugins`, `installations`, `events`, `runs`, `repairs`, `backtests`, `alerts`, `tokens`, `links`, `audit`. `authorize` serves the pages on which a
 //! merchant authorizes, `merchant` the page for merchants. Handlers hold no rules of their own: they read a request
 //! (`request`, `page`), call the room that owns the matter, and show what came of it; every error has the one form of
 //! `refusal`. Secrets go in and never out; host calls of runs are shown redacted by the table of operations.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod alerts;
 mod audit;
 mod authorizations;
 mod authorize;
@@ -45,6 +46,7 @@ use std::sync::Arc;
 use axum::Router;
 use fangshi_journal::Journal;
 use fangshi_lanes::Lanes;
+use fangshi_operations::Operations;
 use fangshi_runtime::Runtime;
 use fangshi_tenants::Tenants;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -68,6 +70,8 @@ pub struct Console {
     pub journal: Journal,
     /// Told of changes that may let a lane go on.
     pub lanes: Lanes,
+    /// Knows how the platform treats each shop.
+    pub operations: Operations,
     /// Reads uploads.
     pub runtime: Runtime,
     /// Renders the metrics.
@@ -139,6 +143,8 @@ fn routes() -> (Router<Console>, Router<Console>, utoipa::openapi::OpenApi) {
         .routes(routes!(tokens::revoke))
         .routes(routes!(tokens::create_for_merchant))
         .routes(routes!(links::create))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::standing))
         .routes(routes!(audit::list));
     let (admin, under_admin) = admin.split_for_parts();
     let (open, document) = open.split_for_parts();

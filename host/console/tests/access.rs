@@ -64,6 +64,8 @@ const SURFACE: &[&str] = &[
     "POST /api/v1/tenants/t1/tokens",
     "POST /api/v1/tenants/t1/links",
     "GET /api/v1/audit",
+    "GET /api/v1/alerts",
+    "GET /api/v1/tenants/t1/platform",
 ];
 
 #[test]

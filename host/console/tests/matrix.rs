@@ -54,6 +54,8 @@ const TABLE: &[(&str, Class)] = &[
     ("GET /api/v1/authorizations", Operators),
     ("GET /api/v1/authorizations/{authorization}", Operators),
     ("GET /api/v1/authorizers", Operators),
+    ("GET /api/v1/alerts", Operators),
+    ("GET /api/v1/tenants/{tenant}/platform", OwnTenant),
     ("POST /api/v1/tokens", Operators),
     ("GET /api/v1/tokens", Operators),
     ("DELETE /api/v1/tokens/{token}", Operators),

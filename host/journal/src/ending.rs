@@ -1,8 +1,9 @@
 //! The end of an attempt: what it used, what becomes of its run, and its kv changes, in one transaction.
 
-use fangshi_database::{EventSeq, InstallationId, RunId};
+use fangshi_database::{EventSeq, InstallationId, RunId, TenantId};
 use sqlx::SqliteConnection;
 
+use crate::alerts::{AlertKind, raise};
 use crate::buffer::Buffer;
 use crate::enter::check;
 use crate::flush::insert_all;
@@ -165,6 +166,7 @@ impl Journal {
                         .await?;
                     settle_run(conn, run, Some(attempt), ending.outcome, &ending.next, Some(ending.first_at), now)
                         .await?;
+                    tell_parked(conn, held.lane.tenant, &ending.next, now).await?;
                     finish_event(conn, ending.event, &ending.next, now).await
                 })
             })
@@ -193,6 +195,7 @@ impl Journal {
                     .execute(&mut *conn)
                     .await?;
                 settle_run(conn, run, None, reason, &next, None, now).await?;
+                tell_parked(conn, held.lane.tenant, &next, now).await?;
                 finish_event(conn, event, &next, now).await
             })
         })
@@ -243,6 +246,14 @@ async fn settle_run(
         .await?;
     }
     Ok(())
+}
+
+/// A run that is given up is told of, in the same transaction.
+async fn tell_parked(conn: &mut SqliteConnection, tenant: TenantId, next: &Next, now: i64) -> Result<(), JournalError> {
+    match next {
+        Next::Parked { reason } => raise(conn, AlertKind::RunParked, tenant, reason, Some(now), now).await,
+        Next::Done | Next::Rejected | Next::Retry { .. } => Ok(()),
+    }
 }
 
 async fn finish_event(

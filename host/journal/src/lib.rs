@@ -14,6 +14,7 @@
 //! with the tenant's key before it reaches the writer. This room decides nothing: `lanes` does.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod alerts;
 mod attempt;
 mod buffer;
 mod deadline;
@@ -43,6 +44,7 @@ mod state;
 mod subscription;
 mod views;
 
+pub use alerts::{Alert, AlertKind, Condition};
 pub use attempt::{AttemptStart, Inputs, OpenAttempt, RecordedCall};
 pub use buffer::Buffer;
 pub use deadline::NearDeadline;

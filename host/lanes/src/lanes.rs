@@ -285,7 +285,7 @@ impl Inner {
             }
             match near.is_empty() {
                 true => Ok(()),
-                false => self.core.journal.deadlines_told(near.iter().map(|near| near.run).collect()).await,
+                false => self.core.journal.deadlines_told(near).await,
             }
         };
         if let Err(error) = told.await {

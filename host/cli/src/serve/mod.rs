@@ -3,6 +3,7 @@
 //! database → tenants (with the rules of the key) → journal → operations → runtime → lanes → onboarding → HTTP. Whatever fails on
 //! the way ends the start with what to do; nothing listens before everything behind it works.
 
+mod alerts;
 mod code_key;
 mod heads;
 mod life;
@@ -19,6 +20,7 @@ use anyhow::Context;
 use axum::Router;
 use fangshi_callback::{Callback, CallbackLimits, Durable};
 use fangshi_console::{Console, Entrance, OperatorToken};
+use fangshi_operations::Outgoing;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
@@ -41,16 +43,32 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     let mut signals = Signals::new()?;
     let rooms = Rooms::open(&config).await?;
     let life = life::start(rooms.journal.clone(), config.retention);
+    let alerting = watch(&config, &rooms)?.start();
     let exporting = heads::export_daily(&rooms, &config.data_dir);
     let served = listen(&config, &rooms, metrics, &mut signals).await;
     life.abort();
     exporting.abort();
+    alerting.abort();
     tokio::select! {
         () = rooms.close(config.shutdown) => tracing::info!("stopped"),
         // Nothing is lost by it: what was cut off is resumed, as after a crash.
         signal = signals.next() => tracing::warn!(signal, "stopped at once, at the second signal"),
     }
     served
+}
+
+fn watch(config: &Config, rooms: &Rooms) -> anyhow::Result<alerts::Watch> {
+    let outgoing = match &config.alerts.webhook_url {
+        Some(url) => Some(Outgoing::new(url.clone(), config.alerts.webhook_secret.clone())?),
+        None => None,
+    };
+    Ok(alerts::Watch {
+        tenants: rooms.tenants.clone(),
+        journal: rooms.journal.clone(),
+        operations: rooms.operations.clone(),
+        outgoing,
+        backlog_old_ms: config.alerts.backlog_old.as_millis() as u64,
+    })
 }
 
 /// Listens, tells where, and returns after the first signal and the last answer.
@@ -111,6 +129,7 @@ fn routes(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: So
         tenants: rooms.tenants.clone(),
         journal: rooms.journal.clone(),
         lanes: rooms.lanes.clone(),
+        operations: rooms.operations.clone(),
         runtime: rooms.runtime.clone(),
         metrics,
         entrance: Entrance {

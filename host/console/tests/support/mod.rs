@@ -152,6 +152,7 @@ impl Desk {
             tenants: tenants.clone(),
             journal: journal.clone(),
             lanes: lanes.clone(),
+            operations: operations.clone(),
             runtime,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             operator: OperatorToken::new(&SecretString::from(TOKEN)),

@@ -23,6 +23,8 @@ pub enum Halt {
         message: String,
         /// Least wait, where known.
         after: Option<Duration>,
+        /// Whether a retry can't help before a person did something.
+        never: bool,
     },
     /// The version could not be loaded: the host's retry.
     NotLoaded(String),
@@ -60,13 +62,15 @@ pub fn code_of(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// Translates the end of an attempt. `halt` outranks what the runtime reports, since it caused it.
+/// Translates the end of an attempt. `limited`: a quota that its calls met opens after this; a plugin that comes back
+/// later comes back no sooner. `halt` outranks what the runtime reports, since it caused it.
 pub fn ending(
     schedule: &Schedule,
     tried: Tried,
     now: i64,
     spin: f64,
     halt: Option<Halt>,
+    limited: Option<Duration>,
     outcome: Option<&Outcome>,
 ) -> End {
     let retry = |outcome: &'static str, reason: String, after: Option<Duration>| End {
@@ -83,7 +87,8 @@ pub fn ending(
             park("loop", format!("more than {allowed} effects on this order within an hour"))
         }
         (Some(Halt::Divergence(text)), _) => park("divergence", text),
-        (Some(Halt::OrderUnavailable { message, after }), _) => retry("order-unavailable", message, after),
+        (Some(Halt::OrderUnavailable { message, never: true, .. }), _) => park("order-unavailable", message),
+        (Some(Halt::OrderUnavailable { message, after, .. }), _) => retry("order-unavailable", message, after),
         (Some(Halt::NotLoaded(text)), _) => retry("not-loaded", text, None),
         (Some(Halt::Withdrawn { grants }), _) => park(
             "withdrawn",
@@ -96,7 +101,7 @@ pub fn ending(
                 Outcome::Done => End { outcome: code, reason: String::new(), next: Next::Done },
                 Outcome::RetryLater { reason, after } => {
                     let wish = after.map(|seconds| Duration::from_secs(u64::from(seconds.max(1))));
-                    retry(code, reason.clone(), wish)
+                    retry(code, reason.clone(), wish.max(limited))
                 }
                 Outcome::Reject { reason } => End { outcome: code, reason: reason.clone(), next: Next::Rejected },
                 Outcome::Trap { message } => retry(code, message.clone(), None),

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use fangshi_journal::{AttemptStart, Buffer, Ending, Fence, Inputs, Next, OpenAttempt, OpenRun, StoredEvent, Usage};
+use fangshi_operations::errcode::{Retry, retry_of};
 use fangshi_runtime::{Abort, Outcome, RunReport};
 use serde_json::Value;
 
@@ -92,7 +93,8 @@ impl One<'_> {
             }
             Some(Err(fault)) if guest.reads_order() => {
                 let after = fault.retry_after.map(|seconds| Duration::from_secs(u64::from(seconds)));
-                return self.give_up(start, Halt::OrderUnavailable { message: fault.message, after }).await;
+                let never = retry_of(fault.class) == Retry::Never;
+                return self.give_up(start, Halt::OrderUnavailable { message: fault.message, after, never }).await;
             }
             Some(Err(_)) | None => {}
         }
@@ -224,7 +226,10 @@ impl One<'_> {
         let tried = self.tried(start.clock_ms);
         let now = self.core.clock.now();
         let spin = rand::random::<f64>() * 2.0 - 1.0;
-        let end = ending(&self.core.config.schedule, tried, now, spin, halt, report.map(|report| &report.outcome));
+        let limited =
+            aftermath.limited_until.map(|until| Duration::from_millis(until.saturating_sub(now).max(0) as u64));
+        let outcome = report.map(|report| &report.outcome);
+        let end = ending(&self.core.config.schedule, tried, now, spin, halt, limited, outcome);
         let usage = report.map(used).unwrap_or_default();
         let ending = Ending {
             event: self.run.event,

@@ -50,6 +50,8 @@ pub(crate) struct Aftermath {
     pub changed: bool,
     /// Recorded calls that the resumed run has not made again.
     pub unplayed: usize,
+    /// When the last of the quotas opens that its calls met, unix milliseconds.
+    pub limited_until: Option<i64>,
     /// Changes of the installation's own store, to be kept if the run ended ok.
     pub kv: Vec<KvChange>,
 }
@@ -161,6 +163,10 @@ impl Host {
         effect: Option<EffectKey>,
         origin: CallOrigin,
     ) -> CallRow {
+        if let Err(CallError::Limited { retry_after: Some(seconds) }) = answer {
+            let until = self.known.clock.now().saturating_add(i64::from(*seconds) * 1_000);
+            self.left.with(|left| left.limited_until = left.limited_until.max(Some(until)));
+        }
         CallRow {
             position: call.position,
             name: call.name.clone(),
