@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::audit::{self, AuditCommand};
 use crate::config::{Config, ConfigError, KEY_VARIABLE, KEYS, KeySource, Kind};
-use crate::{keys, logs, plugin, replay, serve, tenant};
+use crate::{backup, keys, logs, plugin, replay, serve, tenant};
 
 /// Fangshi: a WebAssembly plugin runtime for the orders of many shops.
 #[derive(Parser)]
@@ -47,6 +47,11 @@ enum Command {
     /// Try a version on recorded events: which effects would be added, lost or changed. Sends nothing. The host must be
     /// down; POST /api/v1/tenants/{id}/backtests does the same while it runs.
     Backtest(replay::BacktestArguments),
+    /// Copy the store into one file, beside a running host or without one. The keys are never in it.
+    Backup(backup::BackupArguments),
+    /// Put a backup back into an empty data folder, held: callbacks are recorded, no plugin runs. With --release, end the
+    /// hold.
+    Restore(backup::RestoreArguments),
     /// Check who did what: the chain of the audit. A running host does not stand in the way.
     Audit {
         #[command(subcommand)]
@@ -126,6 +131,8 @@ impl Commands {
             }
             Command::Replay(arguments) => replay::replay(&arguments),
             Command::Backtest(arguments) => replay::backtest(&arguments),
+            Command::Backup(arguments) => backup::backup(&arguments),
+            Command::Restore(arguments) => backup::restore(&arguments),
             Command::Audit { command } => audit::run(command),
             Command::Config { command: ConfigCommand::Check { config } } => check_config(&config),
             Command::Config { command: ConfigCommand::Keys } => list_keys(),

@@ -2,6 +2,7 @@
 //!
 //! `fangshi serve` is the host: it reads a config ([`config`]), starts the rooms in their order and stops them in the
 //! reverse one ([`serve`]). `fangshi plugin` shows and runs one component offline, in the same runtime ([`plugin`]).
+//! `fangshi backup` copies the store beside a running host, `fangshi restore` puts a copy back and ends its hold.
 //! `fangshi config` checks a config without starting anything; `fangshi audit` checks who did what ([`audit`]). `fangshi
 //! keys`, `fangshi tenant`, `fangshi replay` and `fangshi backtest` work on the store of a host that is down.
 //!
@@ -10,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod audit;
+mod backup;
 mod commands;
 mod config;
 mod keys;

@@ -37,6 +37,8 @@ pub(crate) struct Ready {
     backlog_age_ms: u64,
     /// What is not finished.
     backlog: BacklogView,
+    /// true: the store was restored and not released yet. Callbacks are recorded, no plugin runs.
+    held: bool,
     /// The operator's third-party platform; null if none is configured.
     component: Option<ComponentView>,
 }
@@ -112,6 +114,7 @@ pub(crate) async fn readyz(State(console): State<Console>, headers: HeaderMap) -
             waiting: backlog.waiting,
             parked: backlog.parked,
         },
+        held: console.lanes.is_held(),
         component: component.map(|health| ComponentView {
             ticket: if health.ticket_good { "good" } else { "missing" },
             ticket_at: health.ticket_at,
@@ -146,6 +149,7 @@ pub(crate) async fn metrics(State(console): State<Console>) -> impl IntoResponse
             break;
         }
     }
+    metrics::gauge!("fangshi_held").set(if console.lanes.is_held() { 1.0 } else { 0.0 });
     metrics::gauge!("fangshi_tenants_stopped").set(stopped as f64);
     metrics::gauge!("fangshi_breakers_open").set(console.operations.held_back().len() as f64);
     console.metrics.run_upkeep();

@@ -146,10 +146,11 @@ async fn runs_are_replayed_and_versions_tried_over_them() {
     assert!(table.headers["content-type"].to_str().unwrap().starts_with("text/plain"));
     assert!(table.text.contains("+ notes/set-merchant-notes") && !table.text.contains("CANARY"), "{}", table.text);
 
+    let address = scene.path("backtests");
     let ask = |change: Value| {
         let mut body = json!({"installation": scene.installation, "version": scene.noting["version"]});
         body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
-        scene.desk.post(&scene.path("backtests"), body)
+        scene.desk.post(&address, body)
     };
     let digest = "0".repeat(64);
     assert_eq!(ask(json!({})).await.refusal(422), "grants-missing");

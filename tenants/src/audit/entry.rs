@@ -80,6 +80,10 @@ actions! {
     InstallationResumed = "installation-resumed",
     /// It was removed.
     InstallationRemoved = "installation-removed",
+    /// The store was put back from a backup, and is held.
+    StoreRestored = "store-restored",
+    /// The hold of a restored store was ended.
+    StoreReleased = "store-released",
     /// Parked runs were let run again.
     RunsRepaired = "runs-repaired",
     /// Custody refreshed a platform token.

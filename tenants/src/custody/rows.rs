@@ -261,6 +261,16 @@ pub(crate) async fn invalidate(c: &mut SqliteConnection, key: Key, version: i64)
     Ok(())
 }
 
+/// No access token is good any more, and nobody refreshes one.
+pub(crate) async fn doubt_all(c: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE tokens SET refresh_at = 0, expires_at = 0, lease_owner = NULL, lease_until = 0 WHERE kind <> 'ticket'",
+    )
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
 /// Makes sure that the row is there, without a token.
 pub(crate) async fn ensure(c: &mut SqliteConnection, key: Key) -> Result<(), StoreError> {
     sqlx::query(

@@ -6,6 +6,7 @@
 mod alerts;
 mod code_key;
 mod heads;
+mod hold;
 mod life;
 mod onboarding;
 mod rooms;
@@ -25,6 +26,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
+pub use hold::release_file;
 use rooms::Rooms;
 use signals::Signals;
 
@@ -42,13 +44,22 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     // Asked for first: a signal during the start ends it like one after.
     let mut signals = Signals::new()?;
     let rooms = Rooms::open(&config).await?;
-    let life = life::start(rooms.journal.clone(), config.retention);
+    let life = life::start(rooms.journal.clone(), rooms.lanes.clone(), config.retention);
+    let holding = hold::Hold {
+        tenants: rooms.tenants.clone(),
+        journal: rooms.journal.clone(),
+        operations: rooms.operations.clone(),
+        lanes: rooms.lanes.clone(),
+        data_dir: config.data_dir.clone(),
+    };
+    let holding = holding.start();
     let alerting = watch(&config, &rooms)?.start();
     let exporting = heads::export_daily(&rooms, &config.data_dir);
     let served = listen(&config, &rooms, metrics, &mut signals).await;
     life.abort();
     exporting.abort();
     alerting.abort();
+    holding.abort();
     tokio::select! {
         () = rooms.close(config.shutdown) => tracing::info!("stopped"),
         // Nothing is lost by it: what was cut off is resumed, as after a crash.

@@ -35,6 +35,9 @@ pub(crate) struct Known {
     pub snapshot: Option<SnapshotRow>,
     /// Calls that this attempt made before it was cut off.
     pub replay: VecDeque<RecordedCall>,
+    /// The store was restored, and the event came with it: nobody knows what this run has sent since then (the event's
+    /// receipt), unix milliseconds.
+    pub restored_at: Option<i64>,
 }
 
 /// What a run leaves behind besides its report.

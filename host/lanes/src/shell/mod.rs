@@ -10,7 +10,7 @@ pub(crate) mod told;
 
 use std::sync::Arc;
 
-use fangshi_journal::{Clock, InstallationId, Journal, TenantId};
+use fangshi_journal::{Clock, EventSeq, InstallationId, Journal, TenantId};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,8 @@ pub(crate) struct Core {
     pub clock: Clock,
     pub config: LanesConfig,
     pub finished: broadcast::Sender<Finished>,
+    /// Events up to this one came with a restored store.
+    pub restored_until: Option<EventSeq>,
     /// No new attempts.
     pub stopping: CancellationToken,
     /// Attempts under way are dropped.
