@@ -74,7 +74,7 @@ async fn restore_from(config: &Config, from: &Path) -> anyhow::Result<ExitCode> 
         KeySource::Text(text) => Kek::from_text(text, KEY_VARIABLE)?,
         KeySource::File(file) => Kek::from_file(file)?,
     };
-    let id = KeyWrap::id(&kek).to_string();
+    let id = KeyWrap::id(&kek);
     let staged = stage(from, &config.data_dir).await?;
     let database = Database::open(OpenOptions::new(&staged)).await?;
     let held = async {
