@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::audit::{self, AuditCommand};
 use crate::config::{Config, ConfigError, KEY_VARIABLE, KEYS, KeySource, Kind};
-use crate::{keys, logs, plugin, serve, tenant};
+use crate::{backup, keys, logs, plugin, replay, serve, tenant};
 
 /// Fangshi: a WebAssembly plugin runtime for the orders of many shops.
 #[derive(Parser)]
@@ -41,6 +41,17 @@ enum Command {
         #[command(subcommand)]
         command: TenantCommand,
     },
+    /// Execute a recorded attempt again, exactly, and say whether it is the same. Sends nothing. The host must be down; POST
+    /// /api/v1/tenants/{id}/runs/{run}/replay does the same while it runs.
+    Replay(replay::ReplayArguments),
+    /// Try a version on recorded events: which effects would be added, lost or changed. Sends nothing. The host must be
+    /// down; POST /api/v1/tenants/{id}/backtests does the same while it runs.
+    Backtest(replay::BacktestArguments),
+    /// Copy the store into one file, beside a running host or without one. The keys are never in it.
+    Backup(backup::BackupArguments),
+    /// Put a backup back into an empty data folder, held: callbacks are recorded, no plugin runs. With --release, end the
+    /// hold.
+    Restore(backup::RestoreArguments),
     /// Check who did what: the chain of the audit. A running host does not stand in the way.
     Audit {
         #[command(subcommand)]
@@ -130,6 +141,10 @@ impl Commands {
             Command::Tenant { command: TenantCommand::Export { config, tenant: id, to } } => {
                 tenant::export(&config, id, &to)
             }
+            Command::Replay(arguments) => replay::replay(&arguments),
+            Command::Backtest(arguments) => replay::backtest(&arguments),
+            Command::Backup(arguments) => backup::backup(&arguments),
+            Command::Restore(arguments) => backup::restore(&arguments),
             Command::Audit { command } => audit::run(command),
             Command::Config { command: ConfigCommand::Check { config } } => check_config(&config),
             Command::Config { command: ConfigCommand::Keys } => list_keys(),

@@ -2,19 +2,22 @@
 //!
 //! `fangshi serve` is the host: it reads a config ([`config`]), starts the rooms in their order and stops them in the
 //! reverse one ([`serve`]). `fangshi plugin` shows and runs one component offline, in the same runtime ([`plugin`]).
+//! `fangshi backup` copies the store beside a running host, `fangshi restore` puts a copy back and ends its hold.
 //! `fangshi config` checks a config without starting anything; `fangshi audit` checks who did what ([`audit`]). `fangshi
-//! keys` and `fangshi tenant` work on the store of a host that is down.
+//! keys`, `fangshi tenant`, `fangshi replay` and `fangshi backtest` work on the store of a host that is down.
 //!
 //! Exit codes: 0 done; 1 the start, a run or a command failed; 2 the command line or the config is wrong.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod audit;
+mod backup;
 mod commands;
 mod config;
 mod keys;
 mod logs;
 mod plugin;
+mod replay;
 mod serve;
 mod tenant;
 

@@ -12,6 +12,9 @@ use utoipa::ToSchema;
 use crate::Console;
 use crate::refusal::{Refusal, RefusalBody};
 
+/// Tenants read at once.
+const TENANTS: u32 = 1_000;
+
 /// The process answers.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Alive {
@@ -34,6 +37,8 @@ pub(crate) struct Ready {
     backlog_age_ms: u64,
     /// What is not finished.
     backlog: BacklogView,
+    /// true: the store was restored and not released yet. Callbacks are recorded, no plugin runs.
+    held: bool,
     /// The operator's third-party platform; null if none is configured.
     component: Option<ComponentView>,
 }
@@ -118,6 +123,7 @@ pub(crate) async fn readyz(State(console): State<Console>, headers: HeaderMap) -
             waiting: backlog.waiting,
             parked: backlog.parked,
         },
+        held: console.lanes.is_held(),
         component: component.map(|health| ComponentView {
             ticket: if health.ticket_good { "good" } else { "missing" },
             ticket_at: health.ticket_at,
@@ -142,6 +148,19 @@ pub(crate) async fn metrics(State(console): State<Console>) -> impl IntoResponse
         }
         Err(_) => metrics::gauge!("fangshi_database_up").set(0.0),
     }
+    let mut stopped = 0;
+    let mut after = None;
+    loop {
+        let page = console.tenants.list(after, TENANTS).await;
+        stopped += page.iter().filter(|tenant| !tenant.is_active()).count();
+        after = page.last().map(|tenant| tenant.id);
+        if page.len() < TENANTS as usize {
+            break;
+        }
+    }
+    metrics::gauge!("fangshi_held").set(if console.lanes.is_held() { 1.0 } else { 0.0 });
+    metrics::gauge!("fangshi_tenants_stopped").set(stopped as f64);
+    metrics::gauge!("fangshi_breakers_open").set(console.operations.held_back().len() as f64);
     console.metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], console.metrics.render())
 }

@@ -3,15 +3,18 @@
 //! [`router`] serves `/healthz`, `/readyz` and `/metrics` without a token, and the admin API under `/api/v1` behind
 //! bearer tokens, with its OpenAPI document made from the same handlers (`openapi`). `login` finds out who calls and how
 //! far they reach (`reach`); `throttle` slows those who guess. One file a subject: `tenants`, `export`, `authorizations`,
-//! `plugins`, `installations`, `events`, `runs`, `reconciliation`, `tokens`, `links`, `audit`. `authorize` serves the pages on which a
+//! `plugins`, `installations`, `events`, `runs`, `repairs`, `backtests`, `alerts`, `reconciliation`, `tokens`, `links`,
+//! `audit`. `authorize` serves the pages on which a
 //! merchant authorizes, `merchant` the page for merchants. Handlers hold no rules of their own: they read a request
 //! (`request`, `page`), call the room that owns the matter, and show what came of it; every error has the one form of
 //! `refusal`. Secrets go in and never out; host calls of runs are shown redacted by the table of operations.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod alerts;
 mod audit;
 mod authorizations;
 mod authorize;
+mod backtests;
 mod caller;
 mod china;
 mod entrance;
@@ -31,6 +34,7 @@ mod reach;
 mod reconciliation;
 mod redacted;
 mod refusal;
+mod repairs;
 mod request;
 mod runs;
 mod secret;
@@ -39,9 +43,12 @@ mod throttle;
 mod tokens;
 mod unmatched;
 
+use std::sync::Arc;
+
 use axum::Router;
 use fangshi_journal::Journal;
 use fangshi_lanes::Lanes;
+use fangshi_operations::Operations;
 use fangshi_runtime::Runtime;
 use fangshi_tenants::{Tenants, UploadLimits};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -65,6 +72,8 @@ pub struct Console {
     pub journal: Journal,
     /// Told of changes that may let a lane go on.
     pub lanes: Lanes,
+    /// Knows how the platform treats each shop.
+    pub operations: Operations,
     /// Reads uploads.
     pub runtime: Runtime,
     /// Renders the metrics.
@@ -77,6 +86,8 @@ pub struct Console {
     pub max_plugin_bytes: usize,
     /// What one tenant may upload in all.
     pub uploads: UploadLimits,
+    /// One place: a backtest takes a processor for a while.
+    pub backtesting: Arc<tokio::sync::Semaphore>,
 }
 
 /// The routes of the console, with the one form of errors for everything they do not know. Merge other rooms' routes
@@ -84,7 +95,7 @@ pub struct Console {
 pub fn router(console: Console) -> Router {
     let (open, admin, document) = routes();
     let login = axum::middleware::from_fn_with_state(login::Login::new(console.clone()), login::require);
-    let document = std::sync::Arc::new(document);
+    let document = Arc::new(document);
     let admin = admin
         .layer(axum::Extension(document))
         .method_not_allowed_fallback(unmatched::method)
@@ -127,11 +138,16 @@ fn routes() -> (Router<Console>, Router<Console>, utoipa::openapi::OpenApi) {
         .routes(routes!(reconciliation::get))
         .routes(routes!(runs::list))
         .routes(routes!(runs::get))
-        .routes(routes!(runs::repair))
+        .routes(routes!(repairs::repair))
+        .routes(routes!(repairs::repair_many))
+        .routes(routes!(backtests::replay))
+        .routes(routes!(backtests::backtest))
         .routes(routes!(tokens::create, tokens::list))
         .routes(routes!(tokens::revoke))
         .routes(routes!(tokens::create_for_merchant))
         .routes(routes!(links::create))
+        .routes(routes!(alerts::list))
+        .routes(routes!(alerts::standing))
         .routes(routes!(audit::list));
     let (admin, under_admin) = admin.split_for_parts();
     let (open, document) = open.split_for_parts();
@@ -143,7 +159,7 @@ fn routes() -> (Router<Console>, Router<Console>, utoipa::openapi::OpenApi) {
 /// This document
 #[utoipa::path(get, operation_id = "getOpenapiDocument", path = "/openapi.json", tag = "openapi", responses((status = 200, description = "OpenAPI 3.1")))]
 async fn openapi_json(
-    axum::Extension(document): axum::Extension<std::sync::Arc<utoipa::openapi::OpenApi>>,
-) -> axum::Json<std::sync::Arc<utoipa::openapi::OpenApi>> {
+    axum::Extension(document): axum::Extension<Arc<utoipa::openapi::OpenApi>>,
+) -> axum::Json<Arc<utoipa::openapi::OpenApi>> {
     axum::Json(document)
 }

@@ -34,6 +34,7 @@ const OPEN_TO_MERCHANTS: &[(&str, &str, Reach)] = &[
     ("GET", "/tenants/{tenant}/reconciliation", Reach::OwnTenant),
     ("GET", "/tenants/{tenant}/runs", Reach::OwnTenant),
     ("GET", "/tenants/{tenant}/runs/{run}", Reach::OwnTenant),
+    ("GET", "/tenants/{tenant}/platform", Reach::OwnTenant),
 ];
 
 /// The reach of a route; `route` as the router matched it, with or without the prefix.

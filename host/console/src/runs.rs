@@ -5,8 +5,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use fangshi_journal::{AttemptView, CallView, EffectView, JournalError, LogView, RunFilter, RunId, RunView};
+use fangshi_journal::{AttemptView, CallView, EffectView, LogView, RunFilter, RunId, RunView};
 use fangshi_tenants::TenantId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +16,7 @@ use crate::caller::Caller;
 use crate::page::{self, Page};
 use crate::redacted;
 use crate::refusal::{Refusal, RefusalBody};
+use crate::repairs;
 use crate::request::{Ids, QueryOf};
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -27,6 +27,14 @@ pub(crate) struct RunsQuery {
     order_id: Option<String>,
     /// true: only parked runs.
     parked: Option<bool>,
+    /// Only runs with this reason: how the last attempt ended, or why it is parked.
+    reason: Option<String>,
+    /// Only runs of this plugin: its id (p1) or its name.
+    plugin: Option<String>,
+    /// Only runs that were over (done, rejected or parked) then or later, unix milliseconds.
+    since: Option<i64>,
+    /// Only runs that were over before this, unix milliseconds.
+    until: Option<i64>,
     /// The `next` of the page before; without it the list begins.
     after: Option<String>,
     /// Items of a page, 1 to 200; 50 if absent.
@@ -306,6 +314,10 @@ pub(crate) async fn list(
     let filter = RunFilter {
         order_id: query.order_id,
         parked: query.parked.unwrap_or(false),
+        reason: query.reason,
+        plugin: repairs::plugin(&console, tenant, query.plugin.as_deref()).await?,
+        since: query.since,
+        until: query.until,
         before: page::cursor(query.after.as_deref())?,
         limit: page::limit(query.limit)?,
     };
@@ -330,42 +342,7 @@ pub(crate) async fn get(
     detail(&console, tenant, run).await
 }
 
-/// Lets a parked run be tried again
-///
-/// It gets a fresh budget of attempts and stands outside the sequence of its lane from then on (`repaired_at`). What its
-/// earlier attempts settled with the platform stays settled and is not sent again.
-#[utoipa::path(
-    post, path = "/tenants/{tenant}/runs/{run}/repair", tag = "runs", operation_id = "repairRun",
-    params(("tenant" = String, Path, description = "t1"), ("run" = String, Path, description = "r1")),
-    responses(
-        (status = 202, description = "It will run again", body = RunPage),
-        (status = 404, description = "The tenant has no such run", body = RefusalBody),
-        (status = 409, description = "The run is not parked", body = RefusalBody),
-    ),
-)]
-pub(crate) async fn repair(
-    State(console): State<Console>,
-    caller: Caller,
-    Ids((tenant, run)): Ids<(TenantId, RunId)>,
-) -> Result<(StatusCode, Json<RunPage>), Refusal> {
-    crate::tenants::known(&console, tenant)?;
-    match console.journal.reopen(caller.actor(), tenant, run).await {
-        Ok(_) => Ok((StatusCode::ACCEPTED, detail(&console, tenant, run).await?)),
-        Err(JournalError::NotFound(_)) => {
-            // 404 if there is no such run at all.
-            drop(detail(&console, tenant, run).await?);
-            Err(Refusal::new(
-                StatusCode::CONFLICT,
-                "not-parked",
-                format!("run {run} is not parked"),
-                "only parked runs are repaired; list them with ?parked=true",
-            ))
-        }
-        Err(error) => Err(Refusal::fault("repairing a run", &error)),
-    }
-}
-
-async fn detail(console: &Console, tenant: TenantId, run: RunId) -> Result<Json<RunPage>, Refusal> {
+pub(crate) async fn detail(console: &Console, tenant: TenantId, run: RunId) -> Result<Json<RunPage>, Refusal> {
     let detail = console.journal.run(tenant, run).await.map_err(|error| Refusal::fault("reading a run", &error))?;
     let Some(detail) = detail else {
         return Err(Refusal::not_found("no-such-run", format!("tenant {tenant} has no run {run}")));

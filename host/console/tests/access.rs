@@ -56,12 +56,17 @@ const SURFACE: &[&str] = &[
     "GET /api/v1/tenants/t1/runs",
     "GET /api/v1/tenants/t1/runs/r1",
     "POST /api/v1/tenants/t1/runs/r1/repair",
+    "POST /api/v1/tenants/t1/runs/r1/replay",
+    "POST /api/v1/tenants/t1/repairs",
+    "POST /api/v1/tenants/t1/backtests",
     "POST /api/v1/tokens",
     "GET /api/v1/tokens",
     "DELETE /api/v1/tokens/k1",
     "POST /api/v1/tenants/t1/tokens",
     "POST /api/v1/tenants/t1/links",
     "GET /api/v1/audit",
+    "GET /api/v1/alerts",
+    "GET /api/v1/tenants/t1/platform",
 ];
 
 #[test]

@@ -120,7 +120,7 @@ impl Database {
     }
 }
 
-fn make_folder(data_dir: &Path) -> Result<(), DatabaseError> {
+pub(crate) fn make_folder(data_dir: &Path) -> Result<(), DatabaseError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     // Order data lies here, sealed or not: nobody else's to list.

@@ -8,6 +8,7 @@
 //! the SQL of the tables lives in `tenants` and `journal`, their schema in `migrations/sqlite`, one folder for both.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod backup;
 mod clock;
 mod database;
 mod digest;
@@ -19,6 +20,7 @@ mod recent;
 mod schema;
 mod writer;
 
+pub use backup::{back_up, put_back, stage};
 pub use clock::{Clock, ManualClock};
 pub use database::{Database, OpenOptions};
 pub use digest::Digest;

@@ -46,8 +46,8 @@ pub struct Inputs {
 }
 
 // Settings are the merchant's.
-/// Version, engine, clock, inputs, snapshot, resumes.
-type OpenRow = (Vec<u8>, String, i64, Vec<u8>, Option<i64>, i64);
+/// Version, engine, clock, inputs, snapshot, resumes, end.
+type StartRow = (Vec<u8>, String, i64, Vec<u8>, Option<i64>, i64, Option<i64>);
 
 impl std::fmt::Debug for Inputs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,6 +75,8 @@ pub struct RecordedCall {
     pub kind: CallKind,
     /// Keyed digest of name and request.
     pub digest: [u8; 32],
+    /// The request.
+    pub request: Value,
     /// Code of the result; none: no outcome yet.
     pub result: Option<String>,
     /// The answer, unless a snapshot is the answer.
@@ -99,6 +101,7 @@ struct CallRead {
     name: String,
     kind: i64,
     digest: Vec<u8>,
+    request: Vec<u8>,
     result: Option<String>,
     answer: Option<Vec<u8>>,
     snapshot_id: Option<i64>,
@@ -112,15 +115,30 @@ impl Journal {
         run: RunId,
         number: u32,
     ) -> Result<Option<OpenAttempt>, JournalError> {
-        let row: Option<OpenRow> = sqlx::query_as(
-            "SELECT version, engine, clock_ms, inputs, snapshot_id, resumes FROM attempts \
-             WHERE run_id = $1 AND number = $2 AND ended_at IS NULL",
+        match self.start_of(tenant, run, number).await? {
+            Some((start, None)) => {
+                Ok(Some(OpenAttempt { start, calls: self.recorded_calls(tenant, run, number).await? }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What an attempt started from, and when it ended.
+    pub(crate) async fn start_of(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        number: u32,
+    ) -> Result<Option<(AttemptStart, Option<i64>)>, JournalError> {
+        let row: Option<StartRow> = sqlx::query_as(
+            "SELECT version, engine, clock_ms, inputs, snapshot_id, resumes, ended_at FROM attempts \
+             WHERE run_id = $1 AND number = $2",
         )
         .bind(run.0)
         .bind(i64::from(number))
         .fetch_optional(self.reader())
         .await?;
-        let Some((version, engine, clock_ms, inputs, snapshot_id, resumes)) = row else {
+        let Some((version, engine, clock_ms, inputs, snapshot_id, resumes, ended_at)) = row else {
             return Ok(None);
         };
         let plain = self.unseal(tenant, seal::ATTEMPT_INPUTS, &seal::attempt_row(run, number), &inputs)?;
@@ -138,17 +156,17 @@ impl Journal {
             snapshot,
             resumes: resumes as u32,
         };
-        Ok(Some(OpenAttempt { start, calls: self.recorded_calls(tenant, run, number).await? }))
+        Ok(Some((start, ended_at)))
     }
 
-    async fn recorded_calls(
+    pub(crate) async fn recorded_calls(
         &self,
         tenant: TenantId,
         run: RunId,
         attempt: u32,
     ) -> Result<Vec<RecordedCall>, JournalError> {
         let rows: Vec<CallRead> = sqlx::query_as(
-            "SELECT position, name, kind, digest, result, answer, snapshot_id FROM calls \
+            "SELECT position, name, kind, digest, request, result, answer, snapshot_id FROM calls \
              WHERE run_id = $1 AND attempt = $2 ORDER BY position",
         )
         .bind(run.0)
@@ -161,9 +179,10 @@ impl Journal {
                 return Err(JournalError::Corrupt(format!("gap before call {} of {run}", row.position)));
             }
             let position = expected as u32;
+            let name = seal::line_row(run, attempt, position);
+            let request = self.unseal(tenant, seal::CALL_REQUEST, &name, &row.request)?;
             let answer = match row.answer {
                 Some(sealed) => {
-                    let name = seal::line_row(run, attempt, position);
                     let plain = self.unseal(tenant, seal::CALL_ANSWER, &name, &sealed)?;
                     Some(serde_json::from_slice(&plain).map_err(|_| JournalError::Corrupt(RESULT_UNREADABLE.into()))?)
                 }
@@ -174,6 +193,8 @@ impl Journal {
                 name: row.name,
                 kind: CallKind::from_code(row.kind)?,
                 digest: digest(row.digest)?,
+                request: serde_json::from_slice(&request)
+                    .map_err(|_| JournalError::Corrupt("JSON of a request".into()))?,
                 result: row.result,
                 answer,
                 snapshot: match row.snapshot_id {

@@ -3,6 +3,7 @@
 use fangshi_database::{RunId, TenantId};
 use sqlx::SqliteConnection;
 
+use crate::alerts::{AlertKind, raise};
 use crate::enter::check;
 use crate::lane::Fence;
 use crate::{Journal, JournalError, RunState};
@@ -132,17 +133,21 @@ impl Journal {
             .collect()
     }
 
-    /// Notes that the operator was told. After the telling: once too often is better than never.
-    pub async fn deadlines_told(&self, runs: Vec<RunId>) -> Result<(), JournalError> {
+    /// Makes alerts of near deadlines, and notes that they were told of, in one transaction.
+    pub async fn deadlines_told(&self, near: Vec<NearDeadline>) -> Result<(), JournalError> {
         let now = self.clock.now();
-        let runs = listed(runs);
+        let runs = listed(near.iter().map(|near| near.run).collect());
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query("UPDATE runs SET alerted_at = $1 WHERE id IN (SELECT value FROM json_each($2))")
                     .bind(now)
                     .bind(runs)
-                    .execute(conn)
+                    .execute(&mut *conn)
                     .await?;
+                for near in near {
+                    let run = near.run.to_string();
+                    raise(conn, AlertKind::DeadlineNear, near.tenant, &run, Some(now), now).await?;
+                }
                 Ok(())
             })
         })

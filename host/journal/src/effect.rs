@@ -46,6 +46,11 @@ pub enum EffectState {
 }
 
 impl EffectState {
+    /// Whether it is known for good what came of it, so that it is never sent again.
+    pub fn is_settled(self) -> bool {
+        matches!(self, EffectState::Applied | EffectState::Refused)
+    }
+
     fn code(self) -> i64 {
         match self {
             EffectState::Intent => 0,

@@ -1,9 +1,9 @@
 //! The end of an attempt: what it used, what becomes of its run, and its kv changes, in one transaction.
 
 use fangshi_database::{EventSeq, InstallationId, RunId, TenantId};
-use fangshi_tenants::{Action, Actor, Entry};
 use sqlx::SqliteConnection;
 
+use crate::alerts::{AlertKind, raise};
 use crate::buffer::Buffer;
 use crate::enter::check;
 use crate::flush::insert_all;
@@ -171,6 +171,7 @@ impl Journal {
                     // An attempt that is not counted begins no budget either.
                     let first_at = (ending.next != Next::Held).then_some(ending.first_at);
                     settle_run(conn, run, Some(attempt), ending.outcome, &ending.next, first_at, now).await?;
+                    tell_parked(conn, held.lane.tenant, &ending.next, now).await?;
                     finish_event(conn, ending.event, &ending.next, now).await
                 })
             })
@@ -199,46 +200,11 @@ impl Journal {
                     .execute(&mut *conn)
                     .await?;
                 settle_run(conn, run, None, reason, &next, None, now).await?;
+                tell_parked(conn, held.lane.tenant, &next, now).await?;
                 finish_event(conn, event, &next, now).await
             })
         })
         .await
-    }
-
-    /// Opens a parked run again for `actor`, with a fresh budget of attempts. It stands outside the sequence from then on. Its
-    /// settled effects stay settled. Poke its lane afterwards.
-    ///
-    /// # Errors
-    /// [`JournalError::NotFound`] unless it is a parked run of the tenant.
-    pub async fn reopen(&self, actor: Actor, tenant: TenantId, run: RunId) -> Result<crate::LaneKey, JournalError> {
-        let (now, audit) = (self.clock.now(), self.tenants.audit());
-        let lane = self
-            .write(move |conn| {
-                Box::pin(async move {
-                    let row: Option<(String, i64)> = sqlx::query_as(
-                        "UPDATE runs SET state = 0, reason = NULL, budget_from = attempts, first_at = NULL, \
-                         next_at = $1, repaired_at = $1, finished_at = NULL, \
-                         alerted_at = CASE WHEN deadline_at > $1 THEN NULL ELSE alerted_at END \
-                         WHERE id = $2 AND tenant_id = $3 AND state = 4 RETURNING order_id, event_seq",
-                    )
-                    .bind(now)
-                    .bind(run.0)
-                    .bind(tenant.0)
-                    .fetch_optional(&mut *conn)
-                    .await?;
-                    let (order_id, event) = row.ok_or_else(|| JournalError::NotFound(format!("parked run {run}")))?;
-                    sqlx::query("UPDATE events SET state = 1, finished_at = NULL WHERE seq = $1 AND state = 2")
-                        .bind(event)
-                        .execute(&mut *conn)
-                        .await?;
-                    let entry = Entry::new(actor, Action::RunRepaired, tenant).about(run);
-                    audit.append(conn, entry).await?;
-                    Ok(crate::LaneKey::new(tenant, &order_id))
-                })
-            })
-            .await?;
-        self.poke(&lane);
-        Ok(lane)
     }
 }
 
@@ -288,6 +254,14 @@ async fn settle_run(
         .await?;
     }
     Ok(())
+}
+
+/// A run that is given up is told of, in the same transaction.
+async fn tell_parked(conn: &mut SqliteConnection, tenant: TenantId, next: &Next, now: i64) -> Result<(), JournalError> {
+    match next {
+        Next::Parked { reason } => raise(conn, AlertKind::RunParked, tenant, reason, Some(now), now).await,
+        Next::Done | Next::Rejected | Next::Retry { .. } => Ok(()),
+    }
 }
 
 async fn finish_event(

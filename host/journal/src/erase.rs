@@ -29,7 +29,8 @@ const EVENTS: i64 = 100;
 const THE_EVENTS: &str = "DELETE FROM events WHERE seq IN (SELECT value FROM json_each($1))";
 
 /// The rest, some at a time.
-const REST: [&str; 8] = [
+const REST: [&str; 9] = [
+    "DELETE FROM alerts WHERE id IN (SELECT id FROM alerts WHERE tenant_id = $1 LIMIT 200)",
     "DELETE FROM snapshots WHERE id IN (SELECT id FROM snapshots WHERE tenant_id = $1 LIMIT 50)",
     "DELETE FROM kv WHERE (installation_id, key_digest) IN \
      (SELECT installation_id, key_digest FROM kv WHERE tenant_id = $1 LIMIT 50)",

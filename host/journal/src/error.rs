@@ -22,6 +22,9 @@ pub enum JournalError {
     /// A tenant's own rows can't be read or changed.
     #[error(transparent)]
     Tenants(TenantsError),
+    /// The entry of the audit could not be written, so the change was not made.
+    #[error("the audit can't be written")]
+    Audit(#[source] AuditError),
     /// What was named does not exist.
     #[error("{0} does not exist")]
     NotFound(String),

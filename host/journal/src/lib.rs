@@ -14,6 +14,7 @@
 //! with the tenant's key before it reaches the writer. This room decides nothing: `lanes` does.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod alerts;
 mod attempt;
 mod buffer;
 mod deadline;
@@ -34,6 +35,9 @@ mod kv;
 mod lane;
 mod places;
 mod reconcile;
+mod recorded;
+mod repair;
+mod restore;
 mod run;
 mod salt;
 mod seal;
@@ -42,6 +46,7 @@ mod state;
 mod subscription;
 mod views;
 
+pub use alerts::{Alert, AlertKind, Condition};
 pub use attempt::{AttemptStart, Inputs, OpenAttempt, RecordedCall};
 pub use buffer::Buffer;
 pub use deadline::{NearDeadline, UnknownDeadline};
@@ -61,6 +66,9 @@ pub use lane::{Executor, Fence, LaneKey};
 pub use reconcile::{
     Found, KnownOrder, Noted, Pass, PassReport, Reading, Reconciled, Standing, Transition, TransitionView, Walk,
 };
+pub use recorded::{EndedAs, RecordedAttempt};
+pub use repair::{Repair, Repaired};
+pub use restore::{Restore, last_restore};
 pub use run::RunState;
 pub use snapshot::SnapshotRow;
 pub use state::{LaneState, OpenRun, UnplannedEvent};

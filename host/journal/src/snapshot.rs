@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use sqlx::SqliteConnection;
 
+use crate::lane::LaneKey;
 use crate::salt::canonical;
 use crate::{Journal, JournalError, seal};
 
@@ -102,6 +103,24 @@ impl SealedSnapshot {
 }
 
 impl Journal {
+    /// The order as it was last read at or before a time (unix milliseconds), else as it was first read after it; `None`
+    /// if it was never read.
+    pub async fn snapshot_near(&self, order: &LaneKey, at_ms: i64) -> Result<Option<SnapshotRow>, JournalError> {
+        let id: Option<(i64,)> = sqlx::query_as(
+            "SELECT id FROM snapshots WHERE tenant_id = $1 AND order_id = $2 \
+             ORDER BY read_at > $3, abs(read_at - $3), id LIMIT 1",
+        )
+        .bind(order.tenant.0)
+        .bind(&*order.order_id)
+        .bind(at_ms)
+        .fetch_optional(self.reader())
+        .await?;
+        match id {
+            Some((id,)) => Ok(Some(self.snapshot(order.tenant, id).await?)),
+            None => Ok(None),
+        }
+    }
+
     /// Reads a snapshot back by its row's id.
     pub(crate) async fn snapshot(&self, tenant: TenantId, id: i64) -> Result<SnapshotRow, JournalError> {
         let row: Option<(String, Vec<u8>, i64, Vec<u8>)> =

@@ -15,7 +15,7 @@ const ONE: InstallationId = InstallationId(1);
 
 /// Tables whose rows stay when a tenant goes, or belong to nobody.
 /// What the audit says of a tenant stays, and can no longer be opened.
-const NOT_A_TENANTS: [&str; 5] = ["_sqlx_migrations", "audit", "key_check", "deletions", "sqlite_sequence"];
+const NOT_A_TENANTS: [&str; 6] = ["_sqlx_migrations", "audit", "key_check", "deletions", "restores", "sqlite_sequence"];
 
 /// Runs with everything that a run can have.
 async fn busy(rig: &Rig, from: u8, runs: u8) {
@@ -64,6 +64,8 @@ async fn entrusted(rig: &Rig) {
                     "INSERT INTO transitions VALUES (1, 'o', 1, 30, 20, 0, 1)",
                     "INSERT INTO reconciliations VALUES (1, x'01')",
                     "INSERT INTO refusals VALUES (1, 'window', 1, 1)",
+                    "INSERT INTO alerts (kind, tenant_id, subject, count, first_at, last_at, next_at) \
+                     VALUES ('tenant-stopped', 1, 'revoked', 1, 1, 1, 1)",
                     "INSERT INTO plugins (id, tenant_id, name, created_at) VALUES (1, 1, 'p', 1)",
                     "INSERT INTO components VALUES (1, x'01', x'01')",
                     "INSERT INTO versions (id, tenant_id, plugin_id, digest, size, hooks, grants, uploaded_at) \

@@ -1,6 +1,7 @@
 //! The handle, and the task that hands lanes to drains.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::config::LanesConfig;
 use crate::decide::queue::Queue;
 use crate::error::LanesError;
 use crate::finished::Finished;
+use crate::replay::Replays;
 use crate::seams::{Directory, Guests, Shop};
 use crate::shell::{Core, Drained, drain, watch_deadlines};
 
@@ -46,6 +48,8 @@ struct Inner {
     floor: Mutex<Floor>,
     wake: Notify,
     idle: Notify,
+    /// The store was restored and not released yet: lanes are poked, and none is worked on.
+    held: AtomicBool,
     stopping: CancellationToken,
     drains: TaskTracker,
     dispatcher: Mutex<Option<JoinHandle<()>>>,
@@ -82,6 +86,7 @@ impl Lanes {
         let Parts { journal, directory, guests, shop, clock, config } = parts;
         let (finished, _) = broadcast::channel(4_096);
         let queue = Queue::new(config.max_concurrent_runs, config.per_tenant);
+        let restored = journal.restored().await?;
         let stopping = CancellationToken::new();
         let core = Core {
             journal,
@@ -91,6 +96,7 @@ impl Lanes {
             clock,
             config,
             finished,
+            restored_until: restored.map(|restored| restored.until()),
             stopping: stopping.clone(),
             cut_off: CancellationToken::new(),
         };
@@ -100,6 +106,7 @@ impl Lanes {
             floor: Mutex::new(Floor { queue, timers: BTreeSet::new() }),
             wake: Notify::new(),
             idle: Notify::new(),
+            held: AtomicBool::new(restored.is_some_and(|restored| restored.is_held())),
             drains: TaskTracker::new(),
             dispatcher: Mutex::new(None),
         });
@@ -120,9 +127,28 @@ impl Lanes {
         Ok(())
     }
 
+    /// Whether the store was restored and is held: no lane is worked on.
+    pub fn is_held(&self) -> bool {
+        self.inner.held.load(Ordering::SeqCst)
+    }
+
+    /// The hold is over, durably: lanes work.
+    pub async fn release(&self) {
+        self.inner.held.store(false, Ordering::SeqCst);
+        if let Err(error) = self.sweep().await {
+            tracing::warn!(%error, "lanes wait for the next sweep");
+        }
+        self.inner.wake.notify_one();
+    }
+
     /// News of ended attempts. A receiver that falls behind loses the oldest.
     pub fn finished(&self) -> broadcast::Receiver<Finished> {
         self.inner.core.finished.subscribe()
+    }
+
+    /// What was, executed again with the same plugins and without the shop.
+    pub fn replays(&self) -> Replays {
+        Replays::new(self.inner.core.journal.clone(), Arc::clone(&self.inner.core.guests))
     }
 
     /// What is under way.
@@ -267,6 +293,9 @@ impl Inner {
 
     /// Starts as many drains as there are places.
     fn start_drains(self: &Arc<Self>) {
+        if self.held.load(Ordering::SeqCst) {
+            return;
+        }
         loop {
             let lane = {
                 let mut floor = self.floor();

@@ -10,6 +10,9 @@
 //! that a crash cut off is resumed: executed again with the same clock, seed, settings and snapshot, its journal
 //! answering by position until it ends.
 //!
+//! What was can be executed again without sending anything: one attempt exactly, or a new version over recorded events
+//! ([`Replays`]).
+//!
 //! Everything that decides is in [`decide`], as functions without I/O and without time.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -19,6 +22,7 @@ mod error;
 mod finished;
 mod hook;
 mod lanes;
+mod replay;
 mod seams;
 mod shell;
 
@@ -31,4 +35,8 @@ pub use fangshi_journal::{Executor, LaneKey, hook_of};
 pub use finished::Finished;
 pub use hook::detail_of;
 pub use lanes::{Lanes, LanesStats, Parts};
+pub use replay::{
+    Backtest, BacktestReport, Changed, Difference, EffectSeen, EventTried, ReplayError, ReplayVerdict, Replayed,
+    Replays, Totals,
+};
 pub use seams::{Directory, Guest, Guests, Seat, Shop, WasmGuests};

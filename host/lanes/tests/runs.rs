@@ -17,10 +17,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fangshi_database::InstallationId;
-use fangshi_journal::{EventFilter, RunState};
+use fangshi_journal::{EventFilter, Repair, RunState};
 use fangshi_lanes::{LanesConfig, Standing};
 use fangshi_operations::Class;
 use fangshi_runtime::{CallError, Outcome};
+use fangshi_tenants::Actor;
 use rig::{Mood, ORDER, Rig, outcome_of, refused, set_note};
 use serde_json::json;
 
@@ -290,7 +291,8 @@ async fn a_run_that_always_fails_is_told_its_last_attempt_and_parked() {
     assert_eq!(rig.journal.backlog().await.unwrap().events, 0, "a parked run blocks nothing");
 
     // Repaired: tried again at once, with a fresh budget.
-    rig.journal.reopen(fangshi_tenants::Actor::System, rig.tenant, runs[0].id).await.unwrap();
+    let repair = Repair { run: runs[0].id, version: None };
+    rig.journal.repair(Actor::Operator(None), rig.tenant, vec![repair]).await.unwrap();
     rig.settle().await;
     assert_eq!(rig.runs().await[0].state, RunState::Waiting);
     assert!(rig.runs().await[0].repaired_at.is_some());

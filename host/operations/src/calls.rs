@@ -13,6 +13,7 @@ use crate::decode::Lease;
 use crate::errcode;
 use crate::evidence::{Evidence, Proof, Verdict};
 use crate::fault::{Class, Fault, Sent};
+use crate::gate::{Gate, ShopStanding};
 use crate::keeper::{Held, Keeper};
 use crate::operation::Operation;
 use crate::{redact, table};
@@ -23,6 +24,7 @@ pub struct Operations {
     weixin: Arc<Weixin>,
     issuer: Arc<dyn Issuer>,
     keeper: Arc<dyn Keeper>,
+    gate: Arc<Gate>,
     /// None where a test brings its own keeper of tokens.
     pub(crate) decodes: Option<Decodes>,
     pub(crate) clock: Clock,
@@ -48,6 +50,7 @@ impl Operations {
             issuer: Arc::clone(&weixin) as Arc<dyn Issuer>,
             weixin,
             keeper,
+            gate: Arc::new(Gate::new(config.breaker)),
             decodes: None,
             clock: config.clock,
         })
@@ -78,7 +81,14 @@ impl Operations {
         request: &Value,
     ) -> Result<Value, Fault> {
         let started = Instant::now();
-        let outcome = self.call_once_or_twice(lease, tenant, op, request).await;
+        let outcome = match self.gate.enter(tenant, op.name, self.clock.now()) {
+            Ok(pass) => {
+                let outcome = self.call_once_or_twice(lease, tenant, op, request).await;
+                self.gate.leave(tenant, op.name, pass, &outcome, self.clock.now());
+                outcome
+            }
+            Err(held_back) => Err(held_back),
+        };
         let class = outcome.as_ref().map_or_else(|fault| fault.class.name(), |_| "ok");
         metrics::counter!("fangshi_operation_calls_total", "operation" => op.name, "outcome" => class).increment(1);
         metrics::histogram!("fangshi_operation_seconds", "operation" => op.name).record(started.elapsed());
@@ -93,6 +103,16 @@ impl Operations {
             }
         }
         outcome
+    }
+
+    /// How the platform treats a shop now, as far as this process knows.
+    pub fn standing(&self, tenant: TenantId) -> ShopStanding {
+        self.gate.standing(tenant, self.clock.now())
+    }
+
+    /// Shops whose calls are held back because the platform failed for them again and again.
+    pub fn held_back(&self) -> Vec<TenantId> {
+        self.gate.held_back()
     }
 
     async fn call_once_or_twice(

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::breaker::BreakerConfig;
 use crate::errcode;
 use crate::exact;
 use crate::fault::{Class, Fault, Sent};
@@ -29,6 +30,8 @@ pub struct OperationsConfig {
     pub answer_limit: usize,
     /// Tells how long it is until a daily quota begins anew.
     pub clock: Clock,
+    /// When a shop's calls are held back because the platform fails for it.
+    pub breaker: BreakerConfig,
 }
 
 impl Default for OperationsConfig {
@@ -41,6 +44,7 @@ impl Default for OperationsConfig {
             // An order is some 3 KiB, a page of 100 ids some 2 KiB.
             answer_limit: 4 << 20,
             clock: Clock::system(),
+            breaker: BreakerConfig::default(),
         }
     }
 }

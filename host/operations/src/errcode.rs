@@ -88,6 +88,45 @@ pub fn class_of(code: i64) -> Class {
     find(code).map_or(Class::Other, |row| row.class)
 }
 
+/// What may be done about a refusal or a failure, by its class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// The same again, after a wait that grows.
+    After,
+    /// The same again, and not before the quota opens ([`retry_after`]).
+    Limited,
+    /// Only after the order was read afresh: a new attempt does that.
+    Reread,
+    /// Never by itself: the request, the plugin or a person must change something.
+    Never,
+}
+
+/// What may be done about a class (platform page, section 6). What ends a shop's authorization is no reason to give up:
+/// the tenant is stopped, its runs wait, and they go on when the merchant has authorized again.
+pub fn retry_of(class: Class) -> Retry {
+    match class {
+        Class::MinuteQuota | Class::DayQuota => Retry::Limited,
+        Class::Conflict => Retry::Reread,
+        Class::Invalid | Class::Permission => Retry::Never,
+        Class::Busy
+        | Class::Token
+        | Class::Ticket
+        | Class::Config
+        | Class::Bug
+        | Class::Revoked
+        | Class::Reauthorize
+        | Class::Suspended
+        | Class::Host
+        // An order may be told of before it can be read.
+        | Class::NotFound
+        | Class::TooOften
+        | Class::Other
+        | Class::Unreachable
+        | Class::Unanswered
+        | Class::Unreadable => Retry::After,
+    }
+}
+
 /// Seconds to wait for a class, where that is known. `now`: unix seconds.
 pub fn retry_after(class: Class, now: i64) -> Option<u32> {
     const DAY: i64 = 86_400;
@@ -129,6 +168,26 @@ mod tests {
             (12345, Class::Other),
         ] {
             assert_eq!(class_of(code), class, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_done_follows_the_class() {
+        for (code, retry) in [
+            (-1, Retry::After),
+            (100003, Retry::After),
+            (45009, Retry::Limited),
+            (45011, Retry::Limited),
+            (101100, Retry::Reread),
+            (100004, Retry::Reread),
+            (48001, Retry::Never),
+            (40097, Retry::Never),
+            (61023, Retry::After),
+        ] {
+            assert_eq!(retry_of(class_of(code)), retry, "{code}");
+        }
+        for class in [Class::MinuteQuota, Class::DayQuota] {
+            assert!(retry_after(class, 0).is_some(), "a limited class says until when");
         }
     }
 

@@ -4,7 +4,8 @@
 //! the answer are mapped, whether it changes something, what may be done when a crash took its outcome away, which
 //! permission set it needs, which events it causes, and what of it pages may show. [`Operations::call`] walks one row:
 //! check and map the request, take the tenant's token from custody, post, sort the `errcode` into a [`Class`], map the
-//! answer. A token meets a request in `client.rs` and nowhere else.
+//! answer. A token meets a request in `client.rs` and nowhere else. Before every call stands the shop's `gate`: its circuit
+//! breaker, and the quotas that the platform said are used up.
 //!
 //! The room knows no SQL and no grants: whether an installation may call an operation is decided before, by the
 //! interface's name; the interfaces in plain words are [`interfaces`].
@@ -12,6 +13,7 @@
 
 mod answer;
 mod authorization;
+mod breaker;
 mod calls;
 mod client;
 mod decode;
@@ -19,21 +21,26 @@ pub mod errcode;
 mod evidence;
 mod exact;
 mod fault;
+mod gate;
 mod interfaces;
 mod issuer;
 mod keeper;
 mod members;
 mod operation;
+mod outgoing;
 mod parcels;
 mod redact;
 mod table;
 
+pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Showed};
 pub use calls::Operations;
 pub use client::{OperationsConfig, OperationsError};
 pub use decode::{Asker, Decoded, same_address};
 pub use evidence::{Evidence, Proof, Verdict};
 pub use fault::{Class, ContractError, Fault, Sent};
+pub use gate::ShopStanding;
 pub use interfaces::{ALL_DATA, Interface, Kind, covers, interface, interfaces};
 pub use operation::{Operation, Repeat, Sensitivity};
+pub use outgoing::Outgoing;
 pub use redact::{MASK, delicate, redact, redact_event, redact_order, redact_text};
 pub use table::{find, read_order, table};

@@ -297,3 +297,53 @@ async fn an_outcome_lost_on_the_way_is_unknown_and_settled_by_a_look() {
     assert_eq!((busy.class, busy.sent), (Class::Busy, Sent::Answered));
     assert_eq!(stage.operations.call(stage.tenant, op, &request).await, Ok(Value::Null));
 }
+
+/// Calls that reached the platform.
+fn sent(stage: &Stage) -> usize {
+    stage.platform.ledger_len().0
+}
+
+#[tokio::test]
+async fn a_platform_that_fails_for_a_shop_is_left_alone_for_a_while() {
+    let stage = Stage::new().await;
+    let order = stage.paid(NewOrder::default());
+    let broken = fangshi_platform::Fault::Status { status: 503 };
+    stage.platform.fail_next(Target::shop_path(&stage.appid, "/channels/ec/order/get"), 6, broken);
+    for _ in 0..5 {
+        assert_eq!(stage.operations.read_order(stage.tenant, &order).await.unwrap_err().class, Class::Unreachable);
+    }
+    let before = sent(&stage);
+    let note = json!({"order_id": order, "merchant_notes": "x"});
+    let held_back = stage.call("notes", "set-merchant-notes", note).await.unwrap_err();
+    assert_eq!((held_back.class, held_back.sent), (Class::Unreachable, Sent::NotSent));
+    assert_eq!(stage.operations.standing(stage.tenant).breaker, "open");
+    assert_eq!(stage.operations.held_back(), [stage.tenant]);
+    stage.hand.advance(5_000);
+    assert!(stage.operations.read_order(stage.tenant, &order).await.is_err(), "the probe fails");
+    assert!(stage.operations.read_order(stage.tenant, &order).await.is_err());
+    assert_eq!(sent(&stage), before + 1, "the probe alone was sent");
+    stage.hand.advance(10_000);
+    stage.operations.read_order(stage.tenant, &order).await.unwrap();
+    assert_eq!(stage.operations.standing(stage.tenant).breaker, "closed");
+}
+
+#[tokio::test]
+async fn a_quota_that_is_used_up_holds_back_its_own_operation_until_it_opens() {
+    let stage = Stage::new().await;
+    let order = stage.paid(NewOrder::default());
+    let used_up = fangshi_platform::Fault::Errcode { code: 45011 };
+    stage.platform.fail_next(Target::shop_path(&stage.appid, "/channels/ec/order/get"), 1, used_up);
+    let refused = stage.operations.read_order(stage.tenant, &order).await.unwrap_err();
+    assert_eq!((refused.class, refused.sent, refused.retry_after), (Class::MinuteQuota, Sent::Answered, Some(60)));
+    let before = sent(&stage);
+    stage.hand.advance(20_000);
+    let held_back = stage.operations.read_order(stage.tenant, &order).await.unwrap_err();
+    assert_eq!((held_back.class, held_back.sent), (Class::MinuteQuota, Sent::NotSent));
+    assert_eq!((held_back.retry_after, sent(&stage)), (Some(40), before), "nothing was sent");
+    assert_eq!(stage.operations.standing(stage.tenant).limited.len(), 1);
+    let note = json!({"order_id": order, "merchant_notes": "x"});
+    stage.call("notes", "set-merchant-notes", note).await.unwrap();
+    stage.hand.advance(40_000);
+    stage.operations.read_order(stage.tenant, &order).await.unwrap();
+    assert!(stage.operations.standing(stage.tenant).limited.is_empty());
+}

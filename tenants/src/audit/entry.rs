@@ -80,6 +80,12 @@ actions! {
     InstallationResumed = "installation-resumed",
     /// It was removed.
     InstallationRemoved = "installation-removed",
+    /// The store was put back from a backup, and is held.
+    StoreRestored = "store-restored",
+    /// The hold of a restored store was ended.
+    StoreReleased = "store-released",
+    /// Parked runs were let run again.
+    RunsRepaired = "runs-repaired",
     /// Custody refreshed a platform token.
     TokenRefreshed = "token-refreshed",
     /// The platform refused to refresh one.
@@ -90,8 +96,6 @@ actions! {
     TokenSetAside = "token-set-aside",
     /// A link to authorize a shop was made.
     AuthorizationLinkMade = "authorization-link-made",
-    /// A parked run was made to run again.
-    RunRepaired = "run-repaired",
     /// A token of the admin API was made.
     AccessTokenMade = "access-token-made",
     /// One was revoked.

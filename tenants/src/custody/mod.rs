@@ -57,6 +57,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fangshi_database::{Recent, TenantId};
 use secrecy::SecretString;
+use sqlx::SqliteConnection;
 
 pub(crate) use self::component::ComponentCallError;
 pub use self::component::ComponentHealth;
@@ -195,6 +196,15 @@ impl Custody {
     /// that somebody else fetched meanwhile stays. The next caller gets another.
     pub async fn invalidate(&self, tenant: TenantId, version: i64) {
         self.inner.invalidate(Key::access(tenant), version).await;
+    }
+
+    /// Takes every access token out of use and frees every lease, in a transaction of the writer: the store came from a
+    /// backup, and tokens were refreshed since. The ticket stays; the platform pushes a newer one.
+    ///
+    /// # Errors
+    /// The store refused.
+    pub async fn doubt_all(&self, c: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        rows::doubt_all(c).await
     }
 
     /// The platform says (61003) that the merchant took the authorization back, and nobody is there to ask it again

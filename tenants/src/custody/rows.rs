@@ -297,6 +297,16 @@ pub(crate) async fn invalidate(c: &mut SqliteConnection, key: Key, version: i64)
     Ok(())
 }
 
+/// No access token is good any more, and nobody refreshes one.
+pub(crate) async fn doubt_all(c: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE tokens SET refresh_at = 0, expires_at = 0, lease_owner = NULL, lease_until = 0 WHERE kind <> 'ticket'",
+    )
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
 /// Makes sure that the row is there, without a token; false if it must not be: the tenant is gone, and its data key with it.
 pub(crate) async fn ensure(c: &mut SqliteConnection, key: Key) -> Result<bool, StoreError> {
     let data_key: Option<i64> = sqlx::query_scalar("SELECT 1 FROM data_keys WHERE tenant_id = $1 LIMIT 1")

@@ -16,6 +16,7 @@
 //! - `account`: the step from an account to a tenant, or away from it
 //! - `adopt`: the one transaction of that
 //! - `walk`: the list of accounts
+//! - `reread`: its refresh tokens, after a restore
 
 mod account;
 mod account_rows;
@@ -26,6 +27,7 @@ mod link;
 mod link_rows;
 mod note;
 mod query;
+mod reread;
 mod walk;
 
 use std::sync::Arc;

@@ -165,6 +165,24 @@ pub const RETENTION_REVOKED: Key = key(
     Kind::Text,
     "how long the data of a tenant stays that took its authorization back: \"30 days\" (the default), another number of days, or \"keep\"",
 );
+pub const WEBHOOK_URL: Key = key(
+    "alerts",
+    "webhook_url",
+    Kind::Secret,
+    "where alerts are posted as JSON: an https:// address, which may carry a key (http:// only for this machine; default: nowhere, GET /api/v1/alerts lists them)",
+);
+pub const WEBHOOK_SECRET: Key = key(
+    "alerts",
+    "webhook_secret",
+    Kind::Secret,
+    "signs alerts in the header fangshi-signature: t=UNIX_SECONDS,v1=HMAC-SHA256 of UNIX_SECONDS.BODY in hex (default: not signed)",
+);
+pub const BACKLOG_MINUTES: Key = key(
+    "alerts",
+    "backlog_minutes",
+    Kind::Number(1, 10_080),
+    "how old the oldest unfinished event may be before an alert, minutes; events of stopped tenants and paused installations count (default 30)",
+);
 pub const MAX_CONCURRENT_RUNS: Key = key(
     "limits",
     "max_concurrent_runs",
@@ -226,6 +244,9 @@ pub const KEYS: &[&Key] = &[
     &RECONCILE_CALLS,
     &RECONCILE_GRACE,
     &RETENTION_REVOKED,
+    &WEBHOOK_URL,
+    &WEBHOOK_SECRET,
+    &BACKLOG_MINUTES,
     &MAX_CONCURRENT_RUNS,
     &RUNS_PER_TENANT,
     &MAX_PLUGIN_BYTES,

@@ -60,8 +60,21 @@ pub struct Config {
     pub reconcile: Option<ReconcileConfig>,
     /// How long the data of revoked tenants stays.
     pub retention: Retention,
+    /// Whom to tell of what.
+    pub alerts: Alerts,
     /// Form of the logs.
     pub log_format: LogFormat,
+}
+
+/// Alerts to the operator.
+#[derive(Debug)]
+pub struct Alerts {
+    /// Where they are posted; `None`: nowhere. It may carry a key.
+    pub webhook_url: Option<SecretString>,
+    /// Signs them.
+    pub webhook_secret: Option<SecretString>,
+    /// How old the oldest unfinished event may be.
+    pub backlog_old: Duration,
 }
 
 /// Where the key-encryption key comes from.
@@ -152,6 +165,7 @@ impl Config {
         let shutdown = reader.number(&keys::SHUTDOWN_SECONDS).unwrap_or(20);
         let reconcile = read_reconcile(&mut reader);
         let retention = read_retention(&mut reader);
+        let alerts = read_alerts(&mut reader);
         let log_format = read_log_format(&mut reader);
         reader.finish()?;
         // Both are there: a missing one is a problem, and `finish` would have ended it.
@@ -178,6 +192,7 @@ impl Config {
             shutdown: Duration::from_secs(shutdown),
             reconcile,
             retention,
+            alerts,
             log_format,
         })
     }
@@ -421,6 +436,21 @@ fn read_retention(reader: &mut Reader<'_>) -> Retention {
             Retention::default()
         }
     }
+}
+
+fn read_alerts(reader: &mut Reader<'_>) -> Alerts {
+    let url = reader.secret(&keys::WEBHOOK_URL);
+    let webhook_url = url.and_then(|found| {
+        let text = found.value.expose_secret();
+        let right = Url::parse(text).is_ok_and(|url| is_api_base(&url.origin().ascii_serialization()));
+        if !right {
+            reader.wrong(&keys::WEBHOOK_URL, found.line, "another form of address");
+        }
+        right.then_some(found.value)
+    });
+    let webhook_secret = reader.secret(&keys::WEBHOOK_SECRET).map(|found| found.value);
+    let minutes = reader.number(&keys::BACKLOG_MINUTES).unwrap_or(30);
+    Alerts { webhook_url, webhook_secret, backlog_old: Duration::from_secs(minutes * 60) }
 }
 
 fn read_log_format(reader: &mut Reader<'_>) -> LogFormat {

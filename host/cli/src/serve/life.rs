@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fangshi_journal::Journal;
+use fangshi_lanes::Lanes;
 use fangshi_tenants::Retention;
 use tokio::task::JoinHandle;
 
@@ -10,11 +11,14 @@ use tokio::task::JoinHandle;
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Looks at once, since a crash may have left something, and then until aborted.
-pub fn start(journal: Journal, retention: Retention) -> JoinHandle<()> {
+pub fn start(journal: Journal, lanes: Lanes, retention: Retention) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             let now = journal.clock().now();
-            if let Err(error) = journal.tend_tenants(retention, now).await {
+            // A restored store may not know who came back since the backup: nothing is deleted while it is held.
+            if !lanes.is_held()
+                && let Err(error) = journal.tend_tenants(retention, now).await
+            {
                 tracing::warn!(%error, "deletions of tenants are left for later");
             }
             tokio::time::sleep(EVERY).await;

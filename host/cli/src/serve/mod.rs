@@ -4,10 +4,12 @@
 //! the way ends the start with what to do; nothing listens before everything behind it works.
 
 mod ahead;
+mod alerts;
 mod code_key;
 mod doors;
 mod ending;
 mod heads;
+mod hold;
 mod life;
 mod onboarding;
 mod rooms;
@@ -16,17 +18,20 @@ mod signals;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use fangshi_callback::{Callback, CallbackLimits, Durable};
 use fangshi_console::{Console, Entrance, OperatorToken};
+use fangshi_operations::Outgoing;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
 use doors::Doors;
 use ending::Ending;
+pub use hold::release_file;
 use rooms::Rooms;
 use server::Server;
 use signals::Signals;
@@ -46,7 +51,16 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     // Asked for first: a signal during the start ends it like one after.
     let mut signals = Signals::new()?;
     let rooms = Rooms::open(&config).await?;
-    let life = life::start(rooms.journal.clone(), config.retention);
+    let life = life::start(rooms.journal.clone(), rooms.lanes.clone(), config.retention);
+    let holding = hold::Hold {
+        tenants: rooms.tenants.clone(),
+        journal: rooms.journal.clone(),
+        operations: rooms.operations.clone(),
+        lanes: rooms.lanes.clone(),
+        data_dir: config.data_dir.clone(),
+    };
+    let holding = holding.start();
+    let alerting = watch(&config, &rooms)?.start();
     let exporting = heads::export_daily(&rooms, &config.data_dir);
     let ahead = ahead::start(&rooms);
     let served = listen(&config, &rooms, metrics, &mut signals).await;
@@ -54,12 +68,28 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     exporting.abort();
     // A refresh under way is a task of its own: it ends by itself, and its answer is kept.
     ahead.abort();
+    alerting.abort();
+    holding.abort();
     tokio::select! {
         () = rooms.close(config.shutdown) => tracing::info!("stopped"),
         // Nothing is lost by it: what was cut off is resumed, as after a crash.
         signal = signals.next() => tracing::warn!(signal, "stopped at once, at the second signal"),
     }
     served
+}
+
+fn watch(config: &Config, rooms: &Rooms) -> anyhow::Result<alerts::Watch> {
+    let outgoing = match &config.alerts.webhook_url {
+        Some(url) => Some(Outgoing::new(url.clone(), config.alerts.webhook_secret.clone())?),
+        None => None,
+    };
+    Ok(alerts::Watch {
+        tenants: rooms.tenants.clone(),
+        journal: rooms.journal.clone(),
+        operations: rooms.operations.clone(),
+        outgoing,
+        backlog_old_ms: config.alerts.backlog_old.as_millis() as u64,
+    })
 }
 
 /// Listens, tells where, and returns after the first signal and the last answer; with an error if something else ended it.
@@ -116,6 +146,7 @@ fn doors(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: Soc
         tenants: rooms.tenants.clone(),
         journal: rooms.journal.clone(),
         lanes: rooms.lanes.clone(),
+        operations: rooms.operations.clone(),
         runtime: rooms.runtime.clone(),
         metrics,
         entrance: Entrance {
@@ -131,6 +162,7 @@ fn doors(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: Soc
         operator: OperatorToken::new(&config.operator_token),
         max_plugin_bytes: config.max_plugin_bytes,
         uploads: config.uploads,
+        backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
     };
     Ok(Doors { callback: callback.door(), console: fangshi_console::router(console) })
 }

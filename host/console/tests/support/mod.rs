@@ -159,11 +159,13 @@ impl Desk {
             tenants: tenants.clone(),
             journal: journal.clone(),
             lanes: lanes.clone(),
+            operations: operations.clone(),
             runtime,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             operator: OperatorToken::new(&SecretString::from(TOKEN)),
             max_plugin_bytes: MAX_PLUGIN_BYTES,
             uploads: UPLOADS,
+            backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
         });
         let mut served = router.clone();
         if let Some(component) = platform.map(Platform::component) {

@@ -1,7 +1,8 @@
 //! Runs as a list.
 
-use fangshi_database::{Digest, EventSeq, InstallationId, RunId, TenantId};
+use fangshi_database::{Digest, EventSeq, InstallationId, PluginId, RunId, TenantId};
 use serde::Serialize;
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::{Page, page, size};
 use crate::{Journal, JournalError, RunState, state};
@@ -13,6 +14,14 @@ pub struct RunFilter {
     pub order_id: Option<String>,
     /// Only parked ones.
     pub parked: bool,
+    /// Only with this reason: a code.
+    pub reason: Option<String>,
+    /// Only of this plugin's installations, removed ones included.
+    pub plugin: Option<PluginId>,
+    /// Only those that were over (done, rejected or parked) then or later, unix milliseconds.
+    pub since: Option<i64>,
+    /// Only those that were over before this, unix milliseconds.
+    pub until: Option<i64>,
     /// Older than this one.
     pub before: Option<RunId>,
     /// Page size, at most 200.
@@ -76,51 +85,68 @@ pub(super) struct RunRead {
     finished_at: Option<i64>,
 }
 
-macro_rules! select {
-    ($condition:literal) => {
-        concat!(
-            "SELECT r.id, r.event_seq, e.event, e.ext_type, r.order_id, r.installation_id, r.version, r.hook, r.state, ",
-            "r.reason, r.attempts, r.next_at, r.deadline_at, r.repaired_at, r.created_at, r.finished_at ",
-            "FROM runs r JOIN events e ON e.seq = r.event_seq WHERE r.tenant_id = $1 AND ",
-            $condition
-        )
-    };
-}
-
-// Static texts: each list must use its own index.
-const OF_TENANT: &str = select!("r.id < $2 ORDER BY r.id DESC LIMIT $3");
-const OF_ORDER: &str = select!("r.id < $2 AND r.order_id = $4 ORDER BY r.id DESC LIMIT $3");
-const PARKED: &str = select!("r.id < $2 AND r.state = 4 ORDER BY r.id DESC LIMIT $3");
-const PARKED_OF_ORDER: &str = select!("r.id < $2 AND r.state = 4 AND r.order_id = $4 ORDER BY r.id DESC LIMIT $3");
-const ONE: &str = select!("r.id = $2");
+const SELECT: &str = "SELECT r.id, r.event_seq, e.event, e.ext_type, r.order_id, r.installation_id, r.version, r.hook, \
+     r.state, r.reason, r.attempts, r.next_at, r.deadline_at, r.repaired_at, r.created_at, r.finished_at \
+     FROM runs r JOIN events e ON e.seq = r.event_seq WHERE r.tenant_id = ";
 
 impl Journal {
     /// Runs of a tenant, newest first.
     pub async fn runs(&self, tenant: TenantId, filter: &RunFilter) -> Result<Page<RunView, RunId>, JournalError> {
         let limit = size(filter.limit);
-        let text = match (&filter.order_id, filter.parked) {
-            (None, false) => OF_TENANT,
-            (None, true) => PARKED,
-            (Some(_), false) => OF_ORDER,
-            (Some(_), true) => PARKED_OF_ORDER,
-        };
-        let mut query = sqlx::query_as(text)
-            .bind(tenant.0)
-            .bind(filter.before.map_or(i64::MAX, |run| run.0))
-            .bind(i64::from(limit) + 1);
-        if let Some(order_id) = &filter.order_id {
-            query = query.bind(order_id.as_str());
-        }
-        let rows: Vec<RunRead> = query.fetch_all(self.reader()).await?;
+        let mut query = selected(tenant, filter);
+        query.push(" ORDER BY r.id DESC LIMIT ").push_bind(i64::from(limit) + 1);
+        let rows: Vec<RunRead> = query.build_query_as().fetch_all(self.reader()).await?;
         let runs = rows.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
         Ok(page(runs, limit, |run| run.id))
     }
 
-    /// One run of a tenant.
-    pub(super) async fn run_view(&self, tenant: TenantId, run: RunId) -> Result<Option<RunView>, JournalError> {
-        let row: Option<RunRead> = sqlx::query_as(ONE).bind(tenant.0).bind(run.0).fetch_optional(self.reader()).await?;
+    /// The run of an event for an installation, if there is one.
+    pub async fn run_of(
+        &self,
+        tenant: TenantId,
+        event: EventSeq,
+        installation: InstallationId,
+    ) -> Result<Option<RunView>, JournalError> {
+        let mut query = QueryBuilder::new(SELECT);
+        query.push_bind(tenant.0).push(" AND r.event_seq = ").push_bind(event.0);
+        query.push(" AND r.installation_id = ").push_bind(installation.0);
+        let row: Option<RunRead> = query.build_query_as().fetch_optional(self.reader()).await?;
         row.map(view).transpose()
     }
+
+    /// One run of a tenant.
+    pub(super) async fn run_view(&self, tenant: TenantId, run: RunId) -> Result<Option<RunView>, JournalError> {
+        let mut query = QueryBuilder::new(SELECT);
+        query.push_bind(tenant.0).push(" AND r.id = ").push_bind(run.0);
+        let row: Option<RunRead> = query.build_query_as().fetch_optional(self.reader()).await?;
+        row.map(view).transpose()
+    }
+}
+
+/// Only the conditions that are asked for: each list uses the index of its own.
+fn selected(tenant: TenantId, filter: &RunFilter) -> QueryBuilder<Sqlite> {
+    let mut query = QueryBuilder::new(SELECT);
+    query.push_bind(tenant.0).push(" AND r.id < ").push_bind(filter.before.map_or(i64::MAX, |run| run.0));
+    if filter.parked {
+        query.push(" AND r.state = 4");
+    }
+    if let Some(order_id) = &filter.order_id {
+        query.push(" AND r.order_id = ").push_bind(order_id.clone());
+    }
+    if let Some(reason) = &filter.reason {
+        query.push(" AND r.reason = ").push_bind(reason.clone());
+    }
+    if let Some(plugin) = filter.plugin {
+        query.push(" AND r.installation_id IN (SELECT id FROM installations WHERE tenant_id = ").push_bind(tenant.0);
+        query.push(" AND plugin_id = ").push_bind(plugin.0).push(")");
+    }
+    if let Some(since) = filter.since {
+        query.push(" AND r.finished_at >= ").push_bind(since);
+    }
+    if let Some(until) = filter.until {
+        query.push(" AND r.finished_at < ").push_bind(until);
+    }
+    query
 }
 
 fn view(row: RunRead) -> Result<RunView, JournalError> {

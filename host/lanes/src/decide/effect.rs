@@ -48,6 +48,18 @@ pub fn settle(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> Settled 
     }
 }
 
+/// The same for a run that came with a restored store, which does not know what the run has sent since the backup: only
+/// what is to be verified is sent, and only where it does not show.
+pub fn settle_restored(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> Settled {
+    match (repeat, settle(repeat, unsure, verdict)) {
+        (Repeat::Verify, settled) => settled,
+        (_, Settled::SendAgain) => {
+            Settled::Unknown("the store was restored: it may have been done since the backup".into())
+        }
+        (_, settled) => settled,
+    }
+}
+
 /// The same for a call that was sent just now and got no answer. What is to be verified is not sent again at once: the
 /// request may still be on its way, so that only a later attempt can tell by its absence.
 pub fn settle_at_once(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> Settled {

@@ -23,6 +23,8 @@ pub enum Halt {
         message: String,
         /// Least wait, where known.
         after: Option<Duration>,
+        /// Whether a retry can't help before a person did something.
+        never: bool,
     },
     /// The version could not be loaded: the host's retry.
     NotLoaded(String),
@@ -50,13 +52,29 @@ pub struct End {
     pub next: Next,
 }
 
-/// Translates the end of an attempt. `halt` outranks what the runtime reports, since it caused it.
+/// The code of a run's outcome, as an attempt keeps it.
+pub fn code_of(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::RetryLater { .. } => "retry-later",
+        Outcome::Reject { .. } => "reject",
+        Outcome::Trap { .. } => "trap",
+        Outcome::Limit { .. } => "limit",
+        Outcome::Deadline => "deadline",
+        Outcome::Aborted(Abort::Divergence(_)) => "divergence",
+        Outcome::Aborted(_) | Outcome::HostFault(_) => "host-fault",
+    }
+}
+
+/// Translates the end of an attempt. `limited`: a quota that its calls met opens after this; a plugin that comes back
+/// later comes back no sooner. `halt` outranks what the runtime reports, since it caused it.
 pub fn ending(
     schedule: &Schedule,
     tried: Tried,
     now: i64,
     spin: f64,
     halt: Option<Halt>,
+    limited: Option<Duration>,
     outcome: Option<&Outcome>,
 ) -> End {
     let retry = |outcome: &'static str, reason: String, after: Option<Duration>| End {
@@ -73,7 +91,8 @@ pub fn ending(
             park("loop", format!("more than {allowed} effects on this order within an hour"))
         }
         (Some(Halt::Divergence(text)), _) => park("divergence", text),
-        (Some(Halt::OrderUnavailable { message, after }), _) => retry("order-unavailable", message, after),
+        (Some(Halt::OrderUnavailable { message, never: true, .. }), _) => park("order-unavailable", message),
+        (Some(Halt::OrderUnavailable { message, after, .. }), _) => retry("order-unavailable", message, after),
         (Some(Halt::NotLoaded(text)), _) => retry("not-loaded", text, None),
         (Some(Halt::Withdrawn { grants }), _) => park(
             "withdrawn",
@@ -86,19 +105,23 @@ pub fn ending(
             next: Next::Held,
         },
         (Some(Halt::Crashed), _) => retry("crashed", "cut off again and again".into(), None),
-        (None, Some(Outcome::Done)) => End { outcome: "done", reason: String::new(), next: Next::Done },
-        (None, Some(Outcome::RetryLater { reason, after })) => {
-            retry("retry-later", reason.clone(), after.map(|seconds| Duration::from_secs(u64::from(seconds.max(1)))))
+        (None, Some(outcome)) => {
+            let code = code_of(outcome);
+            match outcome {
+                Outcome::Done => End { outcome: code, reason: String::new(), next: Next::Done },
+                Outcome::RetryLater { reason, after } => {
+                    let wish = after.map(|seconds| Duration::from_secs(u64::from(seconds.max(1))));
+                    retry(code, reason.clone(), wish.max(limited))
+                }
+                Outcome::Reject { reason } => End { outcome: code, reason: reason.clone(), next: Next::Rejected },
+                Outcome::Trap { message } => retry(code, message.clone(), None),
+                Outcome::Limit { limit, allowed } => retry(code, format!("{limit}: {allowed} allowed"), None),
+                Outcome::Deadline => retry(code, String::new(), None),
+                Outcome::Aborted(Abort::Divergence(text)) => park(code, text.clone()),
+                Outcome::Aborted(abort) => retry(code, abort.to_string(), None),
+                Outcome::HostFault(text) => retry(code, text.clone(), None),
+            }
         }
-        (None, Some(Outcome::Reject { reason })) => {
-            End { outcome: "reject", reason: reason.clone(), next: Next::Rejected }
-        }
-        (None, Some(Outcome::Trap { message })) => retry("trap", message.clone(), None),
-        (None, Some(Outcome::Limit { limit, allowed })) => retry("limit", format!("{limit}: {allowed} allowed"), None),
-        (None, Some(Outcome::Deadline)) => retry("deadline", String::new(), None),
-        (None, Some(Outcome::Aborted(Abort::Divergence(text)))) => park("divergence", text.clone()),
-        (None, Some(Outcome::Aborted(abort))) => retry("host-fault", abort.to_string(), None),
-        (None, Some(Outcome::HostFault(text))) => retry("host-fault", text.clone(), None),
         (None, None) => retry("host-fault", String::new(), None),
     }
 }

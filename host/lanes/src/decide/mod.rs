@@ -3,6 +3,7 @@
 pub mod absorb;
 pub mod choose;
 pub mod deadline;
+pub mod divergence;
 pub mod echo;
 pub mod effect;
 pub mod ending;

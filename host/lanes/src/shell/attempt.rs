@@ -1,24 +1,24 @@
 //! One attempt of a run: a fresh one, or the resume of one that was cut off.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use fangshi_journal::{AttemptStart, Buffer, Ending, Fence, Inputs, Next, OpenAttempt, OpenRun, StoredEvent, Usage};
-use fangshi_runtime::{Abort, Envelope, Outcome, RunInput, RunReport};
+use fangshi_operations::errcode::{Retry, retry_of};
+use fangshi_runtime::{Abort, Outcome, RunReport};
 use serde_json::Value;
 
 use super::Core;
 use super::drain::Halted;
 use super::host::{Aftermath, Host, Known};
-use super::order::{SnapshotOfEvent, for_guest};
+use super::input::Begun;
+use super::order::SnapshotOfEvent;
 use crate::config::RunLimits;
 use crate::decide::deadline::{SKU_WISH, sku_deadline};
 use crate::decide::ending::{Halt, ending};
 use crate::decide::retry::Tried;
 use crate::decide::standing::withheld;
 use crate::finished::{Finished, count};
-use crate::hook::detail_of;
 use crate::seams::{Guest, Seat};
 
 /// Drains without any ended attempt, after which starts become durable before a guest runs: so that a guest that takes
@@ -93,7 +93,8 @@ impl One<'_> {
             }
             Some(Err(fault)) if guest.reads_order() => {
                 let after = fault.retry_after.map(|seconds| Duration::from_secs(u64::from(seconds)));
-                return self.give_up(start, Halt::OrderUnavailable { message: fault.message, after }).await;
+                let never = retry_of(fault.class) == Retry::Never;
+                return self.give_up(start, Halt::OrderUnavailable { message: fault.message, after, never }).await;
             }
             Some(Err(_)) | None => {}
         }
@@ -177,8 +178,14 @@ impl One<'_> {
             effects: known.into_iter().map(|effect| (effect.key.clone(), effect)).collect::<HashMap<_, _>>(),
             snapshot: start.snapshot.clone(),
             replay,
+            restored_at: self
+                .core
+                .restored_until
+                .filter(|until| self.event.seq <= *until)
+                .map(|_| self.event.received_at),
         });
-        let input = self.input(&start, limits.run);
+        let begun = Begun { event: &self.event, hook: &self.run.hook, number: self.number, start: &start };
+        let input = begun.input(limits.run, self.core.config.deadline);
         let report = tokio::select! {
             report = guest.run(input, Box::new(host)) => report,
             () = self.core.cut_off.cancelled() => return Err(Halted::CutOff),
@@ -223,7 +230,10 @@ impl One<'_> {
         let tried = self.tried(start.clock_ms);
         let now = self.core.clock.now();
         let spin = rand::random::<f64>() * 2.0 - 1.0;
-        let end = ending(&self.core.config.schedule, tried, now, spin, halt, report.map(|report| &report.outcome));
+        let limited =
+            aftermath.limited_until.map(|until| Duration::from_millis(until.saturating_sub(now).max(0) as u64));
+        let outcome = report.map(|report| &report.outcome);
+        let end = ending(&self.core.config.schedule, tried, now, spin, halt, limited, outcome);
         let usage = report.map(used).unwrap_or_default();
         let ending = Ending {
             event: self.run.event,
@@ -258,31 +268,6 @@ impl One<'_> {
             attempt: self.number.saturating_sub(self.run.budget_from).max(1),
             first_at: self.run.first_at.unwrap_or(started_at),
             started_at,
-        }
-    }
-
-    fn input(&self, start: &AttemptStart, limits: fangshi_runtime::Limits) -> RunInput {
-        let body: Value = serde_json::from_slice(&self.event.body).unwrap_or(Value::Null);
-        RunInput {
-            hook: self.run.hook.clone(),
-            envelope: Envelope {
-                id: self.event.seq.to_string(),
-                source: self.event.source.code(),
-                created_at: self.event.created_at,
-                received_at: self.event.received_at.div_euclid(1_000),
-                attempt: self.number,
-                is_last_attempt: start.inputs.is_last,
-                order_id: self.event.lane.order_id.to_string(),
-                raw: String::from_utf8_lossy(&self.event.body).into_owned(),
-            },
-            detail: detail_of(&body),
-            order: start.snapshot.as_ref().map(for_guest),
-            clock_ms: start.clock_ms,
-            seed: start.inputs.seed,
-            settings: Arc::clone(&start.inputs.settings),
-            grants: start.inputs.grants.clone(),
-            limits,
-            deadline: self.core.config.deadline,
         }
     }
 }

@@ -68,7 +68,7 @@ async fn tell(core: &Core) -> Result<(), JournalError> {
     }
     match near.is_empty() {
         true => Ok(()),
-        false => core.journal.deadlines_told(near.iter().map(|near| near.run).collect()).await,
+        false => core.journal.deadlines_told(near).await,
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::host::{Call, Host};
 use super::told::{from_json, refusal};
-use crate::decide::effect::{Settled, Way, keep, settle, settle_at_once, way};
+use crate::decide::effect::{Settled, Way, keep, settle, settle_at_once, settle_restored, way};
 use crate::decide::ending::Halt;
 
 /// Between the places of equal decodes of one order whose address changed in between; more than a run can call.
@@ -34,9 +34,18 @@ impl Host {
             // What an earlier attempt decoded is where the order went then: this is another effect.
             key.nth += MOVED;
         }
-        let earlier = self.known.effects.get(&key).cloned();
+        let mut earlier = self.known.effects.get(&key).cloned();
         let mut unsure = earlier.as_ref().map_or(0, |earlier| earlier.unsure);
-        let way = way(earlier.as_ref());
+        let mut way = way(earlier.as_ref());
+        if let Some(since) = self.known.restored_at
+            && way == Way::Send
+            && !op.decodes()
+        {
+            // It may have been sent after the backup was taken: as if its intent had been in it.
+            self.check_for_loop(&order_id).await?;
+            self.intend(&call, &key, &order_id, None).await?;
+            (earlier, before, way) = (Some(self.sent_perhaps(&key, since)), None, Way::Settle);
+        }
         if op.decodes() && way != Way::Recorded {
             let to_settle = way == Way::Settle;
             if let Some(answered) = self.kept(op, &call, &key, before.as_ref(), to_settle).await {
@@ -59,7 +68,11 @@ impl Host {
                         return self.keep(&call, refused, Some(key), CallOrigin::Reread);
                     }
                 };
-                match settle(op.repeat, earlier.unsure, verdict) {
+                let settled = match self.known.restored_at {
+                    None => settle(op.repeat, earlier.unsure, verdict),
+                    Some(_) => settle_restored(op.repeat, earlier.unsure, verdict),
+                };
+                match settled {
                     Settled::SendAgain => unsure = earlier.unsure + 1,
                     settled => {
                         let (answer, state) = found(settled);
@@ -86,18 +99,9 @@ impl Host {
         mut unsure: u32,
     ) -> Result<Brought, CallError> {
         loop {
-            let intent = Intent {
-                key: key.clone(),
-                order_id: order_id.to_owned(),
-                installation: self.known.installation,
-                request: Arc::clone(&call.request),
-                before: before.as_ref().map(|order| order.digest),
-                position: call.position,
-            };
             let intended_at = self.known.clock.now();
             self.left.with(|left| left.changed = true);
-            let durable = self.known.journal.intent(&self.known.fence, &self.known.buffer, &intent).await;
-            durable.map_err(|error| self.failed(error))?;
+            self.intend(call, key, order_id, before.as_ref()).await?;
             // Once more: whoever was told that the installation is paused or gone sees nothing sent after that.
             if let Some(end) = self.withheld().await? {
                 let state = if unsure == 0 { EffectState::RefusedForNow } else { EffectState::Unknown };
@@ -131,6 +135,42 @@ impl Host {
             }
             let (answer, state) = found(settled);
             return Ok(Brought { answer, state, fault: Some(fault), origin: CallOrigin::Reread });
+        }
+    }
+
+    /// Makes the intent durable. Only then may anything be sent.
+    async fn intend(
+        &self,
+        call: &Call,
+        key: &EffectKey,
+        order_id: &str,
+        before: Option<&SnapshotRow>,
+    ) -> Result<(), CallError> {
+        let intent = Intent {
+            key: key.clone(),
+            order_id: order_id.to_owned(),
+            installation: self.known.installation,
+            request: Arc::clone(&call.request),
+            before: before.map(|order| order.digest),
+            position: call.position,
+        };
+        self.left.with(|left| left.changed = true);
+        let durable = self.known.journal.intent(&self.known.fence, &self.known.buffer, &intent).await;
+        durable.map_err(|error| self.failed(error))
+    }
+
+    /// An effect of which only that it may have been sent is known. `since`: unix milliseconds.
+    fn sent_perhaps(&self, key: &EffectKey, since: i64) -> Effect {
+        Effect {
+            key: key.clone(),
+            state: EffectState::Intent,
+            sends: 1,
+            unsure: 0,
+            attempt: self.known.buffer.attempt(),
+            result: None,
+            answer: None,
+            before: None,
+            intent_at: since,
         }
     }
 

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::order::for_guest;
 use super::seat;
 use super::told::{code, from_json, refusal, to_json};
+use crate::decide::divergence::differs;
 use crate::decide::ending::Halt;
 use crate::decide::standing::withheld;
 use crate::seams::{Directory, Shop};
@@ -39,6 +40,9 @@ pub(crate) struct Known {
     pub snapshot: Option<SnapshotRow>,
     /// Calls that this attempt made before it was cut off.
     pub replay: VecDeque<RecordedCall>,
+    /// The store was restored, and the event came with it: nobody knows what this run has sent since then (the event's
+    /// receipt), unix milliseconds.
+    pub restored_at: Option<i64>,
 }
 
 /// What a run leaves behind besides its report.
@@ -54,6 +58,8 @@ pub(crate) struct Aftermath {
     pub changed: bool,
     /// Recorded calls that the resumed run has not made again.
     pub unplayed: usize,
+    /// When the last of the quotas opens that its calls met, unix milliseconds.
+    pub limited_until: Option<i64>,
     /// Changes of the installation's own store, to be kept if the run ended ok.
     pub kv: Vec<KvChange>,
 }
@@ -137,14 +143,7 @@ impl Host {
     fn replayed(&mut self, call: &Call) -> Result<Option<RecordedCall>, CallError> {
         let Some(recorded) = self.known.replay.pop_front() else { return Ok(None) };
         self.left.with(|left| left.unplayed = self.known.replay.len());
-        if recorded.name != call.name || recorded.digest != call.digest || recorded.position != call.position {
-            let text = format!(
-                "call {} was {} and is now {}{}",
-                call.position,
-                recorded.name,
-                call.name,
-                if recorded.name == call.name { " with another request" } else { "" }
-            );
+        if let Some(text) = differs(&recorded, call.position, &call.name, &call.digest) {
             self.left.with(|left| left.halt = Some(Halt::Divergence(text.clone())));
             return Err(Abort::Divergence(text).into());
         }
@@ -172,6 +171,10 @@ impl Host {
         effect: Option<EffectKey>,
         origin: CallOrigin,
     ) -> CallRow {
+        if let Err(CallError::Limited { retry_after: Some(seconds) }) = answer {
+            let until = self.known.clock.now().saturating_add(i64::from(*seconds) * 1_000);
+            self.left.with(|left| left.limited_until = left.limited_until.max(Some(until)));
+        }
         CallRow {
             position: call.position,
             name: call.name.clone(),

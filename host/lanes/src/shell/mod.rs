@@ -5,12 +5,13 @@ mod deadlines;
 mod drain;
 mod effects;
 mod host;
-mod order;
-mod told;
+pub(crate) mod input;
+pub(crate) mod order;
+pub(crate) mod told;
 
 use std::sync::Arc;
 
-use fangshi_journal::{Clock, InstallationId, Journal, TenantId};
+use fangshi_journal::{Clock, EventSeq, InstallationId, Journal, TenantId};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +21,7 @@ use crate::finished::Finished;
 use crate::seams::{Directory, Guests, Seat, Shop};
 
 pub(crate) use deadlines::watch_deadlines;
-pub(crate) use drain::{Drained, drain};
+pub(crate) use drain::{Drained, drain, operation};
 
 /// Everything a drain works with.
 pub(crate) struct Core {
@@ -31,6 +32,8 @@ pub(crate) struct Core {
     pub clock: Clock,
     pub config: LanesConfig,
     pub finished: broadcast::Sender<Finished>,
+    /// Events up to this one came with a restored store.
+    pub restored_until: Option<EventSeq>,
     /// No new attempts.
     pub stopping: CancellationToken,
     /// Attempts under way are dropped.

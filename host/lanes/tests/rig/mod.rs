@@ -193,6 +193,8 @@ pub struct FakeShop {
     /// Reads of orders fail so often.
     pub reads_fail: AtomicU32,
     pub reads: AtomicU32,
+    /// How orders are refused, if they are.
+    pub unreadable: Mutex<Option<Fault>>,
     pub hanging: tokio::sync::Notify,
     /// What decodes of other runs left.
     pub kept: Mutex<Option<Value>>,
@@ -279,6 +281,9 @@ impl Shop for FakeShop {
         if self.reads_fail.load(Ordering::SeqCst) > 0 {
             self.reads_fail.fetch_sub(1, Ordering::SeqCst);
             return Err(Fault::new(Class::Unreachable, Sent::NotSent, "no connection"));
+        }
+        if let Some(refused) = self.unreadable.lock().unwrap().clone() {
+            return Err(refused);
         }
         Ok(self.order(order_id))
     }
@@ -421,6 +426,7 @@ impl Rig {
             moods: Mutex::default(),
             reads_fail: AtomicU32::new(0),
             reads: AtomicU32::new(0),
+            unreadable: Mutex::default(),
             hanging: tokio::sync::Notify::new(),
             kept: Mutex::default(),
             clock: clock.clone(),

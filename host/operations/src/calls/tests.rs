@@ -106,6 +106,7 @@ fn operations(base: &str, keeper: Arc<FakeKeeper>) -> Operations {
             hand.set(1_764_642_403_000);
             clock
         },
+        breaker: crate::BreakerConfig::default(),
     };
     Operations::with_keeper(config, keeper).unwrap()
 }

@@ -1,0 +1,265 @@
+//! What the operator is to be told: durable before it is sent, and sent until somebody took it.
+//!
+//! Some alerts tell of a thing that happened (a run was parked); they are written in the transaction of that thing. Others
+//! tell of a condition that holds (a tenant is stopped); whoever watches names all that hold, and one is told once for as
+//! long as it does. Alerts hold codes, ids, counts and times.
+
+use fangshi_database::TenantId;
+use serde::Serialize;
+use sqlx::SqliteConnection;
+
+use crate::{Journal, JournalError};
+
+/// What an alert is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlertKind {
+    /// Runs were given up; the subject is the reason.
+    RunParked,
+    /// The platform decides by itself soon, and a run is not done; the subject is the run.
+    DeadlineNear,
+    /// A tenant is suspended or revoked; the subject says which.
+    TenantStopped,
+    /// The platform fails for a shop, and its calls are held back; the subject is the platform.
+    BreakerOpen,
+    /// The oldest unfinished event is older than it should be.
+    BacklogOld,
+}
+
+impl AlertKind {
+    const ALL: [AlertKind; 5] = [
+        AlertKind::RunParked,
+        AlertKind::DeadlineNear,
+        AlertKind::TenantStopped,
+        AlertKind::BreakerOpen,
+        AlertKind::BacklogOld,
+    ];
+
+    /// Its code.
+    pub fn code(self) -> &'static str {
+        match self {
+            AlertKind::RunParked => "run-parked",
+            AlertKind::DeadlineNear => "deadline-near",
+            AlertKind::TenantStopped => "tenant-stopped",
+            AlertKind::BreakerOpen => "breaker-open",
+            AlertKind::BacklogOld => "backlog-old",
+        }
+    }
+
+    fn from_code(code: &str) -> Result<AlertKind, JournalError> {
+        let known = AlertKind::ALL.into_iter().find(|kind| kind.code() == code);
+        known.ok_or_else(|| JournalError::Corrupt(format!("kind of alert {code}")))
+    }
+}
+
+/// A condition that holds now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Tenant stopped, breaker open or backlog old.
+    pub kind: AlertKind,
+    /// Whose; [`TenantId::HOST`] for the host itself.
+    pub tenant: TenantId,
+    /// A code.
+    pub subject: &'static str,
+}
+
+/// An alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alert {
+    /// Its number.
+    pub id: i64,
+    /// What it is about.
+    pub kind: AlertKind,
+    /// Whose; [`TenantId::HOST`] for the host itself.
+    pub tenant: TenantId,
+    /// A code or an id.
+    pub subject: String,
+    /// How often it happened.
+    pub count: u32,
+    /// The first time, unix milliseconds.
+    pub first_at: i64,
+    /// The last time, unix milliseconds.
+    pub last_at: i64,
+    /// When it was over, unix milliseconds; of a thing that happened: at once.
+    pub ended_at: Option<i64>,
+    /// Sendings that failed.
+    pub tries: u32,
+    /// When it was sent, unix milliseconds.
+    pub sent_at: Option<i64>,
+}
+
+/// Alerts that were sent stay to be read for so long, milliseconds: 30 days.
+const KEPT_MS: i64 = 30 * 24 * 3_600_000;
+
+#[derive(sqlx::FromRow)]
+struct AlertRead {
+    id: i64,
+    kind: String,
+    tenant_id: i64,
+    subject: String,
+    count: i64,
+    first_at: i64,
+    last_at: i64,
+    ended_at: Option<i64>,
+    tries: i64,
+    sent_at: Option<i64>,
+}
+
+impl Journal {
+    /// Tells which conditions hold now: new ones become alerts, those that hold no longer end. Takes alerts away that were
+    /// sent long ago.
+    pub async fn conditions_hold(&self, holding: Vec<Condition>) -> Result<(), JournalError> {
+        let now = self.clock.now();
+        let open: Vec<(i64, String, i64, String)> =
+            sqlx::query_as("SELECT id, kind, tenant_id, subject FROM alerts WHERE ended_at IS NULL")
+                .fetch_all(self.reader())
+                .await?;
+        let is = |condition: &Condition, row: &(i64, String, i64, String)| {
+            row.1 == condition.kind.code() && row.2 == condition.tenant.0 && row.3 == condition.subject
+        };
+        let over: Vec<i64> =
+            open.iter().filter(|row| !holding.iter().any(|one| is(one, row))).map(|row| row.0).collect();
+        let new: Vec<Condition> = holding.into_iter().filter(|one| !open.iter().any(|row| is(one, row))).collect();
+        let too_old = now.saturating_sub(KEPT_MS);
+        let stale: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM alerts WHERE sent_at < $1 AND ended_at IS NOT NULL)")
+                .bind(too_old)
+                .fetch_one(self.reader())
+                .await?;
+        // Looked at every few seconds: nothing is written where nothing changes.
+        if over.is_empty() && new.is_empty() && !stale {
+            return Ok(());
+        }
+        self.write(move |conn| {
+            Box::pin(async move {
+                for id in over {
+                    let text = "UPDATE alerts SET ended_at = $2 WHERE id = $1";
+                    sqlx::query(text).bind(id).bind(now).execute(&mut *conn).await?;
+                }
+                for Condition { kind, tenant, subject } in new {
+                    raise(conn, kind, tenant, subject, None, now).await?;
+                }
+                sqlx::query("DELETE FROM alerts WHERE sent_at < $1 AND ended_at IS NOT NULL")
+                    .bind(too_old)
+                    .execute(conn)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Alerts that are to be sent by now, the oldest first.
+    pub async fn due_alerts(&self, limit: u32) -> Result<Vec<Alert>, JournalError> {
+        let rows = sqlx::query_as(
+            "SELECT id, kind, tenant_id, subject, count, first_at, last_at, ended_at, tries, sent_at FROM alerts \
+             WHERE sent_at IS NULL AND next_at <= $1 ORDER BY next_at, id LIMIT $2",
+        )
+        .bind(self.clock.now())
+        .bind(i64::from(limit))
+        .fetch_all(self.reader())
+        .await?;
+        alerts(rows)
+    }
+
+    /// Alerts, newest first, before one.
+    pub async fn alerts(&self, before: Option<i64>, limit: u32) -> Result<Vec<Alert>, JournalError> {
+        let rows = sqlx::query_as(
+            "SELECT id, kind, tenant_id, subject, count, first_at, last_at, ended_at, tries, sent_at FROM alerts \
+             WHERE id < $1 ORDER BY id DESC LIMIT $2",
+        )
+        .bind(before.unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(self.reader())
+        .await?;
+        alerts(rows)
+    }
+
+    /// How many alerts wait to be sent.
+    pub async fn alerts_waiting(&self) -> Result<u64, JournalError> {
+        let count: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM alerts WHERE sent_at IS NULL").fetch_one(self.reader()).await?;
+        Ok(count as u64)
+    }
+
+    /// Somebody took the alert as it was read. What happened again meanwhile is still to be told.
+    pub async fn alert_sent(&self, alert: &Alert) -> Result<(), JournalError> {
+        let (id, count, now) = (alert.id, i64::from(alert.count), self.clock.now());
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE alerts SET sent_at = CASE WHEN count = $2 THEN $3 END, \
+                     first_at = CASE WHEN count = $2 THEN first_at ELSE last_at END, \
+                     count = CASE WHEN count = $2 THEN count ELSE count - $2 END, tries = 0, next_at = $3 \
+                     WHERE id = $1 AND sent_at IS NULL",
+                )
+                .bind(id)
+                .bind(count)
+                .bind(now)
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Nobody took it: not again before `next_at`, unix milliseconds.
+    pub async fn alert_refused(&self, alert: &Alert, next_at: i64) -> Result<(), JournalError> {
+        let id = alert.id;
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query("UPDATE alerts SET tries = tries + 1, next_at = $2 WHERE id = $1 AND sent_at IS NULL")
+                    .bind(id)
+                    .bind(next_at)
+                    .execute(conn)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+/// Writes an alert within the transaction of what it tells of. `ended_at`: none for a condition that holds.
+pub(crate) async fn raise(
+    conn: &mut SqliteConnection,
+    kind: AlertKind,
+    tenant: TenantId,
+    subject: &str,
+    ended_at: Option<i64>,
+    now: i64,
+) -> Result<(), JournalError> {
+    sqlx::query(
+        "INSERT INTO alerts (kind, tenant_id, subject, count, first_at, last_at, ended_at, next_at) \
+         VALUES ($1, $2, $3, 1, $5, $5, $4, $5) ON CONFLICT (kind, tenant_id, subject) WHERE sent_at IS NULL \
+         DO UPDATE SET count = alerts.count + 1, last_at = excluded.last_at, ended_at = excluded.ended_at",
+    )
+    .bind(kind.code())
+    .bind(tenant.0)
+    .bind(subject)
+    .bind(ended_at)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+fn alerts(rows: Vec<AlertRead>) -> Result<Vec<Alert>, JournalError> {
+    rows.into_iter()
+        .map(|row| {
+            Ok(Alert {
+                id: row.id,
+                kind: AlertKind::from_code(&row.kind)?,
+                tenant: TenantId(row.tenant_id),
+                subject: row.subject,
+                count: row.count as u32,
+                first_at: row.first_at,
+                last_at: row.last_at,
+                ended_at: row.ended_at,
+                tries: row.tries as u32,
+                sent_at: row.sent_at,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,164 @@
+//! Stores that came from a backup. Such a store does not know what was done since the backup was taken: it is held until a
+//! person releases it, and runs of the events that it brought are executed with that in mind.
+
+use fangshi_database::{EventSeq, TenantId};
+use fangshi_tenants::{Action, Actor, Entry};
+use serde_json::json;
+use sqlx::SqlitePool;
+
+use crate::lane::LaneKey;
+use crate::snapshot::{SealedSnapshot, SnapshotRow};
+use crate::{Journal, JournalError};
+
+/// The last restore of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Restore {
+    id: i64,
+    /// Unix milliseconds.
+    pub restored_at: i64,
+    until_seq: i64,
+    /// When the platform's list of accounts was read again, unix milliseconds.
+    pub tokens_at: Option<i64>,
+    /// When the orders of unfinished events were read again, unix milliseconds.
+    pub orders_at: Option<i64>,
+    /// How many they were.
+    pub orders: i64,
+    /// How many of them the platform does not show (any more).
+    pub unreadable: i64,
+    /// When the hold ended, unix milliseconds.
+    pub released_at: Option<i64>,
+}
+
+impl Restore {
+    /// Events up to this one were in the backup.
+    pub fn until(&self) -> EventSeq {
+        EventSeq(self.until_seq)
+    }
+
+    /// Whether the store is held.
+    pub fn is_held(&self) -> bool {
+        self.released_at.is_none()
+    }
+
+    /// Whether everything was read again that is to be read again before the hold ends.
+    pub fn is_ready(&self) -> bool {
+        self.tokens_at.is_some() && self.orders_at.is_some()
+    }
+}
+
+/// The last restore of a store that is opened for reading.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn last_restore(store: &SqlitePool) -> Result<Option<Restore>, JournalError> {
+    Ok(sqlx::query_as(
+        "SELECT id, restored_at, until_seq, tokens_at, orders_at, orders, unreadable, released_at FROM restores \
+         ORDER BY id DESC LIMIT 1",
+    )
+    .fetch_optional(store)
+    .await?)
+}
+
+impl Journal {
+    /// The last restore of this store.
+    pub async fn restored(&self) -> Result<Option<Restore>, JournalError> {
+        last_restore(self.reader()).await
+    }
+
+    /// Marks the store as restored and held, and takes every access token out of use, in one transaction.
+    pub async fn hold(&self, actor: Actor) -> Result<(), JournalError> {
+        let (now, audit, custody) = (self.clock.now(), self.tenants.audit(), self.tenants.custody().clone());
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "INSERT INTO restores (restored_at, until_seq) VALUES ($1, (SELECT coalesce(max(seq), 0) FROM events))",
+                )
+                .bind(now)
+                .execute(&mut *conn)
+                .await?;
+                custody.doubt_all(conn).await?;
+                let entry = Entry::new(actor, Action::StoreRestored, TenantId::HOST);
+                audit.append(conn, entry).await.map_err(JournalError::Audit)?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Ends the hold. False if the store is not held.
+    pub async fn release(&self, actor: Actor) -> Result<bool, JournalError> {
+        let (now, audit) = (self.clock.now(), self.tenants.audit());
+        self.write(move |conn| {
+            Box::pin(async move {
+                let row: Option<(i64, i64)> = sqlx::query_as(
+                    "UPDATE restores SET released_at = $1 WHERE released_at IS NULL RETURNING orders, unreadable",
+                )
+                .bind(now)
+                .fetch_optional(&mut *conn)
+                .await?;
+                let Some((orders, unreadable)) = row else { return Ok(false) };
+                let entry = Entry::new(actor, Action::StoreReleased, TenantId::HOST);
+                let entry = entry.with(json!({"orders": orders, "unreadable": unreadable}));
+                audit.append(conn, entry).await.map_err(JournalError::Audit)?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// The platform's list of accounts was read again.
+    pub async fn tokens_reread(&self) -> Result<(), JournalError> {
+        let now = self.clock.now();
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query("UPDATE restores SET tokens_at = $1 WHERE released_at IS NULL")
+                    .bind(now)
+                    .execute(conn)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// The orders of unfinished events were read again.
+    pub async fn orders_reread(&self, orders: u32, unreadable: u32) -> Result<(), JournalError> {
+        let now = self.clock.now();
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE restores SET orders_at = $1, orders = $2, unreadable = $3 WHERE released_at IS NULL",
+                )
+                .bind(now)
+                .bind(i64::from(orders))
+                .bind(i64::from(unreadable))
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Lanes of orders with unfinished events, in the order of their keys, after one of them.
+    pub async fn unfinished_orders(&self, after: Option<&LaneKey>, limit: u32) -> Result<Vec<LaneKey>, JournalError> {
+        let (tenant, order_id) = after.map_or((i64::MIN, ""), |lane| (lane.tenant.0, &*lane.order_id));
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT tenant_id, order_id FROM events WHERE state = 0 AND order_id <> '' AND (tenant_id, order_id) > ($1, $2) \
+             UNION SELECT tenant_id, order_id FROM runs WHERE state < 2 AND order_id <> '' \
+             AND (tenant_id, order_id) > ($1, $2) ORDER BY tenant_id, order_id LIMIT $3",
+        )
+        .bind(tenant)
+        .bind(order_id)
+        .bind(i64::from(limit))
+        .fetch_all(self.reader())
+        .await?;
+        Ok(rows.into_iter().map(|(tenant, order_id)| LaneKey::new(TenantId(tenant), &order_id)).collect())
+    }
+
+    /// Keeps an order as it was read outside of a run.
+    pub async fn keep_snapshot(&self, tenant: TenantId, snapshot: &SnapshotRow) -> Result<(), JournalError> {
+        let sealed = SealedSnapshot::seal(self, tenant, snapshot)?;
+        self.write(move |conn| Box::pin(async move { sealed.insert(conn).await.map(drop) })).await
+    }
+}

@@ -1,0 +1,127 @@
+//! A restored store: held until it is released, and careful with what its runs may have sent since the backup.
+#![allow(
+    unused_braces,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and prints its seeds"
+)]
+#![allow(clippy::await_holding_lock, reason = "locks of the test's own ledgers, which nobody else takes meanwhile")]
+#![allow(clippy::disallowed_methods, reason = "seeds come from the real clock")]
+
+mod rig;
+
+use std::sync::{Arc, Mutex};
+
+use fangshi_journal::{EffectState, RunState};
+use fangshi_runtime::{CallError, Outcome};
+use fangshi_tenants::Actor;
+use rig::{ORDER, Rig, set_note};
+use serde_json::{Value, json};
+
+fn parcel() -> Value {
+    json!({"order_id": ORDER, "delivery_list": [{"delivery_id": "SF", "waybill_id": "SF1", "deliver_type": 1,
+        "product_infos": [{"product_id": "1", "product_cnt": 1, "sku_id": "1"}]}]})
+}
+
+type Answers = Arc<Mutex<Vec<(&'static str, Result<Value, CallError>)>>>;
+
+/// Sets a note (resend), sends a parcel (verify), asks for a code (unknown).
+fn three(answers: &Answers) -> rig::Script {
+    let answers = Arc::clone(answers);
+    script!(
+        [answers] | _input,
+        host | {
+            let note = set_note(host, ORDER, "one").await;
+            let sent = host.operation("delivery", "send", parcel()).await;
+            let code = host.operation("shop-phone", "send-verify-code", json!({"mobile": "13900000000"})).await;
+            *answers.lock().unwrap() = vec![("note", note), ("parcel", sent), ("code", code)];
+            Outcome::Done
+        }
+    )
+}
+
+fn is_unknown(answer: &Result<Value, CallError>) -> bool {
+    matches!(answer, Err(CallError::OutcomeUnknown(_)))
+}
+
+/// An event that the backup brought with its run not begun, in a store that is restored.
+async fn restored(answers: &Answers) -> Rig {
+    let mut rig = Rig::new().await;
+    rig.install(1, false, three(answers));
+    rig.crash().await;
+    rig.pay(ORDER).await;
+    rig.journal.hold(Actor::Operator(None)).await.unwrap();
+    rig.restart().await;
+    assert!(rig.lanes.is_held());
+    rig
+}
+
+async fn release(rig: &Rig) {
+    assert!(rig.journal.release(Actor::Operator(None)).await.unwrap());
+    rig.lanes.release().await;
+    rig.settle().await;
+}
+
+#[tokio::test]
+async fn a_held_store_records_and_runs_nothing_and_goes_on_when_it_is_released() {
+    let answers = Answers::default();
+    let mut rig = restored(&answers).await;
+    rig.push("channels_ec_order_new", "3700000000000000009", None).await;
+    rig.lanes.sweep().await.unwrap();
+    rig.restart().await;
+    assert!(rig.lanes.is_held(), "a restart does not end it");
+    assert_eq!(rig.count("SELECT count(*) FROM events").await, 2, "callbacks are recorded");
+    assert_eq!((rig.ran().len(), rig.lanes.stats().running), (0, 0));
+    assert!(rig.lanes.stats().waiting > 0, "they are queued");
+    release(&rig).await;
+    assert_eq!(rig.ran().len(), 2);
+    assert!(!rig.journal.release(Actor::Operator(None)).await.unwrap(), "there is nothing left to release");
+    let audited = "SELECT count(*) FROM audit WHERE action IN ('store-restored', 'store-released')";
+    assert_eq!(rig.count(audited).await, 2);
+    rig.restart().await;
+    assert!(!rig.lanes.is_held());
+}
+
+#[tokio::test]
+async fn a_restored_run_sends_only_what_can_be_verified_and_does_not_show() {
+    let answers = Answers::default();
+    let rig = restored(&answers).await;
+    release(&rig).await;
+    let sent = rig.shop.applied();
+    assert_eq!(sent, [parcel()], "the parcel does not show, and everything else might have been done");
+    let told = answers.lock().unwrap().clone();
+    assert!(is_unknown(&told[0].1) && told[1].1.is_ok() && is_unknown(&told[2].1), "{told:?}");
+    let run = rig.runs().await[0].clone();
+    assert_eq!(run.state, RunState::Done);
+    let effects = rig.journal.effects(rig.tenant, run.id).await.unwrap();
+    let states: Vec<EffectState> = effects.iter().map(|effect| effect.state).collect();
+    assert_eq!(states, [EffectState::Unknown, EffectState::Applied, EffectState::Unknown]);
+}
+
+#[tokio::test]
+async fn what_was_done_after_the_backup_is_seen_and_not_done_again() {
+    let answers = Answers::default();
+    let rig = restored(&answers).await;
+    // As the run left the order after the backup was taken.
+    let order = json!({"order_id": ORDER, "status": 30, "update_time": rig.clock.now_s(), "order_detail": {
+        "ext_info": {"merchant_notes": "one", "customer_notes": ""},
+        "delivery_info": {"delivery_product_info": parcel()["delivery_list"]}}});
+    rig.shop.orders.lock().unwrap().insert(ORDER.into(), order);
+    release(&rig).await;
+    assert!(rig.shop.applied().is_empty(), "nothing was sent twice");
+    let told = answers.lock().unwrap().clone();
+    assert!(told[0].1.is_ok() && told[1].1.is_ok() && is_unknown(&told[2].1), "{told:?}");
+}
+
+#[tokio::test]
+async fn events_after_the_restore_are_as_ever() {
+    let answers = Answers::default();
+    let rig = restored(&answers).await;
+    release(&rig).await;
+    let before = rig.shop.applied().len();
+    rig.push("channels_ec_order_new", ORDER, None).await;
+    rig.settle().await;
+    assert!(answers.lock().unwrap().iter().all(|(_, answer)| answer.is_ok()));
+    assert_eq!(rig.shop.applied().len(), before + 3);
+}

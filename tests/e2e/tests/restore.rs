@@ -1,0 +1,159 @@
+//! A backup under load, and its return: held, read again, released, and nothing done twice.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
+
+use fangshi_harness::{Admin, HostConfig, HostProcess, binary, guest};
+use fangshi_platform::{NewOrder, NewShop, Platform, Settings, Step};
+use serde_json::{Value, json};
+
+const NOTE: &str = "changemerchantnotes";
+/// Looks for something to come, 100 ms apart.
+const LOOKS: usize = 1_200;
+
+fn config(platform: &Platform) -> HostConfig {
+    let component = platform.component();
+    HostConfig {
+        api_base: platform.base_url(),
+        component_appid: component.appid.clone(),
+        component_appsecret: component.appsecret().to_owned(),
+        token: component.token().to_owned(),
+        encoding_aes_key: component.encoding_aes_key().to_owned(),
+        extra: String::new(),
+    }
+}
+
+/// Runs a command of the binary; gives its exit code and all that it said.
+fn fangshi(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(binary("fangshi").unwrap())
+        .args(arguments)
+        .arg("--config")
+        .arg(folder.join("fangshi.toml"))
+        .env_remove("RUST_BACKTRACE")
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..LOOKS {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{what}");
+}
+
+async fn drained(platform: &Platform, admin: &Admin) {
+    until("the backlog does not empty", async || {
+        platform.drained().await;
+        let ready = admin.get("/readyz").await.unwrap();
+        (ready["backlog"]["events"] == 0).then_some(())
+    })
+    .await;
+}
+
+fn notes_of(platform: &Platform, order: &str) -> usize {
+    platform.ledger().applied_on(order).iter().filter(|call| call.operation == Some(NOTE)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_comes_back_from_a_backup_taken_under_load() {
+    let platform = Platform::start(Settings::default()).await.unwrap();
+    let (first, away, second) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut host = HostProcess::start(first.path(), &config(&platform)).unwrap();
+    let admin = host.admin();
+    let shop = platform.add_shop(NewShop::authorized()).unwrap();
+    let tokens = platform.issue_tokens(&shop.appid).unwrap();
+    let body = json!({
+        "platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name, "name": "a shop",
+        "access_token": tokens.access(), "refresh_token": tokens.refresh(),
+    });
+    let tenant = admin.post("/api/v1/tenants", &body).await.unwrap()["id"].as_str().unwrap().to_owned();
+    platform.point_at(&host.address);
+    let uploaded = admin.upload(&tenant, "large-order-note", guest("large-order-note").unwrap()).await.unwrap();
+    let settings = json!({"threshold": 1, "mark": "large"});
+    admin.install(&tenant, &uploaded, &["notes", "order-price", "order-summary"], settings).await.unwrap();
+
+    let mut orders = Vec::new();
+    for _ in 0..60 {
+        orders.push(platform.add_order(&shop.appid, NewOrder::priced(66_600)).unwrap());
+    }
+    for order in &orders[..20] {
+        platform.drive(order, Step::Pay).unwrap();
+    }
+    let file = away.path().join("fangshi.backup");
+    let (folder, to) = (first.path().to_owned(), file.to_str().unwrap().to_owned());
+    let copying = tokio::task::spawn_blocking(move || fangshi(&folder, &["backup", "--to", &to]));
+    for order in &orders[20..40] {
+        platform.drive(order, Step::Pay).unwrap();
+    }
+    let (code, told) = copying.await.unwrap();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("no key is in it") && told.contains("custody.key"), "{told}");
+    // The platform gives new tokens after the backup.
+    platform.expire_tokens(&shop.appid);
+    for order in &orders[40..] {
+        platform.drive(order, Step::Pay).unwrap();
+    }
+    drained(&platform, &admin).await;
+    assert!(orders.iter().all(|order| notes_of(&platform, order) == 1), "every order was noted once");
+    host.kill().unwrap();
+
+    let bytes = fs::read(&file).unwrap();
+    let key = fs::read_to_string(first.path().join("keys/custody.key")).unwrap();
+    let secret = key.split_whitespace().max_by_key(|word| word.len()).unwrap().to_owned();
+    assert!(secret.len() >= 64, "the key was found");
+    assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+    let plain: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&secret[2 * at..2 * at + 2], 16).unwrap()).collect();
+    assert!(!bytes.windows(32).any(|window| window == plain), "nor as bytes");
+
+    config(&platform).write(second.path()).unwrap();
+    let from = file.to_str().unwrap();
+    let (code, told) = fangshi(second.path(), &["restore", "--from", from]);
+    assert_eq!(code, Some(1), "without the key: {told}");
+    assert!(!second.path().join("data/fangshi.db").exists());
+    fs::copy(first.path().join("keys/custody.key"), second.path().join("keys/custody.key")).unwrap();
+    let (code, told) = fangshi(second.path(), &["restore", "--from", from]);
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = fangshi(second.path(), &["restore", "--from", from]);
+    assert!(code == Some(1) && told.contains("move it away"), "{told}");
+    let (code, told) = fangshi(second.path(), &["restore", "--release"]);
+    assert!(code == Some(1) && told.contains("not ready"), "nobody read anything again yet: {told}");
+
+    let calls_before = platform.ledger().calls_of(NOTE).len();
+    let host = HostProcess::start_again(second.path(), &[]).unwrap();
+    let admin = host.admin();
+    platform.point_at(&host.address);
+    assert_eq!(admin.get("/readyz").await.unwrap()["held"], true);
+    let late = platform.add_order(&shop.appid, NewOrder::priced(66_600)).unwrap();
+    platform.drive(&late, Step::Pay).unwrap();
+    let events = format!("/api/v1/tenants/{tenant}/events?order_id={late}");
+    until("the callback is not recorded while held", async || {
+        platform.drained().await;
+        let seen = admin.all(&events).await.unwrap();
+        seen.iter().any(|event| event["event"] == "channels_ec_order_pay").then_some(())
+    })
+    .await;
+    until("tokens and orders are not read again", async || {
+        let (code, told) = {
+            let folder = second.path().to_owned();
+            tokio::task::spawn_blocking(move || fangshi(&folder, &["restore", "--release"])).await.unwrap()
+        };
+        assert!(code == Some(0) || told.contains("not ready"), "{told}");
+        let calls = platform.ledger().calls_of(NOTE).len();
+        assert!(code == Some(0) || calls == calls_before, "nothing is sent while held");
+        (code == Some(0)).then_some(())
+    })
+    .await;
+    drained(&platform, &admin).await;
+    assert_eq!(admin.get("/readyz").await.unwrap()["held"], false);
+    assert_eq!(notes_of(&platform, &late), 1, "an event from after the restore is as ever");
+    let doubled: BTreeSet<&String> = orders.iter().filter(|order| notes_of(&platform, order) != 1).collect();
+    assert!(doubled.is_empty(), "{doubled:?}");
+    let runs: Vec<Value> = admin.all(&format!("/api/v1/tenants/{tenant}/runs")).await.unwrap();
+    assert!(runs.iter().all(|run| run["state"] == "done"), "{runs:?}");
+    host.terminate().unwrap();
+}
