@@ -18,11 +18,29 @@ pub enum Way {
 
 /// The way of a call, by what the run's earlier attempts left of the same effect.
 pub fn way(earlier: Option<&Effect>) -> Way {
-    match earlier.map(|effect| effect.state) {
-        None | Some(EffectState::RefusedForNow) => Way::Send,
-        Some(EffectState::Applied | EffectState::Refused) => Way::Recorded,
-        Some(EffectState::Intent | EffectState::Unknown) => Way::Settle,
+    let Some(effect) = earlier else { return Way::Send };
+    match effect.state {
+        EffectState::Applied | EffectState::Refused => Way::Recorded,
+        EffectState::Intent | EffectState::Unknown => Way::Settle,
+        // The last send was refused, but one before it may have been applied.
+        EffectState::RefusedForNow if effect.unsure > 0 => Way::Settle,
+        EffectState::RefusedForNow => Way::Send,
     }
+}
+
+/// Sends of an effect that never got an answer, the last one included.
+pub fn unanswered(effect: &Effect) -> u32 {
+    effect.unsure + u32::from(matches!(effect.state, EffectState::Intent | EffectState::Unknown))
+}
+
+/// How long a request whose sender is gone may still be on its way, milliseconds. The platform itself gives up on an
+/// answer after 5 s (platform page, section 1.5), and is taken to be as quick.
+pub const UNDER_WAY_MS: i64 = 5_000;
+
+/// Whether the last send may still be on its way, so that what does not show yet proves nothing: then a call to be
+/// verified is not sent again for now. Times in unix milliseconds; a clock that was set back proves nothing either.
+pub fn is_under_way(repeat: Repeat, intent_at: i64, now: i64) -> bool {
+    repeat == Repeat::Verify && (intent_at..intent_at.saturating_add(UNDER_WAY_MS)).contains(&now)
 }
 
 /// What to do about an effect that may have been applied.
@@ -36,8 +54,8 @@ pub enum Settled {
     Unknown(String),
 }
 
-/// Settles an effect that may have been applied. `unsure` counts its sends before the last that never got an answer: an
-/// effect is sent again once, and after that only found out about. `verdict` is `None` where nothing needs to be read.
+/// Settles an effect that may have been applied. `unsure` counts its sends without an answer but for one: an effect is
+/// sent again once, and after that only found out about. `verdict` is `None` where nothing needs to be read.
 pub fn settle(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> Settled {
     match (repeat, verdict) {
         (Repeat::Unknown, _) => Settled::Unknown("sent without an answer; nothing shows whether it was done".into()),
@@ -58,14 +76,24 @@ pub fn settle_at_once(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> 
     }
 }
 
-/// How an answered effect is kept for later attempts: settled, or open to another try because the refusal may change.
-pub fn keep(answer: &Result<Value, CallError>) -> EffectState {
+/// Whether an answer leaves its effect open: the next equal call of the attempt is then the same effect once more, not a
+/// second one. A plugin that calls again what was refused for now wants it done once.
+pub fn leaves_open(answer: &Result<Value, CallError>) -> bool {
+    answer.is_err() && keep(answer, 0) == EffectState::RefusedForNow
+}
+
+/// How an answered effect is kept for later attempts: settled, or open to another try because the refusal may change. A
+/// refusal settles nothing while one of the `unsure` sends before it may have been applied.
+pub fn keep(answer: &Result<Value, CallError>, unsure: u32) -> EffectState {
     match answer {
         Ok(_) => EffectState::Applied,
         Err(CallError::Limited { .. } | CallError::Unavailable(_) | CallError::Conflict(_) | CallError::Denied(_)) => {
             EffectState::RefusedForNow
         }
         Err(CallError::OutcomeUnknown(_) | CallError::Abort(_)) => EffectState::Unknown,
+        Err(CallError::Invalid(_) | CallError::NotFound(_) | CallError::Platform { .. }) if unsure > 0 => {
+            EffectState::RefusedForNow
+        }
         Err(CallError::Invalid(_) | CallError::NotFound(_) | CallError::Platform { .. }) => EffectState::Refused,
     }
 }
