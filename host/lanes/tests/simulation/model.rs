@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fangshi_journal::{
     AttemptStart, CallRow, Digest, Effect, EffectKey, EffectState, EventSeq, Fence, InstallationId, Intent, LaneKey,
     LaneState, Next, OpenAttempt, OpenRun, Outcome, PlannedEvent, RecordedCall, RunId, RunState, SnapshotRow, Source,
-    Subscription, UnplannedEvent,
+    Subscription, TenantId, UnplannedEvent,
 };
 
 pub const EVENT: &str = "channels_ec_order_pay";
@@ -21,7 +21,7 @@ pub enum Refused {
 }
 
 /// One commit.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Write {
     Record { lane: LaneKey, dedup: [u8; 32] },
     Enter { lane: LaneKey, from: i64, planned: Vec<PlannedEvent> },
@@ -30,6 +30,24 @@ pub enum Write {
     Intent { fence: Fence, rows: Rows, intent: Box<Intent> },
     Outcome { fence: Fence, rows: Rows, outcome: Box<Outcome> },
     End { fence: Fence, rows: Rows, end: End },
+}
+
+impl std::fmt::Debug for Write {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Write::Record { lane, dedup } => write!(f, "record {lane:?} {}", dedup[0]),
+            Write::Enter { lane, from, planned } => {
+                write!(f, "enter {lane:?} from {from} with {} events", planned.len())
+            }
+            Write::Plan { fence, planned } => write!(f, "plan {fence:?} with {} events", planned.len()),
+            Write::Flush { fence, rows } => write!(f, "flush {fence:?} {rows:?}"),
+            Write::Intent { fence, rows, intent } => write!(f, "intent {fence:?} {rows:?} {:?}", intent.key),
+            Write::Outcome { fence, rows, outcome } => {
+                write!(f, "outcome {fence:?} {rows:?} {:?} {:?}", outcome.key, outcome.state)
+            }
+            Write::End { fence, rows, end } => write!(f, "end {fence:?} {rows:?} {end:?}"),
+        }
+    }
 }
 
 /// What an attempt holds back until its next commit.
@@ -93,7 +111,9 @@ pub struct Kept {
 
 #[derive(Default)]
 pub struct Model {
-    events: Vec<Event>,
+    events: BTreeMap<EventSeq, Event>,
+    /// Numbers of events that were given out; a duplicate uses one up.
+    numbers: i64,
     lanes: BTreeMap<LaneKey, (i64, u32)>,
     pub runs: Vec<Run>,
     attempts: BTreeMap<(RunId, u32), Attempt>,
@@ -101,27 +121,33 @@ pub struct Model {
     snapshots: BTreeMap<(LaneKey, [u8; 32]), SnapshotRow>,
     pub effects: Vec<Kept>,
     pub kv: BTreeMap<(InstallationId, String), Vec<u8>>,
-    pub subscriptions: Vec<Subscription>,
+    pub subscriptions: BTreeMap<TenantId, Vec<Subscription>>,
 }
 
 impl Model {
+    /// An empty journal, and who hears its events.
+    pub fn new(subscriptions: BTreeMap<TenantId, Vec<Subscription>>) -> Model {
+        Model { subscriptions, ..Model::default() }
+    }
+
     /// One commit at a time (unix milliseconds): all of it or nothing.
     pub fn commit(&mut self, write: &Write, now: i64) -> Result<Answer, Refused> {
         match write {
             Write::Record { lane, dedup } => Ok(self.record(lane, *dedup, now)),
             Write::Enter { lane, from, planned } => {
                 let (epoch, entries) = self.lanes.get(lane).copied().unwrap_or((0, 0));
-                if epoch != *from {
+                if epoch != *from || !self.can_plan(lane, planned) {
                     return Err(Refused::Stale);
                 }
-                self.can_plan(lane, planned)?;
                 self.lanes.insert(lane.clone(), (from + 1, entries + 1));
                 self.plan(lane, planned, now);
                 Ok(Answer::Entered(Fence { lane: lane.clone(), epoch: from + 1 }))
             }
             Write::Plan { fence, planned } => {
                 self.check(fence)?;
-                self.can_plan(&fence.lane, planned)?;
+                if !self.can_plan(&fence.lane, planned) {
+                    return Err(Refused::Wrong("an event can't be planned".into()));
+                }
                 self.plan(&fence.lane, planned, now);
                 Ok(Answer::Written)
             }
@@ -166,15 +192,14 @@ impl Model {
     }
 
     fn record(&mut self, lane: &LaneKey, dedup: [u8; 32], at: i64) -> Answer {
-        let known = self.events.iter().position(|event| event.dedup == dedup && event.lane.tenant == lane.tenant);
-        let (place, duplicate) = match known {
-            Some(place) => (place, true),
-            None => {
-                self.events.push(Event { lane: lane.clone(), dedup, at, state: 0 });
-                (self.events.len() - 1, false)
-            }
-        };
-        Answer::Recorded { seq: seq_of(place), duplicate }
+        self.numbers += 1;
+        let same = |event: &Event| event.dedup == dedup && event.lane.tenant == lane.tenant;
+        if let Some((seq, _)) = self.events.iter().find(|(_, event)| same(event)) {
+            return Answer::Recorded { seq: *seq, duplicate: true };
+        }
+        let seq = EventSeq(self.numbers);
+        self.events.insert(seq, Event { lane: lane.clone(), dedup, at, state: 0 });
+        Answer::Recorded { seq, duplicate: false }
     }
 
     fn check(&self, fence: &Fence) -> Result<(), Refused> {
@@ -184,14 +209,13 @@ impl Model {
         }
     }
 
-    fn can_plan(&self, lane: &LaneKey, planned: &[PlannedEvent]) -> Result<(), Refused> {
-        let fits = |one: &PlannedEvent| self.event(one.seq).is_some_and(|event| event.state == 0 && event.lane == *lane);
-        if planned.iter().all(fits) { Ok(()) } else { Err(Refused::Wrong("an event can't be planned".into())) }
+    fn can_plan(&self, lane: &LaneKey, planned: &[PlannedEvent]) -> bool {
+        planned.iter().all(|one| self.events.get(&one.seq).is_some_and(|event| event.state == 0 && event.lane == *lane))
     }
 
     fn plan(&mut self, lane: &LaneKey, planned: &[PlannedEvent], now: i64) {
         for one in planned {
-            let Some(event) = self.events.get_mut((one.seq.0 - 1) as usize) else { continue };
+            let Some(event) = self.events.get_mut(&one.seq) else { continue };
             event.state = if one.runs.is_empty() { 2 } else { 1 };
             for run in &one.runs {
                 let open = OpenRun {
@@ -324,7 +348,7 @@ impl Model {
             kept.effect.result = Some("outcome-unknown".into());
         }
         let unfinished = self.runs.iter().any(|run| run.open.event == end.event && !run.open.state.is_finished());
-        if let Some(event) = self.events.get_mut((end.event.0 - 1) as usize)
+        if let Some(event) = self.events.get_mut(&end.event)
             && !unfinished
         {
             event.state = 2;
@@ -336,19 +360,14 @@ impl Model {
         self.effects.iter_mut().find(|kept| kept.run == run && kept.effect.key == *key).map(|kept| &mut kept.effect)
     }
 
-    fn event(&self, seq: EventSeq) -> Option<&Event> {
-        self.events.get((seq.0 - 1) as usize)
-    }
-
     pub fn lane(&self, lane: &LaneKey) -> LaneState {
         let (epoch, entries) = self.lanes.get(lane).copied().unwrap_or((0, 0));
         let events: Vec<UnplannedEvent> = self
             .events
             .iter()
-            .enumerate()
             .filter(|(_, event)| event.state == 0 && event.lane == *lane)
-            .map(|(place, event)| UnplannedEvent {
-                seq: seq_of(place),
+            .map(|(seq, event)| UnplannedEvent {
+                seq: *seq,
                 event: EVENT.into(),
                 ext_type: None,
                 source: Source::Callback,
@@ -356,7 +375,10 @@ impl Model {
                 received_at: event.at,
             })
             .collect();
-        let subscriptions = if events.is_empty() { Vec::new() } else { self.subscriptions.clone() };
+        let subscriptions = match events.is_empty() {
+            true => Vec::new(),
+            false => self.subscriptions.get(&lane.tenant).cloned().unwrap_or_default(),
+        };
         let mut runs: Vec<OpenRun> = self
             .runs
             .iter()
@@ -383,7 +405,7 @@ impl Model {
 
     /// Lanes with something to do at a time: what a sweeper finds.
     pub fn due(&self, now: i64) -> Vec<LaneKey> {
-        let recorded = self.events.iter().filter(|event| event.state == 0).map(|event| event.lane.clone());
+        let recorded = self.events.values().filter(|event| event.state == 0).map(|event| event.lane.clone());
         let due = self.runs.iter().filter(|run| !run.open.state.is_finished() && run.open.next_at <= now);
         let mut lanes: Vec<_> = recorded.chain(due.map(|run| run.lane.clone())).collect();
         lanes.sort();
@@ -393,12 +415,13 @@ impl Model {
 
     /// Events that are not finished.
     pub fn backlog(&self) -> usize {
-        self.events.iter().filter(|event| event.state < 2).count()
+        self.events.values().filter(|event| event.state < 2).count()
     }
 
-    /// When the next retry is due.
-    pub fn next_due(&self) -> Option<i64> {
-        self.runs.iter().filter(|run| !run.open.state.is_finished()).map(|run| run.open.next_at).min()
+    /// When the next retry is due, after a time.
+    pub fn next_due(&self, now: i64) -> Option<i64> {
+        let open = self.runs.iter().filter(|run| !run.open.state.is_finished());
+        open.map(|run| run.open.next_at).filter(|at| *at > now).min()
     }
 
     pub fn events(&self) -> usize {
@@ -406,7 +429,7 @@ impl Model {
     }
 
     pub fn lane_keys(&self) -> Vec<LaneKey> {
-        let mut lanes: Vec<_> = self.events.iter().map(|event| event.lane.clone()).collect();
+        let mut lanes: Vec<_> = self.events.values().map(|event| event.lane.clone()).collect();
         lanes.sort();
         lanes.dedup();
         lanes
@@ -415,10 +438,6 @@ impl Model {
 
 fn settled(state: EffectState) -> bool {
     matches!(state, EffectState::Applied | EffectState::Refused)
-}
-
-fn seq_of(place: usize) -> EventSeq {
-    EventSeq(place as i64 + 1)
 }
 
 fn recorded(call: &CallRow) -> RecordedCall {

@@ -129,7 +129,14 @@ impl Shop {
     }
 
     /// What the order tells of an effect, by the real table of operations.
-    pub fn verdict(&self, op: &'static Operation, body: &Value, lane: &LaneKey, before: Option<&Value>, at: i64) -> Verdict {
+    pub fn verdict(
+        &self,
+        op: &'static Operation,
+        body: &Value,
+        lane: &LaneKey,
+        before: Option<&Value>,
+        at: i64,
+    ) -> Verdict {
         let now = self.order(lane);
         op.judge(&Evidence { request: body, before, now: Some(&now), intended_at: at.div_euclid(1_000) })
     }

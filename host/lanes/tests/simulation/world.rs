@@ -88,12 +88,16 @@ pub struct World {
     pub trace: RefCell<Vec<Entry>>,
     now: Cell<i64>,
     plan: Plan,
+    /// Whether installations are paused now and then.
+    holds: bool,
     /// Faults are over: the backlog must drain.
     calm: Cell<bool>,
     commits: Cell<u64>,
     processes: RefCell<Vec<Process>>,
     pushes: RefCell<Vec<Push>>,
     held: RefCell<BTreeSet<InstallationId>>,
+    /// Those that were paused at any time: what a crash cut off may then stay open while others go on.
+    once_held: RefCell<BTreeSet<InstallationId>>,
 }
 
 /// What a played seed leaves.
@@ -105,18 +109,19 @@ pub struct Played {
 
 impl World {
     fn new(seed: u64, plan: Plan) -> World {
-        let mut model = Model::default();
-        for (_, installations) in TENANTS {
-            model.subscriptions.extend(installations.iter().map(|id| Subscription {
-                installation: InstallationId(*id),
-                version: version(*id),
-                hook: HOOK.into(),
-                from: EventSeq(0),
-                until: None,
-            }));
-        }
+        let hears = |id: &i64| Subscription {
+            installation: InstallationId(*id),
+            version: version(*id),
+            hook: HOOK.into(),
+            from: EventSeq(0),
+            until: None,
+        };
+        let of = |(tenant, all): (i64, &[i64])| (TenantId(tenant), all.iter().map(hears).collect());
+        let model = Model::new(TENANTS.into_iter().map(of).collect());
+        let dice = Dice::new(seed);
         World {
-            dice: Dice::new(seed),
+            holds: dice.percent(25),
+            dice,
             model: RefCell::new(model),
             shop: RefCell::default(),
             schedule: Schedule::default(),
@@ -128,6 +133,7 @@ impl World {
             processes: RefCell::default(),
             pushes: RefCell::default(),
             held: RefCell::default(),
+            once_held: RefCell::default(),
         }
     }
 
@@ -176,7 +182,7 @@ impl World {
             panic!("{text}: {write:?}");
         }
         if answer.is_ok() {
-            oracle::after_write(&self.model.borrow(), &write);
+            oracle::after_write(&self.model.borrow(), &write, &self.once_held.borrow());
         }
         let told = answer.clone().map_err(|_| Halt::Stale);
         self.trace.borrow_mut().push(Entry { now: self.now(), write, answer });
@@ -227,14 +233,23 @@ impl World {
         pushes.iter().filter_map(told).collect()
     }
 
+    /// What is still to be done, in words.
+    fn words(&self) -> String {
+        let model = self.model.borrow();
+        let lanes: Vec<_> = model.lane_keys().iter().map(|lane| format!("{lane:?} {:?}", model.lane(lane))).collect();
+        let unanswered = self.pushes.borrow().iter().filter(|push| push.acknowledged.is_none()).count();
+        format!("at {}, {unanswered} callbacks unanswered, {}", self.now(), lanes.join("; "))
+    }
+
     fn alive(&self) -> Vec<usize> {
         let processes = self.processes.borrow();
         (0..processes.len()).filter(|process| processes[*process].alive).collect()
     }
 
     fn start_process(&self) {
+        let number = self.processes.borrow().len();
         self.processes.borrow_mut().push(Process { queue: Queue::new(3, 2), alive: true });
-        self.sweep(self.processes.borrow().len() - 1);
+        self.sweep(number);
     }
 
     fn sweep(&self, process: usize) {
@@ -297,7 +312,7 @@ pub fn play(seed: u64, plan: Plan) -> Played {
     }
     let storm = 150 + world.dice.below(250);
     for step in 0.. {
-        assert!(step < PATIENCE, "the backlog does not drain");
+        assert!(step < PATIENCE, "the backlog does not drain: {}", world.words());
         if step == storm {
             world.calm.set(true);
             world.held.borrow_mut().clear();
@@ -340,16 +355,16 @@ fn happen(world: &Rc<World>, tasks: &mut Vec<Task>, alive: &[usize]) {
             world.shop.borrow_mut().meet(world.dice.below(under_way), fate);
         }
         6 => world.advance(world.dice.below(2_000) as i64),
-        7 if !world.calm.get() => hold(world),
+        7 if !world.calm.get() && world.holds => hold(world),
         8 if !world.calm.get() && matches!(world.plan, Plan::Drawn) && world.dice.percent(5) => world.kill(process),
         9 => {
             world.sweep(process);
             // Nothing is under way and nothing is due: the time until the next retry passes at once.
             if tasks.is_empty()
                 && under_way == 0
-                && let Some(due) = world.model.borrow().next_due()
+                && let Some(due) = world.model.borrow().next_due(world.now())
             {
-                world.advance((due - world.now()).max(0));
+                world.advance(due - world.now());
             }
         }
         _ if !tasks.is_empty() => {
@@ -385,5 +400,6 @@ fn hold(world: &World) {
     let mut held = world.held.borrow_mut();
     if !held.remove(&installation) && world.dice.percent(30) {
         held.insert(installation);
+        world.once_held.borrow_mut().insert(installation);
     }
 }

@@ -79,9 +79,8 @@ impl Rig {
         let lanes = start(&journal, &tenants, &runtime, &platform, &clock).await;
         let appid = shop.appid;
         let events = AtomicU32::new(0);
-        let rig = Rig {
-            platform, appid, tenant, journal, lanes, db, tenants, runtime, clock, hand, events, _folder: folder,
-        };
+        let rig =
+            Rig { platform, appid, tenant, journal, lanes, db, tenants, runtime, clock, hand, events, _folder: folder };
         rig.install(guest).await;
         rig
     }
@@ -95,8 +94,7 @@ impl Rig {
         let registry = self.tenants.registry();
         let added = registry.add_version(self.tenant, guest, Digest(digest_of(&wasm)), record, &wasm).await;
         let (plugin, version, _) = added.unwrap();
-        let new =
-            NewInstallation { plugin, version: version.digest, grants, settings: json!({}), limits: json!({}) };
+        let new = NewInstallation { plugin, version: version.digest, grants, settings: json!({}), limits: json!({}) };
         registry.install(self.tenant, new).await.unwrap();
     }
 
