@@ -97,3 +97,62 @@ pub fn keep(answer: &Result<Value, CallError>, unsure: u32) -> EffectState {
         Err(CallError::Invalid(_) | CallError::NotFound(_) | CallError::Platform { .. }) => EffectState::Refused,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fangshi_journal::EffectKey;
+
+    fn effect(state: EffectState, unsure: u32) -> Effect {
+        Effect {
+            key: EffectKey { operation: "delivery/send".into(), digest: [0; 32], nth: 0 },
+            state,
+            sends: unsure + 1,
+            unsure,
+            attempt: 1,
+            result: None,
+            answer: None,
+            before: None,
+            intent_at: 1_000,
+        }
+    }
+
+    #[test]
+    fn a_refused_effect_is_sent_again_unless_an_earlier_send_is_in_doubt() {
+        assert_eq!(way(Some(&effect(EffectState::RefusedForNow, 0))), Way::Send);
+        assert_eq!(way(Some(&effect(EffectState::RefusedForNow, 1))), Way::Settle);
+        assert_eq!(way(Some(&effect(EffectState::Refused, 0))), Way::Recorded);
+        let gone = Err(CallError::Platform { code: 9, message: "no".into() });
+        assert_eq!((keep(&gone, 0), keep(&gone, 1)), (EffectState::Refused, EffectState::RefusedForNow));
+    }
+
+    #[test]
+    fn the_last_send_counts_as_unanswered_until_its_outcome() {
+        assert_eq!(unanswered(&effect(EffectState::Intent, 0)), 1);
+        assert_eq!(unanswered(&effect(EffectState::Unknown, 1)), 2);
+        assert_eq!(unanswered(&effect(EffectState::RefusedForNow, 1)), 1);
+    }
+
+    #[test]
+    fn what_must_not_be_done_twice_waits_until_it_can_no_longer_be_on_its_way() {
+        let under_way = |now| is_under_way(Repeat::Verify, 1_000, now);
+        assert!(under_way(1_000) && under_way(999 + UNDER_WAY_MS));
+        assert!(!under_way(1_000 + UNDER_WAY_MS));
+        assert!(!under_way(999), "a clock that was set back holds nothing up");
+        assert!(!is_under_way(Repeat::Resend, 1_000, 1_000), "the same value again does no harm");
+    }
+
+    #[test]
+    fn only_what_may_change_leaves_a_call_open() {
+        for (answer, open) in [
+            (Ok(Value::Null), false),
+            (Err(CallError::Limited { retry_after: None }), true),
+            (Err(CallError::Conflict(String::new())), true),
+            (Err(CallError::Unavailable(String::new())), true),
+            (Err(CallError::OutcomeUnknown(String::new())), false),
+            (Err(CallError::Invalid(String::new())), false),
+        ] {
+            assert_eq!(leaves_open(&answer), open, "{answer:?}");
+        }
+    }
+}
