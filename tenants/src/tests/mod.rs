@@ -14,6 +14,7 @@ mod platform;
 mod registry;
 mod rotation;
 mod sealing;
+mod simulation;
 
 use std::path::Path;
 use std::sync::Arc;
