@@ -24,10 +24,17 @@ pub fn run(kills: usize, events: usize, seed: u64, figures: &mut Figures) -> Res
     for kill in 0..kills {
         scene.make(mix)?;
         let before = scene.acknowledged.len();
-        let pushing = scene.push(&host, true)?;
-        pause(dice.random_range(20..900));
-        host = host.kill_and_restart()?;
-        scene.pushed(pushing)?;
+        // Every other kill falls into the intake, the rest into the runs that it left behind.
+        if kill % 2 == 0 {
+            let pushing = scene.push(&host, true)?;
+            pause(dice.random_range(20..900));
+            host = host.kill_and_restart()?;
+            scene.pushed(pushing)?;
+        } else {
+            scene.push_all(&host)?;
+            pause(dice.random_range(20..900));
+            host = host.kill_and_restart()?;
+        }
         in_intake += usize::from(!scene.waiting.is_empty());
         println!(
             "kill {}: {} acknowledged before it, {} to be pushed again",

@@ -47,10 +47,11 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
 
         fs::remove_file(ballast)?;
         let freed = Instant::now();
-        while {
+        loop {
             let pushing = scene.push(&host, false)?;
-            scene.pushed(pushing)?.accepted() == 0
-        } {
+            if scene.pushed(pushing)?.accepted() > 0 {
+                break;
+            }
             ensure!(freed.elapsed() < PATIENCE, "the host does not recover");
             pause(50);
         }
