@@ -55,7 +55,8 @@ impl Journal {
             .collect()
     }
 
-    /// How many effects an installation intended on an order since a time, unix milliseconds.
+    /// How often an installation sent effects on an order, those counted whose last intent is since a time, unix
+    /// milliseconds.
     pub async fn effects_since(
         &self,
         order: &LaneKey,
@@ -63,7 +64,7 @@ impl Journal {
         since_ms: i64,
     ) -> Result<u32, JournalError> {
         let (count,): (i64,) = sqlx::query_as(
-            "SELECT COUNT(*) FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 \
+            "SELECT COALESCE(SUM(sends), 0) FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 \
              AND installation_id = $4",
         )
         .bind(order.tenant.0)

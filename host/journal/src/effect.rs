@@ -25,7 +25,7 @@ pub struct EffectKey {
     pub operation: String,
     /// Keyed digest of the canonical request.
     pub digest: [u8; 32],
-    /// The n-th equal call of an attempt, from 0.
+    /// The n-th equal call of an attempt, from 0; a call that was refused for now and made again keeps its number.
     pub nth: u32,
 }
 
@@ -308,7 +308,7 @@ impl Journal {
                 let written = sqlx::query(
                     "UPDATE effects SET state = $1, result = $2, answer = $3, platform_code = $4, rid = $5, \
                      epoch = $6, outcome_at = $7 \
-                     WHERE run_id = $8 AND operation = $9 AND digest = $10 AND nth = $11 AND state IN (0, 4)",
+                     WHERE run_id = $8 AND operation = $9 AND digest = $10 AND nth = $11 AND state IN (0, 3, 4)",
                 )
                 .bind(outcome.state.code())
                 .bind(outcome.call.result)

@@ -244,9 +244,11 @@ async fn settle_run(
         return Err(JournalError::Corrupt(format!("{run} was finished already")));
     }
     if state.is_finished() {
-        // An attempt was cut off in these and no later one asked again: nobody will find out any more.
+        // An attempt was cut off in these and no later one asked again, or the last send was refused while one before it
+        // never got an answer: nobody will find out any more.
         sqlx::query(
-            "UPDATE effects SET state = 4, result = 'outcome-unknown', outcome_at = $1 WHERE run_id = $2 AND state = 0",
+            "UPDATE effects SET state = 4, result = 'outcome-unknown', outcome_at = $1 \
+             WHERE run_id = $2 AND (state = 0 OR (state = 3 AND unsure > 0))",
         )
         .bind(now)
         .bind(run.0)

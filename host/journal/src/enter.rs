@@ -66,10 +66,11 @@ impl Journal {
                 .bind(from_epoch)
                 .execute(&mut *conn)
                 .await?;
-                if raised.rows_affected() == 0 {
+                // A holder plans what came after it entered without raising the epoch: then the look at the lane is old too.
+                if raised.rows_affected() == 0 || !plan(conn, &held.lane, &events, now).await? {
                     return Err(JournalError::Stale);
                 }
-                plan(conn, &held.lane, &events, now).await
+                Ok(())
             })
         })
         .await?;
@@ -85,7 +86,10 @@ impl Journal {
         self.write(move |conn| {
             Box::pin(async move {
                 check(conn, &held).await?;
-                plan(conn, &held.lane, &events, now).await
+                match plan(conn, &held.lane, &events, now).await? {
+                    true => Ok(()),
+                    false => Err(JournalError::Corrupt(format!("events of {:?} can't be planned", held.lane))),
+                }
             })
         })
         .await
@@ -105,12 +109,13 @@ pub(crate) async fn check(conn: &mut SqliteConnection, fence: &Fence) -> Result<
     }
 }
 
+/// Whether every event still waited for its runs; if not, the transaction must not be committed.
 async fn plan(
     conn: &mut SqliteConnection,
     lane: &LaneKey,
     events: &[PlannedEvent],
     now: i64,
-) -> Result<(), JournalError> {
+) -> Result<bool, JournalError> {
     for event in events {
         let finished = event.runs.is_empty();
         let marked = sqlx::query(
@@ -127,7 +132,7 @@ async fn plan(
         .execute(&mut *conn)
         .await?;
         if marked.rows_affected() == 0 {
-            return Err(JournalError::Corrupt(format!("event {} can't be planned", event.seq)));
+            return Ok(false);
         }
         if let Some(reconciled) = event.absorbed_by {
             match_late(conn, lane, reconciled, event.seq).await?;
@@ -150,5 +155,5 @@ async fn plan(
             .await?;
         }
     }
-    Ok(())
+    Ok(true)
 }

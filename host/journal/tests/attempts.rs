@@ -66,6 +66,29 @@ async fn an_intent_has_an_outcome_or_is_found_without_one() {
 }
 
 #[tokio::test]
+async fn a_refusal_after_a_send_in_doubt_is_unknown_when_the_run_ends() {
+    let rig = Rig::new().await;
+    let (fence, run, event) = rig.entered(1).await;
+    let buffer = rig.begin(run, 1);
+    let (doubtful, refused) = (rig.intent(0, 0).await, rig.intent(1, 1).await);
+    for intent in [&doubtful, &doubtful, &refused] {
+        rig.journal.intent(&fence, &buffer, intent).await.unwrap();
+    }
+    for intent in [&doubtful, &refused] {
+        let outcome = rig.outcome(intent, EffectState::RefusedForNow).await;
+        rig.journal.outcome(&fence, &buffer, &outcome).await.unwrap();
+    }
+    // What was refused may be found to be done after all, without another send.
+    let found = rig.outcome(&doubtful, EffectState::RefusedForNow).await;
+    rig.journal.outcome(&fence, &buffer, &found).await.unwrap();
+    let ending = rig.ending(event, Next::Rejected);
+    rig.journal.end_attempt(&fence, &buffer, InstallationId(1), &ending).await.unwrap();
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    let states: Vec<_> = effects.iter().map(|effect| (effect.unsure, effect.state)).collect();
+    assert_eq!(states, [(1, EffectState::Unknown), (0, EffectState::RefusedForNow)]);
+}
+
+#[tokio::test]
 async fn an_attempt_that_was_cut_off_is_found_with_its_inputs_and_calls() {
     let rig = Rig::new().await;
     let (fence, run, event) = rig.entered(1).await;

@@ -19,6 +19,21 @@ async fn only_one_of_two_enters_from_the_same_epoch() {
 }
 
 #[tokio::test]
+async fn a_look_at_a_lane_whose_events_the_holder_planned_meanwhile_is_stale() {
+    let rig = Rig::new().await;
+    let (holder, _, _) = rig.entered(1).await;
+    let seq = rig.journal.record_event(rig.event(2)).await.unwrap().seq;
+    // Another executor looked at epoch 1 and saw the new event; the holder plans it without raising the epoch.
+    rig.journal.plan(&holder, vec![planned(seq)]).await.unwrap();
+    let before = rig.dump().await;
+    let late = rig.journal.enter(&rig.lane(), holder.epoch, vec![planned(seq)]).await;
+    assert!(matches!(late, Err(JournalError::Stale)), "{late:?}");
+    assert_eq!(rig.dump().await, before, "the epoch did not rise either");
+    let twice = rig.journal.plan(&holder, vec![planned(seq)]).await;
+    assert!(matches!(twice, Err(JournalError::Corrupt(_))), "the holder itself must know better: {twice:?}");
+}
+
+#[tokio::test]
 async fn every_fenced_step_of_a_stale_holder_is_refused_and_writes_nothing() {
     let rig = Rig::new().await;
     let (stale, run, event) = rig.entered(1).await;

@@ -18,6 +18,7 @@ mod platform;
 mod registry;
 mod rotation;
 mod sealing;
+mod simulation;
 
 use std::path::Path;
 use std::sync::Arc;

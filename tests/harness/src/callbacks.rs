@@ -39,14 +39,23 @@ pub fn shops(count: usize) -> Vec<Shop> {
 
 /// One callback and what it is about.
 pub struct Callback {
-    pub shop: usize,
+    pub appid: String,
     pub order_id: String,
+    /// CreateTime, unix seconds.
+    pub at: i64,
     /// The HTTP request, rendered.
     pub request: Vec<u8>,
 }
 
-/// `count` payments, one an order, spread over the shops; ids go up from `first_order`. Forms alternate between XML and JSON,
-/// ids between numbers and texts.
+/// A payment to be told of.
+pub struct Paid<'a> {
+    pub shop: &'a Shop,
+    pub order_id: String,
+    /// CreateTime, unix seconds.
+    pub at: i64,
+}
+
+/// `count` payments, one an order, spread over the shops; ids go up from `first_order`.
 pub fn payments(
     secrets: &CallbackSecrets,
     shops: &[Shop],
@@ -54,39 +63,44 @@ pub fn payments(
     first_order: u64,
     now_s: i64,
 ) -> Result<Vec<Callback>> {
+    let paid = (0..count).map(|n| {
+        // As if they had happened at 10,000 a second until now.
+        let at = now_s - ((count - n) / 10_000) as i64;
+        Paid { shop: &shops[n % shops.len()], order_id: (first_order + n as u64).to_string(), at }
+    });
+    told(secrets, paid, now_s)
+}
+
+/// The callbacks of payments, signed at `now_s`. Forms alternate between XML and JSON, ids between numbers and texts.
+pub fn told<'a>(secrets: &CallbackSecrets, paid: impl Iterator<Item = Paid<'a>>, now_s: i64) -> Result<Vec<Callback>> {
     let key = AesKey::parse(&secrets.encoding_aes_key)?;
-    Ok((0..count)
-        .map(|n| {
-            let shop = n % shops.len();
-            let order_id = (first_order + n as u64).to_string();
-            // As if they had happened at 10,000 a second until now.
-            let at = now_s - ((count - n) / 10_000) as i64;
-            let message = EventMessage {
-                to_user_name: shops[shop].user_name.clone(),
-                from_user_name: "oWRGA7eC8hTdngzEnBSbFKBTVFcQ".to_owned(),
-                create_time: at,
-                order_id: order_id.clone(),
-                event: OrderEvent::Pay { pay_time: at },
-            };
-            let form = PushForm {
-                body: if n % 2 == 0 { Body::Xml } else { Body::Json },
-                ids: if n % 3 == 0 { Spelling::Text } else { Spelling::Number },
-                codes: Spelling::Number,
-            };
-            let mut random16 = [0; 16];
-            random16[..8].copy_from_slice(&(n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
-            let envelope =
-                Envelope { timestamp: now_s, nonce: (1_000_000_000 + n as u64).to_string(), random16, openid: None };
-            let push = encrypt_push_with(
-                &key,
-                secrets,
-                &message.spell(form),
-                form.body,
-                Outer::ToUserName(&shops[shop].user_name),
-                &envelope,
-            );
-            let target = format!("/callback/weixin/{}?{}", shops[shop].appid, push.query);
-            Callback { shop, order_id, request: load::render("POST", &target, push.content_type, push.body.as_bytes()) }
-        })
-        .collect())
+    let callbacks = paid.enumerate().map(|(n, Paid { shop, order_id, at })| {
+        let message = EventMessage {
+            to_user_name: shop.user_name.clone(),
+            from_user_name: "oWRGA7eC8hTdngzEnBSbFKBTVFcQ".to_owned(),
+            create_time: at,
+            order_id: order_id.clone(),
+            event: OrderEvent::Pay { pay_time: at },
+        };
+        let form = PushForm {
+            body: if n % 2 == 0 { Body::Xml } else { Body::Json },
+            ids: if n % 3 == 0 { Spelling::Text } else { Spelling::Number },
+            codes: Spelling::Number,
+        };
+        let mut random16 = [0; 16];
+        random16[..8].copy_from_slice(&(n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
+        let envelope =
+            Envelope { timestamp: now_s, nonce: (1_000_000_000 + n as u64).to_string(), random16, openid: None };
+        let outer = Outer::ToUserName(&shop.user_name);
+        let push = encrypt_push_with(&key, secrets, &message.spell(form), form.body, outer, &envelope);
+        let target = format!("/callback/weixin/{}?{}", shop.appid, push.query);
+        let appid = shop.appid.clone();
+        Callback {
+            appid,
+            order_id,
+            at,
+            request: load::render("POST", &target, push.content_type, push.body.as_bytes()),
+        }
+    });
+    Ok(callbacks.collect())
 }

@@ -18,11 +18,29 @@ pub enum Way {
 
 /// The way of a call, by what the run's earlier attempts left of the same effect.
 pub fn way(earlier: Option<&Effect>) -> Way {
-    match earlier.map(|effect| effect.state) {
-        None | Some(EffectState::RefusedForNow) => Way::Send,
-        Some(EffectState::Applied | EffectState::Refused) => Way::Recorded,
-        Some(EffectState::Intent | EffectState::Unknown) => Way::Settle,
+    let Some(effect) = earlier else { return Way::Send };
+    match effect.state {
+        EffectState::Applied | EffectState::Refused => Way::Recorded,
+        EffectState::Intent | EffectState::Unknown => Way::Settle,
+        // The last send was refused, but one before it may have been applied.
+        EffectState::RefusedForNow if effect.unsure > 0 => Way::Settle,
+        EffectState::RefusedForNow => Way::Send,
     }
+}
+
+/// Sends of an effect that never got an answer, the last one included.
+pub fn unanswered(effect: &Effect) -> u32 {
+    effect.unsure + u32::from(matches!(effect.state, EffectState::Intent | EffectState::Unknown))
+}
+
+/// How long a request whose sender is gone may still be on its way, milliseconds. The platform itself gives up on an
+/// answer after 5 s (platform page, section 1.5), and is taken to be as quick.
+pub const UNDER_WAY_MS: i64 = 5_000;
+
+/// Whether the last send may still be on its way, so that what does not show yet proves nothing: then a call to be
+/// verified is not sent again for now. Times in unix milliseconds; a clock that was set back proves nothing either.
+pub fn is_under_way(repeat: Repeat, intent_at: i64, now: i64) -> bool {
+    repeat == Repeat::Verify && (intent_at..intent_at.saturating_add(UNDER_WAY_MS)).contains(&now)
 }
 
 /// What to do about an effect that may have been applied.
@@ -36,8 +54,8 @@ pub enum Settled {
     Unknown(String),
 }
 
-/// Settles an effect that may have been applied. `unsure` counts its sends before the last that never got an answer: an
-/// effect is sent again once, and after that only found out about. `verdict` is `None` where nothing needs to be read.
+/// Settles an effect that may have been applied. `unsure` counts its sends without an answer but for one: an effect is
+/// sent again once, and after that only found out about. `verdict` is `None` where nothing needs to be read.
 pub fn settle(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> Settled {
     match (repeat, verdict) {
         (Repeat::Unknown, _) => Settled::Unknown("sent without an answer; nothing shows whether it was done".into()),
@@ -70,14 +88,83 @@ pub fn settle_at_once(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> 
     }
 }
 
-/// How an answered effect is kept for later attempts: settled, or open to another try because the refusal may change.
-pub fn keep(answer: &Result<Value, CallError>) -> EffectState {
+/// Whether an answer leaves its effect open: the next equal call of the attempt is then the same effect once more, not a
+/// second one. A plugin that calls again what was refused for now wants it done once.
+pub fn leaves_open(answer: &Result<Value, CallError>) -> bool {
+    answer.is_err() && keep(answer, 0) == EffectState::RefusedForNow
+}
+
+/// How an answered effect is kept for later attempts: settled, or open to another try because the refusal may change. A
+/// refusal settles nothing while one of the `unsure` sends before it may have been applied.
+pub fn keep(answer: &Result<Value, CallError>, unsure: u32) -> EffectState {
     match answer {
         Ok(_) => EffectState::Applied,
         Err(CallError::Limited { .. } | CallError::Unavailable(_) | CallError::Conflict(_) | CallError::Denied(_)) => {
             EffectState::RefusedForNow
         }
         Err(CallError::OutcomeUnknown(_) | CallError::Abort(_)) => EffectState::Unknown,
+        Err(CallError::Invalid(_) | CallError::NotFound(_) | CallError::Platform { .. }) if unsure > 0 => {
+            EffectState::RefusedForNow
+        }
         Err(CallError::Invalid(_) | CallError::NotFound(_) | CallError::Platform { .. }) => EffectState::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fangshi_journal::EffectKey;
+
+    fn effect(state: EffectState, unsure: u32) -> Effect {
+        Effect {
+            key: EffectKey { operation: "delivery/send".into(), digest: [0; 32], nth: 0 },
+            state,
+            sends: unsure + 1,
+            unsure,
+            attempt: 1,
+            result: None,
+            answer: None,
+            before: None,
+            intent_at: 1_000,
+        }
+    }
+
+    #[test]
+    fn a_refused_effect_is_sent_again_unless_an_earlier_send_is_in_doubt() {
+        assert_eq!(way(Some(&effect(EffectState::RefusedForNow, 0))), Way::Send);
+        assert_eq!(way(Some(&effect(EffectState::RefusedForNow, 1))), Way::Settle);
+        assert_eq!(way(Some(&effect(EffectState::Refused, 0))), Way::Recorded);
+        let gone = Err(CallError::Platform { code: 9, message: "no".into() });
+        assert_eq!((keep(&gone, 0), keep(&gone, 1)), (EffectState::Refused, EffectState::RefusedForNow));
+    }
+
+    #[test]
+    fn the_last_send_counts_as_unanswered_until_its_outcome() {
+        assert_eq!(unanswered(&effect(EffectState::Intent, 0)), 1);
+        assert_eq!(unanswered(&effect(EffectState::Unknown, 1)), 2);
+        assert_eq!(unanswered(&effect(EffectState::RefusedForNow, 1)), 1);
+    }
+
+    #[test]
+    fn what_must_not_be_done_twice_waits_until_it_can_no_longer_be_on_its_way() {
+        let under_way = |now| is_under_way(Repeat::Verify, 1_000, now);
+        assert!(under_way(1_000) && under_way(999 + UNDER_WAY_MS));
+        assert!(!under_way(1_000 + UNDER_WAY_MS));
+        assert!(!under_way(999), "a clock that was set back holds nothing up");
+        assert!(!is_under_way(Repeat::Resend, 1_000, 1_000), "the same value again does no harm");
+    }
+
+    #[test]
+    fn only_what_may_change_leaves_a_call_open() {
+        for (answer, open) in [
+            (Ok(Value::Null), false),
+            (Err(CallError::Limited { retry_after: None }), true),
+            (Err(CallError::Conflict(String::new())), true),
+            (Err(CallError::Unavailable(String::new())), true),
+            (Err(CallError::OutcomeUnknown(String::new())), false),
+            (Err(CallError::Invalid(String::new())), false),
+        ] {
+            assert_eq!(leaves_open(&answer), open, "{answer:?}");
+        }
     }
 }

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::host::{Call, Host};
 use super::told::{from_json, refusal};
-use crate::decide::effect::{Settled, Way, keep, settle, settle_at_once, settle_restored, way};
+use crate::decide::effect::{
+    Settled, Way, is_under_way, keep, settle, settle_at_once, settle_restored, unanswered, way,
+};
 use crate::decide::ending::Halt;
 
 /// Between the places of equal decodes of one order whose address changed in between; more than a run can call.
@@ -59,7 +61,7 @@ impl Host {
                 return self.keep(&call, answer, Some(key), CallOrigin::EarlierEffect);
             }
             (Way::Settle, Some(earlier)) => {
-                before = earlier.before.or(before);
+                before = earlier.before.clone().or(before);
                 let verdict = match self.verdict(op, &call, before.as_ref(), earlier.intent_at).await {
                     Ok(verdict) => verdict,
                     // It can't be found out now: the effect stays as it is, and the plugin may come back.
@@ -68,12 +70,18 @@ impl Host {
                         return self.keep(&call, refused, Some(key), CallOrigin::Reread);
                     }
                 };
+                let unsure_before = unanswered(&earlier).saturating_sub(1);
                 let settled = match self.known.restored_at {
-                    None => settle(op.repeat, earlier.unsure, verdict),
-                    Some(_) => settle_restored(op.repeat, earlier.unsure, verdict),
+                    None => settle(op.repeat, unsure_before, verdict),
+                    Some(_) => settle_restored(op.repeat, unsure_before, verdict),
                 };
                 match settled {
-                    Settled::SendAgain => unsure = earlier.unsure + 1,
+                    Settled::SendAgain if is_under_way(op.repeat, earlier.intent_at, self.known.clock.now()) => {
+                        let text = "sent without an answer, and may still be on its way";
+                        let refused = Err(CallError::Unavailable(text.into()));
+                        return self.keep(&call, refused, Some(key), CallOrigin::Reread);
+                    }
+                    Settled::SendAgain => unsure = unanswered(&earlier),
                     settled => {
                         let (answer, state) = found(settled);
                         let brought = Brought { answer, state, fault: None, origin: CallOrigin::Reread };
@@ -122,7 +130,7 @@ impl Host {
             if fault.sent != Sent::Unknown {
                 let answer = Err(refusal(fault.to_contract()));
                 // Done, says the platform, in an answer that can't be used: never to be sent again.
-                let state = if fault.class == Class::Unreadable { EffectState::Applied } else { keep(&answer) };
+                let state = if fault.class == Class::Unreadable { EffectState::Applied } else { keep(&answer, unsure) };
                 return Ok(Brought { answer, state, fault: Some(fault), origin: CallOrigin::Live });
             }
             let settled = match self.verdict(op, call, before.as_ref(), intended_at).await {

@@ -17,6 +17,7 @@ use super::order::for_guest;
 use super::seat;
 use super::told::{code, from_json, refusal, to_json};
 use crate::decide::divergence::differs;
+use crate::decide::effect::leaves_open;
 use crate::decide::ending::Halt;
 use crate::decide::standing::withheld;
 use crate::seams::{Directory, Shop};
@@ -83,6 +84,7 @@ pub(crate) struct Host {
     pub(super) known: Known,
     pub(super) left: Left,
     position: u32,
+    /// How many equal calls came before that left nothing open.
     equal_calls: HashMap<(String, [u8; 32]), u32>,
     /// The last snapshot of each order that this attempt saw.
     pub(super) orders: HashMap<String, SnapshotRow>,
@@ -227,6 +229,32 @@ impl Host {
         covers(self.known.grants.iter().map(String::as_str), interface)
     }
 
+    /// The answer of an operation that the journal does not hold: refused here, sent, or settled.
+    async fn answered(
+        &mut self,
+        interface: &str,
+        function: &str,
+        op: Option<&'static Operation>,
+        call: Call,
+        nth: u32,
+    ) -> Result<Value, CallError> {
+        if !self.granted(interface) {
+            return self.keep(&call, Err(CallError::Denied(interface.to_owned())), None, CallOrigin::Live);
+        }
+        let Some(op) = op else {
+            let text = format!("{interface}.{function} is no operation of this host");
+            return self.keep(&call, Err(CallError::Invalid(text)), None, CallOrigin::Live);
+        };
+        // A request that the platform would not understand makes no intent.
+        if let Err(text) = op.body(&call.request) {
+            return self.keep(&call, Err(CallError::Invalid(text)), None, CallOrigin::Live);
+        }
+        if let Some(end) = self.withheld().await? {
+            return Err(end);
+        }
+        if op.effect { self.effect(op, call, nth).await } else { self.read(op, &call).await }
+    }
+
     async fn read(&mut self, op: &'static Operation, call: &Call) -> Result<Value, CallError> {
         let answer = self.known.shop.call(self.tenant(), op, &call.request).await;
         self.keep(call, answer.map_err(|fault| refusal(fault.to_contract())), None, CallOrigin::Live)
@@ -277,29 +305,16 @@ impl RunHost for Host {
         let op = fangshi_operations::find(interface, function);
         let kind = if op.is_some_and(|op| op.effect) { CallKind::Effect } else { CallKind::Read };
         let call = self.begin(format!("{interface}/{function}"), request, kind).await?;
-        let equal = self.equal_calls.entry((call.name.clone(), call.digest)).or_insert(0);
-        let nth = *equal;
-        *equal += 1;
-        if let Some(recorded) = self.replayed(&call)?
-            && let Some(answer) = from_json(recorded.result.as_deref(), recorded.answer.as_ref())
-        {
-            return answer;
-        }
-        if !self.granted(interface) {
-            return self.keep(&call, Err(CallError::Denied(interface.to_owned())), None, CallOrigin::Live);
-        }
-        let Some(op) = op else {
-            let text = format!("{interface}.{function} is no operation of this host");
-            return self.keep(&call, Err(CallError::Invalid(text)), None, CallOrigin::Live);
+        let equal = (call.name.clone(), call.digest);
+        let nth = self.equal_calls.get(&equal).copied().unwrap_or(0);
+        let answer = match self.replayed(&call)?.and_then(|old| from_json(old.result.as_deref(), old.answer.as_ref())) {
+            Some(recorded) => recorded,
+            None => self.answered(interface, function, op, call, nth).await,
         };
-        // A request that the platform would not understand makes no intent.
-        if let Err(text) = op.body(&call.request) {
-            return self.keep(&call, Err(CallError::Invalid(text)), None, CallOrigin::Live);
+        if !leaves_open(&answer) {
+            self.equal_calls.insert(equal, nth + 1);
         }
-        if let Some(end) = self.withheld().await? {
-            return Err(end);
-        }
-        if op.effect { self.effect(op, call, nth).await } else { self.read(op, &call).await }
+        answer
     }
 
     async fn read_order(&mut self, order_id: &str) -> Result<Arc<Snapshot>, CallError> {

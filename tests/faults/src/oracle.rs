@@ -1,0 +1,171 @@
+//! The one oracle of the fault tests (DESIGN section 9): after a fault, the store and the platform's ledger are held against
+//! what was acknowledged. The host must have ended, or its backlog be empty.
+//!
+//! What it can tell rests on the guest `one-unit`: its requests name the event that made them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use fangshi_harness::Figures;
+use fangshi_platform::Ledger;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+
+/// Operations of `one-unit` as the ledger and the store name them, and how often one request may be applied.
+const EFFECTS: [(&str, &str, usize); 3] = [
+    ("/channels/ec/order/merchantnotes/update", "notes/set-merchant-notes", 2),
+    ("/channels/ec/order/delivery/send", "delivery/send", 1),
+    ("/channels/ec/merchant/privatenumber/sendverifycode", "shop-phone/send-verify-code", 1),
+];
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// I1: acknowledged callbacks without an event.
+    pub acknowledged_lost: usize,
+    /// I1: callbacks with more than one event.
+    pub events_doubled: usize,
+    /// I1: events without their one run.
+    pub runs_missing: usize,
+    /// I6: runs that are neither done, rejected nor parked.
+    pub runs_unfinished: i64,
+    /// I2: runs of one order that began before the run of an earlier event was over, and notes out of sequence.
+    pub lane_order_broken: usize,
+    /// I3: effects that were applied more often than their kind allows.
+    pub unsafe_effects_doubled: usize,
+    /// I3: effects that the journal calls applied and the platform never applied.
+    pub effects_invented: i64,
+    /// I4: calls about an order with another shop's token.
+    pub foreign_tokens: usize,
+    /// Effects of which nobody can tell; people look at these.
+    pub outcome_unknown: i64,
+    /// Attempts that were cut off and resumed.
+    pub attempts_resumed: i64,
+    /// Effects that were sent more than once: cut off, unanswered or refused before.
+    pub effects_sent_again: i64,
+    /// Runs by their state: done, rejected, parked.
+    pub ended: [i64; 3],
+}
+
+impl Found {
+    /// Reads the store at `store` and judges.
+    pub fn judge(store: &Path, ledger: &Ledger, acknowledged: &[(String, i64)]) -> Result<Found> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+            let pool = SqlitePool::connect_with(SqliteConnectOptions::new().filename(store).read_only(true)).await?;
+            let mut found = Found::default();
+            found.events(&pool, acknowledged).await?;
+            found.runs(&pool).await?;
+            found.effects(&pool, ledger).await?;
+            Ok(found)
+        })
+    }
+
+    async fn events(&mut self, pool: &SqlitePool, acknowledged: &[(String, i64)]) -> Result<()> {
+        let rows: Vec<(String, i64, i64)> =
+            sqlx::query_as("SELECT order_id, created_at, count(*) FROM events GROUP BY order_id, created_at")
+                .fetch_all(pool)
+                .await?;
+        let events: HashMap<(String, i64), i64> =
+            rows.into_iter().map(|(order, at, count)| ((order, at), count)).collect();
+        self.acknowledged_lost = acknowledged.iter().filter(|one| !events.contains_key(one)).count();
+        self.events_doubled = events.values().filter(|count| **count > 1).count();
+        let without: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM events e WHERE (SELECT count(*) FROM runs r WHERE r.event_seq = e.seq) <> 1",
+        )
+        .fetch_one(pool)
+        .await?;
+        self.runs_missing = without as usize;
+        Ok(())
+    }
+
+    async fn runs(&mut self, pool: &SqlitePool) -> Result<()> {
+        let states: Vec<(i64, i64)> =
+            sqlx::query_as("SELECT state, count(*) FROM runs GROUP BY state").fetch_all(pool).await?;
+        for (state, count) in states {
+            match state {
+                2..=4 => self.ended[(state - 2) as usize] = count,
+                _ => self.runs_unfinished += count,
+            }
+        }
+        // Attempts are numbered as they become durable, so that no clock has a say.
+        let runs: Vec<(i64, String, i64, Option<i64>, Option<i64>)> = sqlx::query_as(
+            "SELECT r.tenant_id, r.order_id, r.installation_id, min(a.id), max(a.id) FROM runs r \
+             LEFT JOIN attempts a ON a.run_id = r.id WHERE r.repaired_at IS NULL \
+             GROUP BY r.id ORDER BY r.tenant_id, r.order_id, r.installation_id, r.event_seq",
+        )
+        .fetch_all(pool)
+        .await?;
+        for pair in runs.windows(2) {
+            let (before, after) = (&pair[0], &pair[1]);
+            let same = (before.0, &before.1, before.2) == (after.0, &after.1, after.2);
+            if same && after.3 <= before.4 {
+                self.lane_order_broken += 1;
+            }
+        }
+        Ok(())
+    }
+
+    async fn effects(&mut self, pool: &SqlitePool, ledger: &Ledger) -> Result<()> {
+        self.outcome_unknown =
+            sqlx::query_scalar("SELECT count(*) FROM effects WHERE state = 4").fetch_one(pool).await?;
+        let number = |text: &'static str| sqlx::query_scalar(text).fetch_one(pool);
+        self.attempts_resumed = number("SELECT count(*) FROM attempts WHERE resumes > 0").await?;
+        self.effects_sent_again = number("SELECT count(*) FROM effects WHERE sends > 1").await?;
+        let owners: HashMap<&str, &str> =
+            ledger.pushes.iter().filter_map(|push| Some((push.order_id()?, push.appid.as_deref()?))).collect();
+        let foreign = |call: &&fangshi_platform::Call| {
+            let owner = call.order_id.as_deref().and_then(|order| owners.get(order));
+            owner.is_some_and(|owner| call.appid.as_deref() != Some(*owner))
+        };
+        self.foreign_tokens = ledger.calls.iter().filter(foreign).count();
+        for (path, operation, most) in EFFECTS {
+            let mut applied: BTreeMap<String, usize> = BTreeMap::new();
+            let mut last: HashMap<&str, u64> = HashMap::new();
+            for call in ledger.calls.iter().filter(|call| call.path == path && call.applied) {
+                let shop = call.appid.as_deref().unwrap_or_default();
+                *applied.entry(format!("{shop} {}", call.request)).or_default() += 1;
+                if let (Some(order), Some(note)) = (&call.order_id, call.request["merchant_notes"].as_str()) {
+                    let event = note.trim_start_matches(|letter: char| !letter.is_ascii_digit()).parse()?;
+                    let before = last.insert(order, event).unwrap_or(0);
+                    self.lane_order_broken += usize::from(event < before);
+                }
+            }
+            self.unsafe_effects_doubled += applied.values().filter(|times| **times > most).count();
+            let believed: i64 = sqlx::query_scalar("SELECT count(*) FROM effects WHERE operation = $1 AND state = 1")
+                .bind(operation)
+                .fetch_one(pool)
+                .await?;
+            self.effects_invented += (believed - applied.len() as i64).max(0);
+        }
+        Ok(())
+    }
+
+    /// The figures that every fault test prints.
+    pub fn tell(&self, figures: &mut Figures) {
+        figures.add("acknowledged_lost", self.acknowledged_lost, "events");
+        figures.add("unsafe_effects_doubled", self.unsafe_effects_doubled, "effects");
+        figures.add("lane_order_broken", self.lane_order_broken, "runs");
+        figures.add("outcome_unknown", self.outcome_unknown, "effects");
+        figures.add("events_doubled", self.events_doubled, "events");
+        figures.add("runs_missing", self.runs_missing, "runs");
+        figures.add("runs_unfinished", self.runs_unfinished, "runs");
+        figures.add("effects_invented", self.effects_invented, "effects");
+        figures.add("foreign_tokens", self.foreign_tokens, "calls");
+        figures.add("attempts_resumed", self.attempts_resumed, "attempts");
+        figures.add("effects_sent_again", self.effects_sent_again, "effects");
+        for (name, count) in ["runs_done", "runs_rejected", "runs_parked"].iter().zip(self.ended) {
+            figures.add(name, count, "runs");
+        }
+    }
+
+    /// All that must be zero is zero.
+    pub fn hold(&self, seed: u64) -> Result<()> {
+        let broken = self.acknowledged_lost + self.events_doubled + self.runs_missing;
+        let broken = broken + self.lane_order_broken + self.unsafe_effects_doubled + self.foreign_tokens;
+        ensure!(
+            broken == 0 && self.runs_unfinished == 0 && self.effects_invented == 0,
+            "invariants are broken (seed {seed}): {self:?}"
+        );
+        Ok(())
+    }
+}
