@@ -12,7 +12,6 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Console;
-use crate::caller::Caller;
 use crate::page::{self, Page};
 use crate::redacted;
 use crate::refusal::{Refusal, RefusalBody};

@@ -262,7 +262,7 @@ async fn settle_run(
 async fn tell_parked(conn: &mut SqliteConnection, tenant: TenantId, next: &Next, now: i64) -> Result<(), JournalError> {
     match next {
         Next::Parked { reason } => raise(conn, AlertKind::RunParked, tenant, reason, Some(now), now).await,
-        Next::Done | Next::Rejected | Next::Retry { .. } => Ok(()),
+        Next::Done | Next::Rejected | Next::Retry { .. } | Next::Held => Ok(()),
     }
 }
 

@@ -374,10 +374,10 @@ fn a_run_is_pinned_to_what_was_active_at_its_event_and_an_address_wish_has_its_d
 
     // One that hears it and is in no list was made or removed between two looks; one that ended was removed before.
     let mut strange = vec![subscription(7, 1, Some(10))];
-    let planned = plan(std::slice::from_ref(&event), &strange, &subscribers, &[]).unwrap();
+    let planned = plan(std::slice::from_ref(&event), &strange, &subscribers, &[], &[]).unwrap();
     assert!(planned[0].runs.is_empty());
     strange.push(subscription(8, 1, None));
-    let refused = plan(&[event], &strange, &subscribers, &[]).unwrap_err();
+    let refused = plan(&[event], &strange, &subscribers, &[], &[]).unwrap_err();
     assert_eq!(refused, UnknownSubscriber(InstallationId(8)));
 }
 

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{Authorizer, Onboarding};
-use crate::tenant::{TenantKind, TenantState};
-use crate::{TenantsError, TokenError};
+use crate::TenantsError;
+use crate::audit::Actor;
+use crate::tenant::{TenantKind, TenantPatch, TenantState};
 
 /// Accounts a page, the platform's most.
 const PAGE: u32 = 500;
@@ -29,7 +30,9 @@ impl Onboarding {
                     tenant.kind == TenantKind::Authorized && !matches!(tenant.state, TenantState::Revoked { .. })
                 });
                 let (Some(tenant), Some(refresh)) = (known, listed.refresh) else { continue };
-                self.custody.plant(tenant.id, None, 0, Some(refresh)).await.map_err(kept)?;
+                let patch = TenantPatch { refresh_token: Some(refresh), ..TenantPatch::default() };
+                let (_, version) = self.directory.update(Actor::System, tenant.id, patch).await?;
+                self.custody.planted(tenant.id, version);
                 planted += 1;
             }
             offset = offset.saturating_add(count);
@@ -38,8 +41,4 @@ impl Onboarding {
             }
         }
     }
-}
-
-fn kept(error: TokenError) -> TenantsError {
-    TenantsError::Component(format!("a token could not be kept: {error}"))
 }

@@ -178,7 +178,12 @@ impl Desk {
             let durable = Durable { journal: journal.clone(), tenants: tenants.clone() };
             let limits = CallbackLimits::default();
             let callback = Callback::new(tenants.clone(), durable, Some(&component), limits, clock).unwrap();
-            served = served.merge(callback.router());
+            let door = callback.door();
+            let callbacks = axum::routing::any(move |request: axum::extract::Request| {
+                let door = door.clone();
+                async move { door.answer(request).await }
+            });
+            served = served.route("/callback/weixin/{address}", callbacks);
         }
         tokio::spawn(async move {
             axum::serve(listener, served.into_make_service_with_connect_info::<SocketAddr>()).await.unwrap()

@@ -56,7 +56,8 @@ impl Work<'_> {
             }
             if !state.events.is_empty() {
                 let subscribers = self.world.subscribers(self.lane.tenant);
-                let planned = plan(&state.events, &state.subscriptions, &subscribers, &[]);
+                let planned = plan(&state.events, &state.subscriptions, &subscribers, &[], &state.reconciled);
+                let planned = planned.expect("every installation is known");
                 self.enter(&state, planned).await?;
                 continue;
             }
@@ -121,7 +122,7 @@ async fn attempt(world: &Rc<World>, process: usize, fence: &Fence, run: &OpenRun
     };
     let rows = Rows { run: run.id, attempt: number, start: start.clone(), calls: Vec::new() };
     let end = |outcome: Option<&Outcome>, stop: Option<Stop>, kv: Vec<(String, Vec<u8>)>| {
-        let end = ending(&world.schedule, tried(start.clock_ms), world.now(), world.dice.spin(), stop, outcome);
+        let end = ending(&world.schedule, tried(start.clock_ms), world.now(), world.dice.spin(), stop, None, outcome);
         let kv = if end.next == Next::Done { kv } else { Vec::new() };
         let first_at = tried(start.clock_ms).first_at;
         End { event: run.event, installation: run.installation, outcome: end.outcome, next: end.next, first_at, kv }

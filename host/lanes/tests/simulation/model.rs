@@ -323,6 +323,7 @@ impl Model {
             Next::Done => RunState::Done,
             Next::Rejected => RunState::Rejected,
             Next::Retry { .. } => RunState::Waiting,
+            Next::Held => unreachable!("no installation is paused"),
             Next::Parked { .. } => RunState::Parked,
         };
         if let Some(run) = self.runs.get_mut((rows.run.0 - 1) as usize) {
@@ -390,7 +391,7 @@ impl Model {
             })
             .collect();
         runs.sort_by_key(|run| (run.event, run.installation));
-        LaneState { epoch, entries, events, more_events: false, subscriptions, runs }
+        LaneState { epoch, entries, events, more_events: false, subscriptions, reconciled: Vec::new(), runs }
     }
 
     pub fn effects_of(&self, run: RunId) -> Vec<Effect> {
@@ -446,6 +447,7 @@ fn recorded(call: &CallRow) -> RecordedCall {
         name: call.name.clone(),
         kind: call.kind,
         digest: call.digest,
+        request: serde_json::Value::clone(&call.request),
         result: call.result.map(str::to_owned),
         answer: call.answer.clone(),
         snapshot: call.snapshot.clone(),

@@ -397,7 +397,8 @@ async fn commit(scene: &super::Scene, key: Key, write: Write, now: i64) -> Optio
                             refresh_at: fresh.refresh_at,
                             expires_at: fresh.expires_at,
                         };
-                        Some(rows::settle(c, &vault, key, version, &owner, &fresh).await?)
+                        let settled = rows::settle(c, &vault, key, version, &owner, &fresh).await?;
+                        Some(matches!(settled, rows::Settled::Stored))
                     }
                     Write::Invalidate { version } => {
                         rows::invalidate(c, key, version).await?;
