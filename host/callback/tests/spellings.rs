@@ -117,5 +117,5 @@ fn a_list_of_one_is_an_element() {
 fn the_key_is_frozen() {
     let (_, message) = order_events().into_iter().find(|(name, _)| name.ends_with("cancel variant")).unwrap();
     let hex: String = key(7, &message.to_string()).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, "0063176e805d531437ef6dec21c0fb6afa86e0f82241c7ecfddb0d46638c00e9");
+    assert_eq!(hex, "0063176e80336b3683e02087e03030d4e7d42b91e30f0820c0ba2cc4afd15c01");
 }

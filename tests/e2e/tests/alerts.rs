@@ -55,7 +55,7 @@ async fn an_alert_is_sent_until_it_is_taken() {
     config.extra = format!("\n[alerts]\nwebhook_url = \"{url}\"\nwebhook_secret = \"CANARY-secret\"\n");
     let host = HostProcess::start(folder.path(), &config).unwrap();
     let admin = host.admin();
-    let body = json!({"platform": "weixin", "kind": "authorized", "appid": "wxCANARYshop", "user_name": "gh_CANARY",
+    let body = json!({"platform": "weixin", "kind": "authorized", "appid": "wxshop000000000001", "user_name": "gh_CANARY",
         "name": "CANARY-name"});
     let tenant = admin.post("/api/v1/tenants", &body).await.unwrap()["id"].as_str().unwrap().to_owned();
     let change = json!({"state": "suspended", "reason": "CANARY-reason"});

@@ -119,7 +119,7 @@ const WRONG: &[(&str, &[&str])] = &[
         "GOOD\n[extra]\na = 1",
         &[
             "fangshi.toml:6: extra: unknown key",
-            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [limits], [log]",
+            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [alerts], [limits], [log]",
         ],
     ),
     ("lisen = \"x\"", &["fangshi.toml:1: lisen: unknown key", "listen"]),

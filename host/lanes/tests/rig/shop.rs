@@ -1,0 +1,154 @@
+//! A shop in memory, and how it treats the next calls.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use fangshi_database::{Clock, TenantId};
+use fangshi_lanes::Shop;
+use fangshi_operations::{Asker, Class, Evidence, Fault, Operation, Proof, Sent, Verdict};
+use serde_json::{Value, json};
+
+/// How the shop treats the next call of an effect.
+#[derive(Debug, Clone)]
+pub enum Mood {
+    /// Refuses with this.
+    Refuse(Fault),
+    /// Applies it and loses the answer.
+    LoseAnswer,
+    /// Loses the request: not applied, no answer.
+    LoseRequest,
+    /// Applies it and never answers.
+    Hang,
+}
+
+/// A shop in memory.
+pub struct FakeShop {
+    pub orders: Mutex<BTreeMap<String, Value>>,
+    /// Every call that reached it: (tenant, operation, request, applied).
+    pub ledger: Mutex<Vec<(TenantId, &'static str, Value, bool)>>,
+    pub moods: Mutex<VecDeque<Mood>>,
+    /// Reads of orders fail so often.
+    pub reads_fail: AtomicU32,
+    pub reads: AtomicU32,
+    /// How orders are refused, if they are.
+    pub unreadable: Mutex<Option<Fault>>,
+    pub hanging: tokio::sync::Notify,
+    /// What decodes of other runs left.
+    pub kept: Mutex<Option<Value>>,
+    pub(super) clock: Clock,
+}
+
+pub fn refused(class: Class, code: i64) -> Fault {
+    let mut fault = Fault::new(class, Sent::Answered, "refused");
+    fault.code = code;
+    fault.rid = Some("rid-1".into());
+    fault
+}
+
+impl FakeShop {
+    fn order(&self, id: &str) -> Value {
+        let now = self.clock.now_s();
+        self.orders
+            .lock()
+            .unwrap()
+            .entry(id.to_owned())
+            .or_insert_with(|| {
+                json!({"order_id": id, "status": 20, "update_time": now - 100_000,
+                       "order_detail": {"ext_info": {"merchant_notes": "", "customer_notes": ""}}})
+            })
+            .clone()
+    }
+
+    fn apply(&self, tenant: TenantId, op: &'static Operation, request: &Value) {
+        let id = op.order_of(request).unwrap_or_default().to_owned();
+        let mut order = self.order(&id);
+        if let Some(note) = request.get("merchant_notes") {
+            order["order_detail"]["ext_info"]["merchant_notes"] = note.clone();
+        }
+        if let Some(parcels) = request.get("delivery_list").and_then(Value::as_array) {
+            let shown = &mut order["order_detail"]["delivery_info"]["delivery_product_info"];
+            let mut all = shown.as_array().cloned().unwrap_or_default();
+            all.extend(parcels.iter().cloned());
+            *shown = Value::Array(all);
+        }
+        order["update_time"] = json!(self.clock.now_s());
+        self.orders.lock().unwrap().insert(id, order);
+        self.ledger.lock().unwrap().push((tenant, op.name, request.clone(), true));
+    }
+
+    /// Effects that were applied.
+    pub fn applied(&self) -> Vec<Value> {
+        self.ledger.lock().unwrap().iter().filter(|call| call.3).map(|call| call.2.clone()).collect()
+    }
+}
+
+#[async_trait]
+impl Shop for FakeShop {
+    async fn call(&self, tenant: TenantId, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
+        tokio::task::yield_now().await;
+        if !op.effect {
+            self.ledger.lock().unwrap().push((tenant, op.name, request.clone(), false));
+            return Ok(json!({"order_ids": [], "next_key": "", "has_more": false}));
+        }
+        let mood = self.moods.lock().unwrap().pop_front();
+        match mood {
+            None => {
+                self.apply(tenant, op, request);
+                Ok(Value::Null)
+            }
+            Some(Mood::Refuse(fault)) => {
+                self.ledger.lock().unwrap().push((tenant, op.name, request.clone(), false));
+                Err(fault)
+            }
+            Some(Mood::LoseAnswer) => {
+                self.apply(tenant, op, request);
+                Err(Fault::new(Class::Unanswered, Sent::Unknown, "the connection broke"))
+            }
+            Some(Mood::LoseRequest) => Err(Fault::new(Class::Unanswered, Sent::Unknown, "the connection broke")),
+            Some(Mood::Hang) => {
+                self.apply(tenant, op, request);
+                self.hanging.notify_one();
+                std::future::pending().await
+            }
+        }
+    }
+
+    async fn read_order(&self, _: TenantId, order_id: &str) -> Result<Value, Fault> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.reads_fail.load(Ordering::SeqCst) > 0 {
+            self.reads_fail.fetch_sub(1, Ordering::SeqCst);
+            return Err(Fault::new(Class::Unreachable, Sent::NotSent, "no connection"));
+        }
+        if let Some(refused) = self.unreadable.lock().unwrap().clone() {
+            return Err(refused);
+        }
+        Ok(self.order(order_id))
+    }
+
+    async fn kept(
+        &self,
+        _: Asker,
+        _: &'static Operation,
+        _: &Value,
+        _: Option<&Value>,
+    ) -> Result<Option<Value>, Fault> {
+        Ok(self.kept.lock().unwrap().clone())
+    }
+
+    async fn settle(
+        &self,
+        _: TenantId,
+        op: &'static Operation,
+        request: &Value,
+        before: Option<&Value>,
+        intended_at: i64,
+    ) -> Result<Verdict, Fault> {
+        let now = match op.proof() {
+            Proof::None => None,
+            _ => Some(self.order(op.order_of(request).unwrap_or_default())),
+        };
+        Ok(op.judge(&Evidence { request, before, now: now.as_ref(), intended_at }))
+    }
+}
