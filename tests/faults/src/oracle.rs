@@ -11,6 +11,9 @@ use fangshi_harness::Figures;
 use fangshi_platform::Ledger;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
+/// Tenant, order, installation, its first and its last attempt.
+type RunOfLane = (i64, String, i64, Option<i64>, Option<i64>);
+
 /// Operations of `one-unit` as the ledger and the store name them, and how often one request may be applied.
 const EFFECTS: [(&str, &str, usize); 3] = [
     ("/channels/ec/order/merchantnotes/update", "notes/set-merchant-notes", 2),
@@ -88,7 +91,7 @@ impl Found {
             }
         }
         // Attempts are numbered as they become durable, so that no clock has a say.
-        let runs: Vec<(i64, String, i64, Option<i64>, Option<i64>)> = sqlx::query_as(
+        let runs: Vec<RunOfLane> = sqlx::query_as(
             "SELECT r.tenant_id, r.order_id, r.installation_id, min(a.id), max(a.id) FROM runs r \
              LEFT JOIN attempts a ON a.run_id = r.id WHERE r.repaired_at IS NULL \
              GROUP BY r.id ORDER BY r.tenant_id, r.order_id, r.installation_id, r.event_seq",

@@ -34,11 +34,11 @@ pub async fn guest(host: &mut Host<'_>, run: &OpenRun, attempt: u32, seed: [u8; 
     }
     let name = format!("{} of {}", run.event, run.installation);
     let mut calls: Vec<(&str, &str, Value)> = Vec::new();
-    if habit % 3 != 0 {
+    if !habit.is_multiple_of(3) {
         let note = json!({"order_id": "1", "merchant_notes": name});
         calls.push(("notes", "set-merchant-notes", note.clone()));
         // A second equal effect, meant as one.
-        if habit % 5 == 0 {
+        if habit.is_multiple_of(5) {
             calls.push(("notes", "set-merchant-notes", note));
         }
     }
