@@ -3,8 +3,6 @@
 //! XChaCha20-Poly1305: its 24-byte nonce may be random however many values a key seals. What a value belongs to is
 //! authenticated with it and not stored, so a value that was moved does not open.
 
-use std::cell::RefCell;
-
 use chacha20poly1305::aead::{Aead, AeadInOut, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
@@ -35,7 +33,8 @@ impl SealKey {
 
     /// Seals `plain`, bound to `belongs`.
     pub(crate) fn seal(&self, belongs: &[&[u8]], plain: &[u8]) -> Result<Vec<u8>, Closed> {
-        let nonce = fresh_nonce()?;
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).map_err(|_| Closed)?;
         let mut sealed = Vec::with_capacity(plain.len() + OVERHEAD);
         sealed.push(FORMAT);
         sealed.extend_from_slice(&self.version.to_be_bytes());
@@ -59,29 +58,6 @@ impl SealKey {
         let aad = bound(self.version, belongs);
         self.cipher.decrypt(&nonce, Payload { msg, aad: &aad }).map(Zeroizing::new).map_err(|_| Closed)
     }
-}
-
-/// Random bytes for nonces to come; nonces are no secrets.
-struct Nonces {
-    bytes: [u8; NONCE * 64],
-    used: usize,
-}
-
-thread_local! {
-    static NONCES: RefCell<Nonces> = const { RefCell::new(Nonces { bytes: [0; NONCE * 64], used: NONCE * 64 }) };
-}
-
-/// Each is given once. Fetched by the dozen, since a system call for one costs as much as the cipher.
-fn fresh_nonce() -> Result<[u8; NONCE], Closed> {
-    NONCES.with_borrow_mut(|nonces| {
-        if nonces.used == nonces.bytes.len() {
-            getrandom::fill(&mut nonces.bytes).map_err(|_| Closed)?;
-            nonces.used = 0;
-        }
-        let nonce = nonces.bytes[nonces.used..].first_chunk().copied().ok_or(Closed)?;
-        nonces.used += NONCE;
-        Ok(nonce)
-    })
 }
 
 /// Which version of its key sealed a value.

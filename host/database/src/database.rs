@@ -143,8 +143,8 @@ fn writing(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
         .pragma("cache_size", "-16384")
         // What a statement of many rows could undo is kept in memory, and not in a file.
         .pragma("temp_store", "MEMORY")
-        // A net: the log is brought back beside the writer, before it is a quarter as long.
-        .pragma("wal_autocheckpoint", "32768")
+        // A page that many groups touch is then copied back once, and not every 4 MiB of log.
+        .pragma("wal_autocheckpoint", "8192")
         // What is deleted is written over where that costs no write of its own; a deletion of a tenant asks for more.
         .pragma("secure_delete", "FAST")
         // A log that a slow reader made grow gives its space back.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,12 +11,19 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 
+/// For the whole head of a request, an idle connection's next one included: proxies keep theirs for a minute at most.
+const HEAD_TIME: Duration = Duration::from_secs(65);
+/// Connections at once, where the system allows that many open files; those beyond wait in the listener's queue.
+const CONNECTIONS: u64 = 16_384;
+/// Open files that are left for the store, the platform's connections and the rest.
+const OTHER_FILES: u64 = 256;
 /// After an accept that failed for want of something (file descriptors): what lacks may come back.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -52,15 +60,18 @@ where
     let mut http = http1::Builder::new();
     // A sender that closes its half still gets its answer, and nothing is read for while it waits.
     http.half_close(true);
+    // Who sends nothing holds no place for ever.
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    let places = Arc::new(Semaphore::new(places()));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let patience = loop {
         let accepted = tokio::select! {
             patience = &mut stop => break patience.unwrap_or_default(),
             Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &places) => accepted,
         };
-        let (stream, peer) = match accepted {
+        let (place, (stream, peer)) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 refused(&error).await;
@@ -69,13 +80,41 @@ where
         };
         let answer = answer.clone();
         let service = service_fn(move |request: Request<Incoming>| answer(request.map(Body::new), peer));
-        connections.spawn(graceful.watch(http.serve_connection(TokioIo::new(stream), service)));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        connections.spawn(async move {
+            let _place = place;
+            connection.await
+        });
     };
     drop(listener);
     if tokio::time::timeout(patience, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests that did not end in time were cut off at the stop");
     }
     connections.shutdown().await;
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(OwnedSemaphorePermit, (TcpStream, SocketAddr))> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
+    Ok((place, listener.accept().await?))
+}
+
+/// How many connections there may be: open files are raised to what the system allows, and some are left for the rest.
+fn places() -> usize {
+    let mut files = getrlimit(Resource::Nofile);
+    let wanted = (CONNECTIONS + OTHER_FILES).min(files.maximum.unwrap_or(u64::MAX));
+    if files.current.is_some_and(|current| current < wanted) {
+        files.current = Some(wanted);
+        if let Err(error) = setrlimit(Resource::Nofile, files) {
+            tracing::warn!(%error, wanted, "the limit of open files could not be raised");
+        }
+    }
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let places = files.saturating_sub(OTHER_FILES).clamp(64, CONNECTIONS);
+    usize::try_from(places).unwrap_or(usize::MAX)
 }
 
 /// The caller may have gone away before it was taken; anything else needs time.

@@ -9,7 +9,6 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::Shared;
-use super::checkpoint::Checkpoints;
 use super::rows::{Batch, Queue};
 use super::transaction::{Fatal, Transaction};
 use super::write::Job;
@@ -30,7 +29,6 @@ pub(super) struct GroupCommit {
     kinds: Vec<Box<dyn Queue>>,
     writes: mpsc::Receiver<Box<dyn Job>>,
     shared: Arc<Shared>,
-    checkpoints: Checkpoints,
     /// Where the waiters are told.
     server: Handle,
     /// Held until the last group is committed.
@@ -66,9 +64,8 @@ impl GroupCommit {
         shared: Arc<Shared>,
         lock: FolderLock,
     ) -> GroupCommit {
-        let (server, checkpoints) = (Handle::current(), Checkpoints::default());
-        let connection = Some(connection);
-        GroupCommit { connection, reopen, kinds: Vec::new(), writes, shared, checkpoints, server, _lock: lock }
+        let server = Handle::current();
+        GroupCommit { connection: Some(connection), reopen, kinds: Vec::new(), writes, shared, server, _lock: lock }
     }
 
     pub(super) async fn run(mut self) {
@@ -90,11 +87,7 @@ impl GroupCommit {
             // On the server's own threads: waking hundreds of waiters from outside costs a system call for many of them,
             // and the next group would wait for it.
             self.server.spawn(async move { group.answer(fate) });
-            if let Some(connection) = &mut self.connection {
-                self.checkpoints.step(connection, &self.reopen, &self.server).await;
-            }
         }
-        self.checkpoints.end().await;
         if let Some(connection) = self.connection.take()
             && let Err(error) = connection.close().await
         {
@@ -144,7 +137,7 @@ impl GroupCommit {
         }
     }
 
-    fn count(&mut self, group: &Group, committed: bool) {
+    fn count(&self, group: &Group, committed: bool) {
         let counts = &self.shared.counts;
         if !committed {
             counts.failed_commits.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +149,6 @@ impl GroupCommit {
         counts.rows.fetch_add(rows, Ordering::Relaxed);
         counts.writes.fetch_add(writes, Ordering::Relaxed);
         counts.largest_group.fetch_max(rows + writes, Ordering::Relaxed);
-        self.checkpoints.count(rows, writes);
     }
 }
 

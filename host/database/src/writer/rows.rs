@@ -9,20 +9,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use sqlx::error::BoxDynError;
-use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteQueryResult};
-use sqlx::{Arguments, AssertSqlSafe, Either, Executor, SqlSafeStr, SqlStr, Sqlite, SqliteConnection};
+use sqlx::{Arguments, AssertSqlSafe, Either, Executor, Row, SqlSafeStr, SqlStr, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
-use super::transaction::{BEGIN, COMMIT, Fatal, Transaction};
+use super::transaction::{BEGIN, COMMIT, Fatal, TWO, Transaction};
 use crate::WriteError;
 
 /// Rows that may wait before [`Rows::insert`] itself waits.
 const WAITING_ROWS: usize = 2048;
 
-/// How many of `left` rows go into one statement. Every statement costs the two threads of the writer a turn each, so an
-/// ordinary group is one; few sizes for the large ones keep prepared statements few.
+/// How many of `left` rows go into one statement. Every statement costs the two threads of the writer a turn each, so a
+/// small group is one; few sizes for the large ones keep prepared statements few.
 fn fitting(left: usize) -> usize {
     match left {
         256.. => 256,
@@ -173,13 +172,20 @@ impl Statements {
         Statements { inserts: Mutex::default(), mark, mark_and_commit }
     }
 
-    fn insert<K: BatchInsert>(&self, size: usize, begin: bool) -> SqlStr {
+    fn insert<K: BatchInsert>(&self, size: usize, begin: bool) -> Statement {
         let mut inserts = self.inserts.lock().unwrap_or_else(PoisonError::into_inner);
         let insert = inserts.entry((size, begin)).or_insert_with(|| {
             let insert = insert::<K>(size);
             made(if begin { format!("{BEGIN}; {insert}") } else { insert })
         });
-        insert.clone()
+        Statement { sql: insert.clone(), count: if begin { TWO } else { 1 } }
+    }
+
+    fn mark(&self, commit: bool) -> Statement {
+        match commit {
+            true => Statement { sql: self.mark_and_commit.clone(), count: TWO },
+            false => Statement { sql: self.mark.clone(), count: 1 },
+        }
     }
 }
 
@@ -220,7 +226,8 @@ impl From<sqlx::Error> for Failed {
 /// # Errors
 /// The row was refused, or could not be read back: the write must fail.
 pub async fn insert_row<K: BatchInsert>(row: &K, connection: &mut SqliteConnection) -> Result<Inserted, sqlx::Error> {
-    let inserted = insert_rows(&[row], made(insert::<K>(1)), made(K::MARK.to_owned()), connection).await;
+    let (insert, mark) = (Statement::one(insert::<K>(1)), Statement::one(K::MARK.to_owned()));
+    let inserted = insert_rows(&[row], insert, mark, connection).await;
     let inserted = inserted.map_err(|(Failed::Refused(error) | Failed::Unread(error))| error)?;
     inserted.into_iter().next().ok_or(sqlx::Error::RowNotFound)
 }
@@ -229,8 +236,8 @@ pub async fn insert_row<K: BatchInsert>(row: &K, connection: &mut SqliteConnecti
 /// them were there before.
 async fn insert_rows<K: BatchInsert>(
     rows: &[&K],
-    insert: SqlStr,
-    mark: SqlStr,
+    insert: Statement,
+    mark: Statement,
     connection: &mut SqliteConnection,
 ) -> Result<Vec<Inserted>, Failed> {
     let mut arguments = SqliteArguments::default();
@@ -238,7 +245,8 @@ async fn insert_rows<K: BatchInsert>(
     for row in rows {
         row.bind(&mut arguments).map_err(|cause| Failed::Refused(sqlx::Error::Encode(cause)))?;
     }
-    let done = last_of(sqlx::query_with(insert, arguments), connection).await.map_err(Failed::Refused)?;
+    let inserted = insert.run(arguments, connection).await.map_err(Failed::Refused)?;
+    let done = inserted.last;
     let fresh = done.rows_affected() as usize;
     // AUTOINCREMENT gives larger numbers than there ever were, in the order of the rows and, if none of them was there
     // before, without gaps.
@@ -253,8 +261,11 @@ async fn insert_rows<K: BatchInsert>(
     let marked: HashSet<i64> = match first {
         None => HashSet::new(),
         Some(first) => {
-            let marked = sqlx::query_scalar(mark).bind(first).bind(last);
-            marked.fetch_all(&mut *connection).await?.into_iter().collect()
+            let mut range = SqliteArguments::default();
+            for end in [first, last] {
+                range.add(end).map_err(|cause| Failed::Unread(sqlx::Error::Encode(cause)))?;
+            }
+            mark.run(range, connection).await?.numbers.into_iter().collect()
         }
     };
     let mut seen = HashSet::new();
@@ -266,19 +277,43 @@ async fn insert_rows<K: BatchInsert>(
     Ok(numbers.into_iter().map(told).collect())
 }
 
-/// What the last of the query's statements did.
-async fn last_of(
-    query: Query<'_, Sqlite, SqliteArguments>,
-    connection: &mut SqliteConnection,
-) -> Result<SqliteQueryResult, sqlx::Error> {
-    let mut steps = connection.fetch_many(query);
-    let mut last = None;
-    while let Some(step) = steps.try_next().await? {
-        if let Either::Left(done) = step {
-            last = Some(done);
+/// A query of one statement, or of two where it begins or commits the transaction besides.
+struct Statement {
+    sql: SqlStr,
+    count: usize,
+}
+
+/// What a query did.
+struct Done {
+    /// Of its last statement.
+    last: SqliteQueryResult,
+    /// The numbers that it gave back.
+    numbers: Vec<i64>,
+}
+
+impl Statement {
+    fn one(sql: String) -> Statement {
+        Statement { sql: made(sql), count: 1 }
+    }
+
+    /// Every statement must have told its end: a stream that merely ended tells nothing, and acknowledgements rest on it.
+    async fn run(self, arguments: SqliteArguments, connection: &mut SqliteConnection) -> Result<Done, sqlx::Error> {
+        let (mut ended, mut last, mut numbers) = (0, None, Vec::new());
+        let mut steps = connection.fetch_many(sqlx::query_with(self.sql, arguments));
+        while let Some(step) = steps.try_next().await? {
+            match step {
+                Either::Left(done) => {
+                    ended += 1;
+                    last = Some(done);
+                }
+                Either::Right(row) => numbers.push(row.try_get(0)?),
+            }
+        }
+        match last {
+            Some(last) if ended == self.count => Ok(Done { last, numbers }),
+            _ => Err(sqlx::Error::WorkerCrashed),
         }
     }
-    last.ok_or(sqlx::Error::RowNotFound)
 }
 
 /// The least among the `count` largest different numbers: the first of the fresh rows.
@@ -311,9 +346,9 @@ impl<K: BatchInsert> Batch for RowBatch<K> {
                 let size = fitting(left);
                 let insert = self.statements.insert::<K>(size, !group.begun);
                 let commit = last && done + size == self.rows.len();
-                let mark = if commit { &self.statements.mark_and_commit } else { &self.statements.mark };
+                let mark = self.statements.mark(commit);
                 let rows: Vec<&K> = self.rows[done..][..size].iter().map(|waiting| &waiting.row).collect();
-                let error = match insert_rows(&rows, insert, mark.clone(), group.connection).await {
+                let error = match insert_rows(&rows, insert, mark, group.connection).await {
                     Ok(inserted) => {
                         group.begun = true;
                         // Without a fresh row nothing was marked, and nothing committed.

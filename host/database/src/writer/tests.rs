@@ -431,25 +431,28 @@ impl Random {
 }
 
 #[tokio::test]
-async fn the_log_is_brought_back_beside_the_writer() {
+async fn a_commit_that_fails_with_the_last_rows_fails_all_of_them() {
     let store = store().await;
-    let size = |path: &std::path::Path| std::fs::metadata(path).unwrap().len();
-    let empty = size(store.db.path());
-    let mut key = 0;
-    // SQLite's own checkpoint would come at 128 MiB of log.
-    while size(store.db.path()) < empty + (16 << 20) {
-        let release = hold(store.db.writer()).await;
-        let row = |key| Mark { body: vec![7; 4096], ..Mark::new(key) };
-        let waiting: Vec<_> = (key..key + 128).map(|key| insert(&store, row(key))).collect();
-        queued().await;
-        release.send(()).unwrap();
-        for waiter in waiting {
-            waiter.await.unwrap().unwrap();
-        }
-        key += 128;
-        assert!(key < 128 * 200, "about 100 MiB are in the log alone");
+    run(
+        store.db.writer(),
+        "CREATE TABLE parents (id INTEGER PRIMARY KEY); \
+         CREATE TRIGGER orphan AFTER UPDATE ON marks BEGIN INSERT INTO children VALUES (new.id); END; \
+         CREATE TABLE children (parent INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED)",
+    )
+    .await
+    .unwrap();
+    let release = hold(store.db.writer()).await;
+    // Marking the second makes a child without a parent: only the commit finds it out.
+    let rows = [0, 7, 0].into_iter().enumerate();
+    let waiting: Vec<_> = rows.map(|(key, value)| insert(&store, Mark { value, ..Mark::new(key as i64) })).collect();
+    queued().await;
+    release.send(()).unwrap();
+    for waiter in waiting {
+        let told = waiter.await.unwrap();
+        assert!(matches!(told, Err(WriteError::Commit(_))), "{told:?}");
     }
-    assert_eq!(ask(&store.db, "SELECT count(*) FROM marks").await, key);
+    assert_eq!(ask(&store.db, "SELECT count(*) FROM marks").await, 0);
+    assert!(!insert(&store, Mark::new(9)).await.unwrap().unwrap().duplicate, "the writer goes on");
 }
 
 #[tokio::test]

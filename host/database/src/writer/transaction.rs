@@ -7,6 +7,8 @@ use sqlx::{Executor, SqliteConnection};
 
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 pub(super) const COMMIT: &str = "COMMIT";
+/// Statements of a query that begins or commits besides.
+pub(super) const TWO: usize = 2;
 
 /// The transaction of a group is gone: nothing of it can be committed.
 #[derive(Debug)]
@@ -55,10 +57,16 @@ impl<'c> Transaction<'c> {
     /// After some errors (disk full, I/O, out of memory) SQLite rolls back the whole transaction by itself; `error` is
     /// then the end of the group.
     pub(super) async fn ensure_open(&mut self, error: &Arc<sqlx::Error>) -> Result<(), Fatal> {
-        // Nothing of the group was written before.
-        if !self.begun && self.connection.execute(BEGIN).await.is_ok() {
-            self.begun = true;
-            return Ok(());
+        if !self.begun {
+            // Another program holds the file: it was waited for once, and the acknowledgements wait as well.
+            if is_busy(error) {
+                return Err(Fatal { cause: Arc::clone(error), in_doubt: false });
+            }
+            // Nothing of the group was written before.
+            if self.connection.execute(BEGIN).await.is_ok() {
+                self.begun = true;
+                return Ok(());
+            }
         }
         // SQLite refuses to begin inside a transaction: a BEGIN that succeeds tells that ours is gone.
         if self.connection.execute("BEGIN").await.is_ok() {
@@ -68,4 +76,10 @@ impl<'c> Transaction<'c> {
         self.begun = true;
         Ok(())
     }
+}
+
+/// SQLITE_BUSY and SQLITE_LOCKED, in any of their extended forms.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<i32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }
