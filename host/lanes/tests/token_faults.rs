@@ -23,7 +23,8 @@ use secrecy::SecretString;
 use serde_json::json;
 use tokio::sync::watch;
 
-const START: i64 = 1_764_642_403;
+/// 2025-12-02 23:00 in Beijing, an hour before the quotas of a day begin anew.
+const START: i64 = 1_764_687_600;
 const SHOPS: usize = 200;
 const ORDERS: usize = 2;
 const NOTES: &str = "/channels/ec/order/merchantnotes/update";
@@ -313,7 +314,7 @@ impl Stage {
             self.heal(code, appid, *tenant).await;
         }
         // A quota of a day is not tried again before midnight in Beijing.
-        self.hand.advance(if code == 45009 { 86_400_000 } else { 10_000 });
+        self.hand.advance(if code == 45009 { 3_700_000 } else { 10_000 });
         self.lanes.nudge();
         self.settle().await;
         for (n, (_, tenant)) in self.shops.iter().enumerate().take(failing) {
