@@ -123,11 +123,12 @@ impl Journal {
             open.iter().filter(|row| !holding.iter().any(|one| is(one, row))).map(|row| row.0).collect();
         let new: Vec<Condition> = holding.into_iter().filter(|one| !open.iter().any(|row| is(one, row))).collect();
         let too_old = now.saturating_sub(KEPT_MS);
-        let stale: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM alerts WHERE ended_at < $1 AND coalesce(sent_at, 0) < $1)")
-                .bind(too_old)
-                .fetch_one(self.reader())
-                .await?;
+        let stale: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM alerts WHERE ended_at < $1 AND coalesce(sent_at, 0) < $1)",
+        )
+        .bind(too_old)
+        .fetch_one(self.reader())
+        .await?;
         // Looked at every few seconds: nothing is written where nothing changes.
         if over.is_empty() && new.is_empty() && !stale {
             return Ok(());

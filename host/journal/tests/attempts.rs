@@ -4,7 +4,8 @@
 mod rig;
 
 use fangshi_journal::{
-    CallKind, EffectState, InstallationId, JournalError, KvChange, LaneKey, Next, Outcome, Repair, Repaired, RunFilter, RunState,
+    CallKind, EffectState, InstallationId, JournalError, KvChange, LaneKey, Next, Outcome, Repair, Repaired, RunFilter,
+    RunState,
 };
 use fangshi_tenants::Actor;
 use rig::{CANARY, ORDER, Rig};

@@ -81,7 +81,10 @@ async fn a_row_that_does_not_open_costs_its_own_order_alone() {
         .writer()
         .submit(move |c| {
             Box::pin(async move {
-                sqlx::query("UPDATE known_orders SET facts = x'00' WHERE order_id = $1").bind(damaged).execute(c).await?;
+                sqlx::query("UPDATE known_orders SET facts = x'00' WHERE order_id = $1")
+                    .bind(damaged)
+                    .execute(c)
+                    .await?;
                 Ok(())
             })
         })

@@ -190,11 +190,7 @@ impl Hold {
 fn setback(fault: &Fault) -> Setback {
     match fault.class {
         Class::NotFound | Class::Invalid | Class::Other => Setback::Order,
-        Class::Permission
-        | Class::Revoked
-        | Class::Reauthorize
-        | Class::Suspended
-        | Class::DayQuota => Setback::Shop,
+        Class::Permission | Class::Revoked | Class::Reauthorize | Class::Suspended | Class::DayQuota => Setback::Shop,
         // Nothing left the host: that says nothing about an order.
         Class::Unreachable if fault.sent == Sent::NotSent => Setback::Later,
         Class::Unreachable
