@@ -16,13 +16,14 @@ use crate::{Journal, JournalError};
 pub enum AlertKind {
     /// Runs were given up; the subject is the reason.
     RunParked,
-    /// The platform decides by itself soon, and a run is not done; the subject is the run.
+    /// The platform decides by itself soon, or at a time that can't be found out, and a run is not done; the subject is the
+    /// run.
     DeadlineNear,
     /// A tenant is suspended or revoked; the subject says which.
     TenantStopped,
     /// The platform fails for a shop, and its calls are held back; the subject is the platform.
     BreakerOpen,
-    /// The oldest unfinished event is older than it should be.
+    /// Something has been overdue for longer than it should be.
     BacklogOld,
 }
 
@@ -88,7 +89,8 @@ pub struct Alert {
     pub sent_at: Option<i64>,
 }
 
-/// Alerts that were sent stay to be read for so long, milliseconds: 30 days.
+/// Alerts that are over stay to be read for so long after they were sent, or ended if nobody took them, milliseconds: 30
+/// days.
 const KEPT_MS: i64 = 30 * 24 * 3_600_000;
 
 #[derive(sqlx::FromRow)]
@@ -107,7 +109,7 @@ struct AlertRead {
 
 impl Journal {
     /// Tells which conditions hold now: new ones become alerts, those that hold no longer end. Takes alerts away that were
-    /// sent long ago.
+    /// over long ago.
     pub async fn conditions_hold(&self, holding: Vec<Condition>) -> Result<(), JournalError> {
         let now = self.clock.now();
         let open: Vec<(i64, String, i64, String)> =
@@ -121,11 +123,12 @@ impl Journal {
             open.iter().filter(|row| !holding.iter().any(|one| is(one, row))).map(|row| row.0).collect();
         let new: Vec<Condition> = holding.into_iter().filter(|one| !open.iter().any(|row| is(one, row))).collect();
         let too_old = now.saturating_sub(KEPT_MS);
-        let stale: bool =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM alerts WHERE sent_at < $1 AND ended_at IS NOT NULL)")
-                .bind(too_old)
-                .fetch_one(self.reader())
-                .await?;
+        let stale: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM alerts WHERE ended_at < $1 AND coalesce(sent_at, 0) < $1)",
+        )
+        .bind(too_old)
+        .fetch_one(self.reader())
+        .await?;
         // Looked at every few seconds: nothing is written where nothing changes.
         if over.is_empty() && new.is_empty() && !stale {
             return Ok(());
@@ -139,7 +142,7 @@ impl Journal {
                 for Condition { kind, tenant, subject } in new {
                     raise(conn, kind, tenant, subject, None, now).await?;
                 }
-                sqlx::query("DELETE FROM alerts WHERE sent_at < $1 AND ended_at IS NOT NULL")
+                sqlx::query("DELETE FROM alerts WHERE ended_at < $1 AND coalesce(sent_at, 0) < $1")
                     .bind(too_old)
                     .execute(conn)
                     .await?;

@@ -94,11 +94,23 @@ impl Journal {
             .collect()
     }
 
-    /// The deadlines of these could not be found, and the operator knows: look again then, unix milliseconds.
+    /// The deadlines of these could not be found: look again then, unix milliseconds. Whoever was not told of yet becomes
+    /// an alert, in one transaction.
     pub async fn deadlines_unknown(&self, runs: Vec<RunId>, look_at_ms: i64) -> Result<(), JournalError> {
         let (now, runs) = (self.clock.now(), listed(runs));
         self.write(move |conn| {
             Box::pin(async move {
+                let untold: Vec<(i64, i64)> = sqlx::query_as(
+                    "SELECT tenant_id, id FROM runs WHERE deadline_look_at IS NOT NULL AND alerted_at IS NULL \
+                     AND id IN (SELECT value FROM json_each($1))",
+                )
+                .bind(runs.as_str())
+                .fetch_all(&mut *conn)
+                .await?;
+                for (tenant, run) in untold {
+                    let run = RunId(run).to_string();
+                    raise(conn, AlertKind::DeadlineNear, TenantId(tenant), &run, Some(now), now).await?;
+                }
                 sqlx::query(
                     "UPDATE runs SET deadline_look_at = $1, alerted_at = COALESCE(alerted_at, $2) \
                      WHERE deadline_look_at IS NOT NULL AND id IN (SELECT value FROM json_each($3))",

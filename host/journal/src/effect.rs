@@ -120,6 +120,8 @@ pub struct Outcome {
     pub key: EffectKey,
     /// Where it stands now.
     pub state: EffectState,
+    /// Nothing left the host after the last intent: it counts as no send.
+    pub kept_back: bool,
     /// The platform's code of a refusal.
     pub platform_code: Option<i64>,
     /// The platform's request id.
@@ -307,7 +309,7 @@ impl Journal {
                 insert_all(conn, &held, &rows).await?;
                 let written = sqlx::query(
                     "UPDATE effects SET state = $1, result = $2, answer = $3, platform_code = $4, rid = $5, \
-                     epoch = $6, outcome_at = $7 \
+                     epoch = $6, outcome_at = $7, sends = sends - $12 \
                      WHERE run_id = $8 AND operation = $9 AND digest = $10 AND nth = $11 AND state IN (0, 3, 4)",
                 )
                 .bind(outcome.state.code())
@@ -321,6 +323,7 @@ impl Journal {
                 .bind(outcome.key.operation.as_str())
                 .bind(outcome.key.digest.as_slice())
                 .bind(i64::from(outcome.key.nth))
+                .bind(i64::from(outcome.kept_back))
                 .execute(&mut *conn)
                 .await?;
                 if written.rows_affected() == 0 {

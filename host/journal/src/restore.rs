@@ -6,6 +6,7 @@ use fangshi_tenants::{Action, Actor, Entry};
 use serde_json::json;
 use sqlx::SqlitePool;
 
+use crate::event::{Source, StoredEvent};
 use crate::lane::LaneKey;
 use crate::snapshot::{SealedSnapshot, SnapshotRow};
 use crate::{Journal, JournalError};
@@ -33,6 +34,18 @@ impl Restore {
     /// Events up to this one were in the backup.
     pub fn until(&self) -> EventSeq {
         EventSeq(self.until_seq)
+    }
+
+    /// Since when effects of an event's runs may have been sent of which this store knows nothing, unix milliseconds; none
+    /// if it knows them all. That is so for the events of the backup, and for those that reconciliation made of changes
+    /// before the restore: the store that was lost may have heard of them by callbacks.
+    pub fn sent_perhaps_since(&self, event: &StoredEvent) -> Option<i64> {
+        let happened_at = event.created_at.saturating_mul(1_000);
+        match event.source {
+            _ if event.seq <= self.until() => Some(event.received_at),
+            Source::Reconciled if happened_at <= self.restored_at => Some(happened_at.min(event.received_at)),
+            _ => None,
+        }
     }
 
     /// Whether the store is held.

@@ -3,8 +3,85 @@
 
 mod rig;
 
-use fangshi_journal::{AlertKind, Condition, JournalError, Next, TenantId};
+use fangshi_journal::{AlertKind, Condition, JournalError, Next, Repair, TenantId};
+use fangshi_tenants::{Actor, StateChange, TenantPatch};
 use rig::Rig;
+
+async fn write(rig: &Rig, statements: &'static [&'static str]) {
+    let written: Result<(), fangshi_database::WriteError> = rig
+        .db
+        .writer()
+        .submit(move |c| {
+            Box::pin(async move {
+                for text in statements {
+                    sqlx::query(*text).execute(&mut *c).await?;
+                }
+                Ok(())
+            })
+        })
+        .await;
+    written.unwrap();
+}
+
+async fn stand(rig: &Rig, state: StateChange) {
+    rig.tenants.update(rig.tenant, TenantPatch { state: Some(state), ..TenantPatch::default() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_what_should_be_done_by_now_is_overdue() {
+    let rig = Rig::new().await;
+    let overdue = async || rig.journal.overdue_ms().await.unwrap();
+    assert_eq!(overdue().await, 0);
+    rig.journal.record_event(rig.event(9)).await.unwrap();
+    rig.hand.advance(7_000);
+    assert_eq!(overdue().await, 7_000, "an event without runs");
+    stand(&rig, StateChange::Suspended { reason: "operator".into() }).await;
+    assert_eq!(overdue().await, 0, "its shop is stopped");
+    rig.hand.advance(60_000);
+    stand(&rig, StateChange::Active).await;
+    rig.hand.advance(1_000);
+    assert_eq!(overdue().await, 1_000, "late since the shop works again");
+
+    write(&rig, &["DELETE FROM events"]).await;
+    let (fence, run, event) = rig.entered(1).await;
+    let buffer = rig.begin(run, 1);
+    let later = rig.clock.now() + 3_600_000;
+    let one = fangshi_journal::InstallationId(1);
+    let ending = rig.ending(event, Next::Retry { at_ms: later });
+    rig.journal.end_attempt(&fence, &buffer, one, &ending).await.unwrap();
+    let (_, second, _) = rig.entered(2).await;
+    rig.hand.advance(3_600_000);
+    assert_eq!(overdue().await, 0, "one waits for its retry, the other for the one");
+    rig.hand.advance(2_000);
+    assert_eq!(overdue().await, 2_000, "its time came");
+
+    write(
+        &rig,
+        &[
+            "INSERT INTO plugins (id, tenant_id, name, created_at) VALUES (1, 1, 'p', 1)",
+            "INSERT INTO components VALUES (1, x'01', x'01')",
+            "INSERT INTO versions (id, tenant_id, plugin_id, digest, size, hooks, grants, uploaded_at) \
+             VALUES (1, 1, 1, x'01', 1, '[]', '[]', 1)",
+            "INSERT INTO installations (id, tenant_id, plugin_id, digest, state, settings, limits, created_at, \
+             updated_at) VALUES (1, 1, 1, x'01', 'paused', x'01', '{}', 1, 1)",
+        ],
+    )
+    .await;
+    assert_eq!(overdue().await, 0, "its installation is paused");
+    write(&rig, &["UPDATE installations SET state = 'active'"]).await;
+    assert_eq!(overdue().await, 2_000);
+
+    let state = rig.journal.lane(&rig.lane()).await.unwrap();
+    let fence = rig.journal.enter(&rig.lane(), state.epoch, Vec::new()).await.unwrap();
+    rig.journal.park(&fence, run, event, "attempts").await.unwrap();
+    let event = rig.journal.run(rig.tenant, second).await.unwrap().unwrap().run.event_seq;
+    rig.journal.park(&fence, second, event, "attempts").await.unwrap();
+    assert_eq!(overdue().await, 0, "parked");
+    let repairs = vec![Repair { run, version: None }];
+    assert_eq!(rig.journal.repair(Actor::Operator(None), rig.tenant, repairs).await.unwrap().len(), 1);
+    rig.hand.advance(5_000);
+    assert_eq!(overdue().await, 0, "a person looks after what a person repaired");
+}
 
 #[tokio::test]
 async fn runs_that_are_parked_are_counted_in_one_alert_until_it_is_sent() {
@@ -77,4 +154,14 @@ async fn a_condition_is_told_once_for_as_long_as_it_holds() {
     rig.journal.conditions_hold(vec![stopped()]).await.unwrap();
     let kept = rig.journal.alerts(None, 9).await.unwrap();
     assert_eq!(kept.len(), 1, "what was sent and is over goes after a month: {kept:?}");
+
+    // The same where nobody takes alerts.
+    rig.journal.conditions_hold(Vec::new()).await.unwrap();
+    assert_eq!(rig.journal.due_alerts(9).await.unwrap()[0].ended_at, Some(rig.clock.now()));
+    rig.hand.advance(30 * 24 * 3_600_000);
+    rig.journal.conditions_hold(Vec::new()).await.unwrap();
+    assert_eq!(rig.journal.alerts(None, 9).await.unwrap().len(), 1, "not before");
+    rig.hand.advance(1);
+    rig.journal.conditions_hold(Vec::new()).await.unwrap();
+    assert!(rig.journal.alerts(None, 9).await.unwrap().is_empty());
 }

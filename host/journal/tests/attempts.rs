@@ -4,7 +4,8 @@
 mod rig;
 
 use fangshi_journal::{
-    CallKind, EffectState, InstallationId, JournalError, KvChange, LaneKey, Next, Repair, Repaired, RunFilter, RunState,
+    CallKind, EffectState, InstallationId, JournalError, KvChange, LaneKey, Next, Outcome, Repair, Repaired, RunFilter,
+    RunState,
 };
 use fangshi_tenants::Actor;
 use rig::{CANARY, ORDER, Rig};
@@ -53,6 +54,12 @@ async fn an_intent_has_an_outcome_or_is_found_without_one() {
     rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
     assert_eq!((effects[0].sends, effects[0].unsure), (3, 1), "a refusal is an answer");
+
+    let kept_back = Outcome { kept_back: true, ..rig.outcome(&intent, EffectState::RefusedForNow).await };
+    rig.journal.outcome(&fence, &buffer, &kept_back).await.unwrap();
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert_eq!((effects[0].sends, effects[0].unsure), (2, 1), "what never left is no send");
+    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
 
     rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::Applied).await).await.unwrap();
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();

@@ -96,7 +96,7 @@ impl Lanes {
             clock,
             config,
             finished,
-            restored_until: restored.map(|restored| restored.until()),
+            restored,
             stopping: stopping.clone(),
             cut_off: CancellationToken::new(),
         };

@@ -11,7 +11,7 @@ mod rig;
 
 use std::sync::atomic::Ordering;
 
-use fangshi_journal::RunState;
+use fangshi_journal::{AlertKind, RunState};
 use fangshi_lanes::Standing;
 use fangshi_runtime::Outcome;
 use rig::{ORDER, Rig};
@@ -110,6 +110,10 @@ async fn an_order_that_cannot_be_read_for_its_deadline_is_told_once_and_tried_ag
     rig.advance(600).await;
     rig.lanes.sweep().await.unwrap();
     assert_eq!((rig.count(TOLD).await, rig.count(LOOKED_FOR).await), (1, 1));
+    let alerts = rig.journal.alerts(None, 9).await.unwrap();
+    assert_eq!(alerts.len(), 1, "an alert, and not at every look: {alerts:?}");
+    assert_eq!((alerts[0].kind, alerts[0].tenant, alerts[0].count), (AlertKind::DeadlineNear, rig.tenant, 1));
+    assert_eq!(alerts[0].subject, rig.runs().await[0].id.to_string());
     rig.advance(600).await;
     rig.lanes.sweep().await.unwrap();
     assert_eq!(rig.runs().await[0].deadline_at, Some(deadline_at));

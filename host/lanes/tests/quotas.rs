@@ -12,8 +12,9 @@
 mod rig;
 
 use fangshi_journal::RunState;
-use fangshi_operations::Class;
+use fangshi_operations::{Class, Fault, Sent};
 use rig::{Mood, ORDER, Rig, outcome_of, refused, set_note};
+use serde_json::json;
 
 #[tokio::test]
 async fn a_quota_that_a_run_met_is_waited_for_and_what_is_never_allowed_parks_at_once() {
@@ -38,4 +39,24 @@ async fn a_quota_that_a_run_met_is_waited_for_and_what_is_never_allowed_parks_at
     rig.pay("3700000000000000002").await;
     rig.settle().await;
     assert_eq!(rig.runs().await[2].state, RunState::Waiting);
+}
+
+#[tokio::test]
+async fn calls_that_the_host_keeps_back_are_no_effects_on_the_order() {
+    let rig = Rig::new().await;
+    let limits = json!({"effects_per_hour": 3});
+    let script = script!(|_input, host| { outcome_of(set_note(host, ORDER, "x").await.map(drop)) });
+    rig.install_for(rig.tenant, 1, false, limits, script);
+    let kept_back = || Mood::Refuse(Fault::new(Class::Unreachable, Sent::NotSent, "the platform fails"));
+    rig.shop.moods.lock().unwrap().extend((0..5).map(|_| kept_back()));
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    // 5 s, 30 s, 2 min, 10 min, 30 min, each up to a fifth longer: within the hour.
+    for wait in [6, 36, 144, 720, 2_160] {
+        assert_eq!(rig.states().await, [RunState::Waiting]);
+        rig.advance(wait).await;
+    }
+    assert_eq!((rig.states().await, rig.ran().len()), (vec![RunState::Done], 6));
+    let run = rig.runs().await[0].id;
+    assert_eq!(rig.journal.effects(rig.tenant, run).await.unwrap()[0].sends, 1, "one was sent");
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use fangshi_database::{Digest, InstallationId};
 use fangshi_journal::{Repair, RunState};
-use fangshi_lanes::{Backtest, BacktestReport, ReplayError, ReplayVerdict};
+use fangshi_lanes::{Backtest, BacktestReport, ReplayError, ReplayVerdict, Standing};
 use fangshi_operations::Class;
 use fangshi_runtime::Outcome;
 use fangshi_tenants::Actor;
@@ -175,6 +175,46 @@ async fn attempts_that_failed_are_repeated_too_and_one_without_a_guest_is_not() 
         let replayed = replays.replay(rig.tenant, run, Some(attempt)).await.unwrap();
         assert_eq!(replayed.verdict, ReplayVerdict::Same, "attempt {attempt}");
         assert_eq!(replayed.outcome_now, outcome);
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_stopped_is_the_same_as_far_as_its_journal_goes() {
+    type Stop = (fn(&rig::Seats), &'static str);
+    const STOPS: [Stop; 3] = [
+        (|seats| seats.stand(1, Standing::Held), "paused"),
+        (|seats| seats.remove(1), "removed"),
+        (|seats| seats.withdraw(1, "notes"), "withdrawn"),
+    ];
+    for (stop, outcome) in STOPS {
+        for calls in [0, 1] {
+            let rig = Rig::new().await;
+            let seats = rig.seats.clone();
+            rig.install(
+                1,
+                false,
+                script!(
+                    [seats] | _input,
+                    host | {
+                        for _ in 0..calls {
+                            host.kv_get("seen").await.unwrap();
+                        }
+                        stop(&seats);
+                        outcome_of(set_note(host, ORDER, "one").await.map(drop))
+                    }
+                ),
+            );
+            rig.pay(ORDER).await;
+            rig.settle().await;
+            let replayed = rig.lanes.replays().replay(rig.tenant, rig.runs().await[0].id, Some(1)).await;
+            if calls == 0 {
+                assert!(matches!(replayed, Err(ReplayError::NoGuestRan { .. })), "{outcome}: {replayed:?}");
+                continue;
+            }
+            let replayed = replayed.unwrap();
+            assert_eq!(replayed.verdict, ReplayVerdict::SameSoFar, "{outcome}");
+            assert_eq!(replayed.outcome_then.as_deref(), Some(outcome));
+        }
     }
 }
 

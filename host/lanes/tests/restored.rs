@@ -47,8 +47,12 @@ fn is_unknown(answer: &Result<Value, CallError>) -> bool {
 
 /// An event that the backup brought with its run not begun, in a store that is restored.
 async fn restored(answers: &Answers) -> Rig {
+    restored_with(three(answers), false).await
+}
+
+async fn restored_with(script: rig::Script, reads_order: bool) -> Rig {
     let mut rig = Rig::new().await;
-    rig.install(1, false, three(answers));
+    rig.install(1, reads_order, script);
     rig.crash().await;
     rig.pay(ORDER).await;
     rig.journal.hold(Actor::Operator(None)).await.unwrap();
@@ -114,6 +118,94 @@ async fn what_was_done_after_the_backup_is_seen_and_not_done_again() {
     assert!(rig.shop.applied().is_empty(), "nothing was sent twice");
     let told = answers.lock().unwrap().clone();
     assert!(told[0].1.is_ok() && told[1].1.is_ok() && is_unknown(&told[2].1), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_look_that_failed_does_not_make_a_later_attempt_forget_since_when_it_may_have_been_sent() {
+    // Without a waybill the order need not show which parcel it was, only that something changed.
+    let parcel = json!({"order_id": ORDER, "delivery_list": [{"deliver_type": 3,
+        "product_infos": [{"product_id": "1", "product_cnt": 1, "sku_id": "1"}]}]});
+    let answers = Answers::default();
+    let sends: rig::Script = {
+        let (answers, parcel) = (Arc::clone(&answers), parcel.clone());
+        script!(
+            [answers, parcel] | _input,
+            host | {
+                let sent = host.operation("delivery", "send", parcel).await;
+                answers.lock().unwrap().push(("parcel", sent.clone()));
+                match sent {
+                    Err(CallError::Unavailable(_)) => {
+                        Outcome::RetryLater { reason: "not known yet".into(), after: None }
+                    }
+                    _ => Outcome::Done,
+                }
+            }
+        )
+    };
+    let rig = restored_with(sends, true).await;
+    rig.hand.advance(10_000);
+    let order = json!({"order_id": ORDER, "status": 30, "update_time": rig.clock.now_s(), "order_detail": {}});
+    rig.shop.orders.lock().unwrap().insert(ORDER.into(), order);
+    // The restore comes so much later that an order that was changed before it would count as untouched since.
+    rig.hand.advance(3_600_000);
+    rig.shop.looks_fail.store(1, std::sync::atomic::Ordering::SeqCst);
+    release(&rig).await;
+    assert_eq!(rig.states().await, [RunState::Waiting]);
+    rig.advance(60).await;
+    assert_eq!(rig.states().await, [RunState::Done]);
+    assert!(rig.shop.applied().is_empty(), "it was sent before the store was lost");
+    let told = answers.lock().unwrap().clone();
+    assert!(told.len() == 2 && is_unknown(&told[1].1), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_change_of_the_lost_time_that_reconciliation_finds_may_have_had_its_effects() {
+    let answers = Answers::default();
+    let mut rig = Rig::new().await;
+    rig.install(1, false, three(&answers));
+    rig.crash().await;
+    // A callback of then was answered, and its run done, by the store that was lost.
+    let paid_at = rig.clock.now_s();
+    rig.hand.advance(600_000);
+    rig.journal.hold(Actor::Operator(None)).await.unwrap();
+    rig.restart().await;
+    rig.hand.advance(600_000);
+    rig.reconcile("channels_ec_order_pay", ORDER, paid_at).await;
+    release(&rig).await;
+    assert_eq!(rig.shop.applied(), [parcel()]);
+    let told = std::mem::take(&mut *answers.lock().unwrap());
+    assert!(is_unknown(&told[0].1) && told[1].1.is_ok() && is_unknown(&told[2].1), "{told:?}");
+    // What happened after the restore no other store has heard of.
+    rig.reconcile("channels_ec_order_pay", "3700000000000000009", rig.clock.now_s() - 300).await;
+    rig.settle().await;
+    assert!(answers.lock().unwrap().iter().all(|(_, answer)| answer.is_ok()));
+}
+
+#[tokio::test]
+async fn a_restored_run_decodes_nothing_anew() {
+    for kept in [None, Some(json!({"address_info": {"user_name": "kept"}}))] {
+        let answers = Answers::default();
+        let decodes: rig::Script = {
+            let answers = Arc::clone(&answers);
+            script!(
+                [answers] | _input,
+                host | {
+                    let decoded = host.operation("decode", "sensitive-info", json!({"order_id": ORDER})).await;
+                    answers.lock().unwrap().push(("decode", decoded));
+                    Outcome::Done
+                }
+            )
+        };
+        let rig = restored_with(decodes, false).await;
+        rig.shop.kept.lock().unwrap().clone_from(&kept);
+        release(&rig).await;
+        assert!(rig.shop.ledger.lock().unwrap().is_empty(), "nothing was sent");
+        let told = answers.lock().unwrap().clone();
+        match kept {
+            None => assert!(is_unknown(&told[0].1), "{told:?}"),
+            Some(kept) => assert_eq!(told[0].1.as_ref().unwrap(), &kept),
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A visit to one tenant: as many steps of its passes as its budget of calls allows.
 
 use fangshi_journal::{Clock, Journal, Standing};
-use fangshi_operations::{Class, Fault};
+use fangshi_operations::{Class, Fault, Sent};
 use fangshi_tenants::Tenant;
 
 use crate::bucket::Bucket;
@@ -34,6 +34,8 @@ enum Setback {
     Quota(i64),
     /// Later, from the same place.
     Later,
+    /// Later, and no more than a few times: it may be about this order or this page alone.
+    Tried,
     /// Nothing more can be done in this pass.
     Refused(&'static str),
     /// It is about this order or this page alone.
@@ -78,8 +80,16 @@ impl Visit<'_> {
                 break again;
             }
             steps += 1;
-            if let Some(again) = self.step(&mut standing, step).await? {
-                break again;
+            match self.step(&mut standing, step).await {
+                Ok(None) => {}
+                Ok(Some(again)) => break again,
+                Err(error) => {
+                    // What was done until now need not be done again, if the store takes it.
+                    if let Err(unkept) = self.journal.keep_standing(tenant, &standing).await {
+                        tracing::warn!(%tenant, error = %unkept, "what a visit did is done again");
+                    }
+                    return Err(error);
+                }
             }
         };
         if steps > 0 || !begun.is_empty() {
@@ -135,18 +145,28 @@ impl Visit<'_> {
                     since_s: standing.since_s,
                     grace_s: self.config.grace.as_secs() as i64,
                 };
-                let made = match reader.read(&order_id).await? {
-                    Ok(Read::Made(made)) => Some(made),
-                    Ok(Read::Young) => Some(0),
-                    Ok(Read::Lagging(at)) => {
+                let made = match reader.read(&order_id).await {
+                    Ok(Ok(Read::Made(made))) => Some(made),
+                    Ok(Ok(Read::Young)) => Some(0),
+                    Ok(Ok(Read::Lagging(at))) => {
                         walk::keep_for_later(standing, &order_id, at);
                         Some(0)
                     }
-                    Ok(Read::Unusable) => None,
-                    Err(fault) => match setback(&fault, self.clock.now()) {
+                    Ok(Ok(Read::Unusable)) => None,
+                    Ok(Err(fault)) => match setback(&fault, self.clock.now()) {
                         Setback::Once => None,
-                        other => return Ok(self.yield_to(standing, which, other)),
+                        other => {
+                            if let Setback::Tried = other {
+                                walk::tried(standing, which, self.clock.now());
+                            }
+                            return Ok(self.yield_to(standing, which, other));
+                        }
                     },
+                    Err(error) if error.is_of_one_order() => {
+                        tracing::error!(tenant = %self.tenant.id, order_id, %error, "an order can't be reconciled");
+                        None
+                    }
+                    Err(error) => return Err(error),
                 };
                 if let Some(walk) = &mut which.of(standing).walk {
                     walk::read(walk, made);
@@ -163,7 +183,7 @@ impl Visit<'_> {
                 standing.paused_until = until;
                 Some(until)
             }
-            Setback::Later | Setback::Once => Some(self.clock.now() + AGAIN_MS),
+            Setback::Later | Setback::Tried | Setback::Once => Some(self.clock.now() + AGAIN_MS),
             Setback::Refused(class) => {
                 self.end(standing, which, Some(class));
                 None
@@ -189,13 +209,10 @@ fn setback(fault: &Fault, now: i64) -> Setback {
         Class::DayQuota | Class::MinuteQuota => {
             Setback::Quota(now.saturating_add(i64::from(fault.retry_after.unwrap_or(60)) * 1_000))
         }
-        Class::Busy
-        | Class::Token
-        | Class::Ticket
-        | Class::Host
-        | Class::Unreachable
-        | Class::Unanswered
-        | Class::Unreadable => Setback::Later,
+        Class::Token | Class::Ticket | Class::Host => Setback::Later,
+        // Nothing left the host: that says nothing about an order.
+        Class::Unreachable if fault.sent == Sent::NotSent => Setback::Later,
+        Class::Unreachable | Class::Busy | Class::Unanswered | Class::Unreadable => Setback::Tried,
         Class::Permission | Class::Revoked | Class::Reauthorize | Class::Suspended | Class::Config | Class::Bug => {
             Setback::Refused(fault.class.name())
         }

@@ -35,6 +35,10 @@ const SPAN_S: i64 = 7 * 86_400;
 const DAY_S: i64 = 86_400;
 /// Orders that are kept to be read again at a time of their own.
 const LATER: usize = 1_000;
+/// Readings of one order before a pass goes on without it.
+const TRIES: u32 = 3;
+/// When an order that was given up is read again, milliseconds.
+const GIVEN_UP_MS: i64 = 3_600_000;
 
 impl Which {
     /// Its name in metrics and pages.
@@ -128,8 +132,24 @@ pub fn listed(walk: &mut Walk, page: Listed) {
     walk.from_s = end;
 }
 
+/// The first pending order could not be read now. After the last try it is given up by this pass, which goes on with the
+/// others, and comes again in a later one.
+pub fn tried(standing: &mut Standing, which: Which, now: i64) {
+    let Some(walk) = &mut which.of(standing).walk else { return };
+    walk.tries += 1;
+    if walk.tries < TRIES {
+        return;
+    }
+    let order_id = walk.pending.first().cloned();
+    read(walk, None);
+    if let Some(order_id) = order_id {
+        keep_for_later(standing, &order_id, now.saturating_add(GIVEN_UP_MS));
+    }
+}
+
 /// An order that was read, or could not be.
 pub fn read(walk: &mut Walk, made: Option<u32>) {
+    walk.tries = 0;
     if !walk.pending.is_empty() {
         walk.pending.remove(0);
     }

@@ -1,7 +1,8 @@
-//! Figures of intake and runs, each as a ratio to a peer measured in the same run. `cargo xtask bench [ack|run]`.
+//! Figures of intake and runs, each as a ratio to a peer measured in the same run. `cargo xtask bench [ack|run|effect]`.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod ack;
+mod effect;
 mod hello;
 mod raw;
 mod run;
@@ -23,6 +24,8 @@ enum Bench {
     Ack,
     /// One fresh hook run beside a tuned raw call.
     Run,
+    /// A run with one effect, from its durable event to its end, beside the bare call of the API and two durable commits.
+    Effect,
     /// The bare handler that `ack` is measured against; started by `ack` itself.
     #[command(hide = true)]
     Hello,
@@ -34,9 +37,11 @@ fn main() -> Result<()> {
         Some(Bench::Hello) => return hello::serve(),
         Some(Bench::Ack) => ack::measure(&mut figures)?,
         Some(Bench::Run) => run::measure(&mut figures)?,
+        Some(Bench::Effect) => effect::measure(&mut figures)?,
         None => {
             ack::measure(&mut figures)?;
             run::measure(&mut figures)?;
+            effect::measure(&mut figures)?;
         }
     }
     figures.print();

@@ -181,7 +181,7 @@ pub const BACKLOG_MINUTES: Key = key(
     "alerts",
     "backlog_minutes",
     Kind::Number(1, 10_080),
-    "how old the oldest unfinished event may be before an alert, minutes; events of stopped tenants and paused installations count (default 30)",
+    "for how long an event or a run may be overdue before an alert, minutes; what waits for its retry, a stopped tenant or a paused installation is not overdue (default 30)",
 );
 pub const MAX_CONCURRENT_RUNS: Key = key(
     "limits",

@@ -73,7 +73,7 @@ pub struct Alerts {
     pub webhook_url: Option<SecretString>,
     /// Signs them.
     pub webhook_secret: Option<SecretString>,
-    /// How old the oldest unfinished event may be.
+    /// For how long an event or a run may be overdue.
     pub backlog_old: Duration,
 }
 

@@ -1,9 +1,10 @@
 //! The task that watches what the operator is to know, and sends alerts to the one address that the config names.
 //!
-//! The body is `{"id", "kind", "tenant", "subject", "count", "first_at", "last_at", "text"}`: a number that an alert keeps
-//! however often it is sent, a code (`run-parked`, `deadline-near`, `tenant-stopped`, `breaker-open`, `backlog-old`), an id
-//! (`t0`: the host itself), a code or an id, how often, unix milliseconds, and the same in words. Nothing of a shop or a
-//! buyer is in it. Whatever is not answered with 2xx is sent again, with growing waits, after a restart too.
+//! The body is `{"id", "kind", "tenant", "subject", "count", "first_at", "last_at", "ended_at", "text"}`: a number that an
+//! alert keeps however often it is sent, a code (`run-parked`, `deadline-near`, `tenant-stopped`, `breaker-open`,
+//! `backlog-old`), an id (`t0`: the host itself), a code or an id, how often, unix milliseconds, when it was over (null: it
+//! holds on), and the same in words. Nothing of a shop or a buyer is in it. Whatever is not answered with 2xx is sent again,
+//! with growing waits, after a restart too.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub struct Watch {
     pub operations: Operations,
     /// Where alerts go; none: they are kept to be read with the admin API.
     pub outgoing: Option<Outgoing>,
-    /// How old the oldest unfinished event may be, milliseconds.
+    /// How long anything may be overdue, milliseconds.
     pub backlog_old_ms: u64,
 }
 
@@ -81,7 +82,7 @@ impl Watch {
         let held = self.operations.held_back();
         let open = |tenant| Condition { kind: AlertKind::BreakerOpen, tenant, subject: "weixin" };
         holding.extend(held.into_iter().map(open));
-        if self.journal.backlog().await?.oldest_ms > self.backlog_old_ms {
+        if self.journal.overdue_ms().await? > self.backlog_old_ms {
             holding.push(Condition { kind: AlertKind::BacklogOld, tenant: TenantId::HOST, subject: "events" });
         }
         Ok(holding)
@@ -94,22 +95,28 @@ fn wait_ms(tries: u32) -> i64 {
 }
 
 fn body(alert: &Alert) -> Value {
-    let subject = &alert.subject;
+    let (subject, tenant, over) = (&alert.subject, alert.tenant, alert.ended_at.is_some());
     let text = match alert.kind {
         AlertKind::RunParked => format!("{} runs were parked ({subject}) and wait for a person", alert.count),
-        AlertKind::DeadlineNear => format!("the platform decides by itself soon, and {subject} is not done"),
-        AlertKind::TenantStopped => format!("{} is {subject}: its runs wait", alert.tenant),
-        AlertKind::BreakerOpen => format!("the platform fails for {}: its calls are held back", alert.tenant),
-        AlertKind::BacklogOld => "the oldest unfinished event is older than it should be".to_owned(),
+        AlertKind::DeadlineNear => {
+            format!("the platform decides by itself soon, or nobody can find out when, and {subject} was not done")
+        }
+        AlertKind::TenantStopped if over => format!("{tenant} was {subject} for a while: that is over"),
+        AlertKind::TenantStopped => format!("{tenant} is {subject}: its runs wait"),
+        AlertKind::BreakerOpen if over => format!("the platform failed for {tenant} for a while: that is over"),
+        AlertKind::BreakerOpen => format!("the platform fails for {tenant}: its calls are held back"),
+        AlertKind::BacklogOld if over => "events or runs were overdue for too long: that is over".to_owned(),
+        AlertKind::BacklogOld => "events or runs have been overdue for too long".to_owned(),
     };
     json!({
         "id": alert.id,
         "kind": alert.kind.code(),
-        "tenant": alert.tenant.to_string(),
+        "tenant": tenant.to_string(),
         "subject": subject,
         "count": alert.count,
         "first_at": alert.first_at,
         "last_at": alert.last_at,
+        "ended_at": alert.ended_at,
         "text": text,
     })
 }
@@ -140,5 +147,10 @@ mod tests {
         let told = body(&alert);
         assert_eq!((&told["kind"], &told["tenant"], &told["count"]), (&json!("run-parked"), &json!("t3"), &json!(2)));
         assert_eq!(told["text"], "2 runs were parked (trap) and wait for a person");
+        assert_eq!(told["ended_at"], 2);
+        let stopped = Alert { kind: AlertKind::TenantStopped, subject: "suspended".into(), ..alert };
+        assert_eq!(body(&stopped)["text"], "t3 was suspended for a while: that is over");
+        let holds = body(&Alert { ended_at: None, ..stopped });
+        assert_eq!((&holds["text"], &holds["ended_at"]), (&json!("t3 is suspended: its runs wait"), &json!(null)));
     }
 }

@@ -49,6 +49,9 @@ pub struct Walk {
     pub listed_all: bool,
     /// Orders that were listed and not read yet.
     pub pending: Vec<String>,
+    /// Readings of the first of them that failed.
+    #[serde(default)]
+    pub tries: u32,
     /// Orders listed so far.
     pub listed: u32,
     /// Orders read so far.

@@ -1,4 +1,4 @@
-//! How far behind the host is.
+//! How far behind the host is: what is not finished, and what of it should be.
 
 use std::sync::Arc;
 
@@ -24,7 +24,29 @@ pub struct Backlog {
     pub oldest_ms: u64,
 }
 
+/// Events of active tenants that no lane has planned; a tenant that was resumed is late from then on.
+const UNPLANNED: &str = "SELECT min(max(e.received_at, t.updated_at)) FROM events e JOIN tenants t ON t.id = e.tenant_id \
+     WHERE e.state = 0 AND t.state = 'active'";
+/// Runs whose time has come, of active tenants and open installations, that wait for nothing before them. A person looks
+/// after those that a person had repaired.
+const UNFINISHED: &str = "SELECT min(max(r.next_at, t.updated_at, coalesce(i.updated_at, 0))) FROM runs r \
+     JOIN tenants t ON t.id = r.tenant_id LEFT JOIN installations i ON i.id = r.installation_id \
+     WHERE r.state < 2 AND r.next_at <= $1 AND r.repaired_at IS NULL AND t.state = 'active' \
+     AND coalesce(i.state, 'active') = 'active' AND NOT EXISTS (SELECT 1 FROM runs before \
+     WHERE before.tenant_id = r.tenant_id AND before.order_id = r.order_id AND before.event_seq < r.event_seq \
+     AND before.installation_id = r.installation_id AND before.state < 2)";
+
 impl Journal {
+    /// For how long the longest overdue event or run has been, milliseconds; 0 if nothing is. What waits for its retry,
+    /// its installation or its shop is not.
+    pub async fn overdue_ms(&self) -> Result<u64, JournalError> {
+        let now = self.clock.now();
+        let unplanned: Option<i64> = sqlx::query_scalar(UNPLANNED).fetch_one(self.reader()).await?;
+        let unfinished: Option<i64> = sqlx::query_scalar(UNFINISHED).bind(now).fetch_one(self.reader()).await?;
+        let since = [unplanned, unfinished].into_iter().flatten().min();
+        Ok(since.map_or(0, |at| now.saturating_sub(at).max(0) as u64))
+    }
+
     /// The backlog as counted within the last second, by one count for all who ask at once: strangers who ask for the
     /// host's health must not load the store. A failure is kept as long.
     pub async fn recent_backlog(&self) -> Result<Backlog, Arc<JournalError>> {

@@ -136,7 +136,8 @@ impl Rig {
         let mut call = self.call(intent.position, &intent.key.operation, CallKind::Effect, Some(json!(CANARY))).await;
         call.effect = Some(intent.key.clone());
         call.result = Some(if state == EffectState::Applied { "ok" } else { "limited" });
-        Outcome { key: intent.key.clone(), state, platform_code: Some(100_003), rid: Some("rid-1".into()), call }
+        let (key, rid) = (intent.key.clone(), Some("rid-1".into()));
+        Outcome { key, state, kept_back: false, platform_code: Some(100_003), rid, call }
     }
 
     pub fn ending(&self, event: EventSeq, next: Next) -> Ending {

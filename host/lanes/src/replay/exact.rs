@@ -60,9 +60,10 @@ pub enum ReplayVerdict {
 }
 
 /// Outcomes that the host brought about by itself: where the journal ends, nobody knows how the guest would go on.
-const ENDED_BY_THE_HOST: [&str; 6] = ["deadline", "loop", "divergence", "host-fault", "crashed", "removed"];
+const ENDED_BY_THE_HOST: [&str; 8] =
+    ["deadline", "loop", "divergence", "host-fault", "crashed", "removed", "paused", "withdrawn"];
 /// Outcomes without a guest, unless it made calls before.
-const BEFORE_THE_GUEST: [&str; 4] = ["order-unavailable", "not-loaded", "withdrawn", "crashed"];
+const BEFORE_THE_GUEST: [&str; 6] = ["order-unavailable", "not-loaded", "withdrawn", "crashed", "paused", "removed"];
 
 impl Replays {
     /// Executes one attempt again; `None` is the last one that was recorded. Sends nothing and writes nothing.

@@ -178,11 +178,7 @@ impl One<'_> {
             effects: known.into_iter().map(|effect| (effect.key.clone(), effect)).collect::<HashMap<_, _>>(),
             snapshot: start.snapshot.clone(),
             replay,
-            restored_at: self
-                .core
-                .restored_until
-                .filter(|until| self.event.seq <= *until)
-                .map(|_| self.event.received_at),
+            restored_at: self.core.restored.and_then(|restored| restored.sent_perhaps_since(&self.event)),
         });
         let begun = Begun { event: &self.event, hook: &self.run.hook, number: self.number, start: &start };
         let input = begun.input(limits.run, self.core.config.deadline);

@@ -24,6 +24,15 @@ struct Brought {
     state: EffectState,
     fault: Option<Fault>,
     origin: CallOrigin,
+    /// Nothing left the host, whatever was intended.
+    kept_back: bool,
+}
+
+impl Brought {
+    /// An answer without a fault.
+    fn of(answer: Result<Value, CallError>, state: EffectState, origin: CallOrigin) -> Brought {
+        Brought { answer, state, fault: None, origin, kept_back: false }
+    }
 }
 
 impl Host {
@@ -39,20 +48,19 @@ impl Host {
         let mut earlier = self.known.effects.get(&key).cloned();
         let mut unsure = earlier.as_ref().map_or(0, |earlier| earlier.unsure);
         let mut way = way(earlier.as_ref());
-        if let Some(since) = self.known.restored_at
-            && way == Way::Send
-            && !op.decodes()
-        {
-            // It may have been sent after the backup was taken: as if its intent had been in it.
-            self.check_for_loop(&order_id).await?;
-            self.intend(&call, &key, &order_id, None).await?;
-            (earlier, before, way) = (Some(self.sent_perhaps(&key, since)), None, Way::Settle);
-        }
         if op.decodes() && way != Way::Recorded {
             let to_settle = way == Way::Settle;
             if let Some(answered) = self.kept(op, &call, &key, before.as_ref(), to_settle).await {
                 return answered;
             }
+        }
+        if let Some(since) = self.known.restored_at
+            && way == Way::Send
+        {
+            // It may have been sent after the backup was taken: as if its intent had been in it.
+            self.check_for_loop(&order_id).await?;
+            self.intend(&call, &key, &order_id, None).await?;
+            (earlier, before, way) = (Some(self.sent_perhaps(&key, since)), None, Way::Settle);
         }
         match (way, earlier) {
             (Way::Recorded, Some(earlier)) => {
@@ -61,8 +69,11 @@ impl Host {
                 return self.keep(&call, answer, Some(key), CallOrigin::EarlierEffect);
             }
             (Way::Settle, Some(earlier)) => {
-                before = earlier.before.clone().or(before);
-                let verdict = match self.verdict(op, &call, before.as_ref(), earlier.intent_at).await {
+                // Of a restored run it is not known when it was sent first, whatever was intended since; nor does what the
+                // order shows now tell how it was before that.
+                before = earlier.before.clone().or(before.filter(|_| self.known.restored_at.is_none()));
+                let intended_at = self.known.restored_at.map_or(earlier.intent_at, |at| at.min(earlier.intent_at));
+                let verdict = match self.verdict(op, &call, before.as_ref(), intended_at).await {
                     Ok(verdict) => verdict,
                     // It can't be found out now: the effect stays as it is, and the plugin may come back.
                     Err(fault) => {
@@ -84,8 +95,7 @@ impl Host {
                     Settled::SendAgain => unsure = unanswered(&earlier),
                     settled => {
                         let (answer, state) = found(settled);
-                        let brought = Brought { answer, state, fault: None, origin: CallOrigin::Reread };
-                        return self.conclude(&call, key, brought).await;
+                        return self.conclude(&call, key, Brought::of(answer, state, CallOrigin::Reread)).await;
                     }
                 }
             }
@@ -113,7 +123,7 @@ impl Host {
             // Once more: whoever was told that the installation is paused or gone sees nothing sent after that.
             if let Some(end) = self.withheld().await? {
                 let state = if unsure == 0 { EffectState::RefusedForNow } else { EffectState::Unknown };
-                return Ok(Brought { answer: Err(end), state, fault: None, origin: CallOrigin::Live });
+                return Ok(Brought { kept_back: true, ..Brought::of(Err(end), state, CallOrigin::Live) });
             }
             let called = match op.decodes() {
                 true => self.known.shop.decode(self.asker(), op, &call.request).await,
@@ -122,8 +132,7 @@ impl Host {
             let fault = match called {
                 Ok(Decoded { answer, kept }) => {
                     let origin = if kept { CallOrigin::Kept } else { CallOrigin::Live };
-                    let state = EffectState::Applied;
-                    return Ok(Brought { answer: Ok(answer), state, fault: None, origin });
+                    return Ok(Brought::of(Ok(answer), EffectState::Applied, origin));
                 }
                 Err(fault) => fault,
             };
@@ -131,7 +140,9 @@ impl Host {
                 let answer = Err(refusal(fault.to_contract()));
                 // Done, says the platform, in an answer that can't be used: never to be sent again.
                 let state = if fault.class == Class::Unreadable { EffectState::Applied } else { keep(&answer, unsure) };
-                return Ok(Brought { answer, state, fault: Some(fault), origin: CallOrigin::Live });
+                let kept_back = fault.sent == Sent::NotSent;
+                let brought = Brought::of(answer, state, CallOrigin::Live);
+                return Ok(Brought { fault: Some(fault), kept_back, ..brought });
             }
             let settled = match self.verdict(op, call, before.as_ref(), intended_at).await {
                 Ok(verdict) => settle_at_once(op.repeat, unsure, verdict),
@@ -142,7 +153,7 @@ impl Host {
                 continue;
             }
             let (answer, state) = found(settled);
-            return Ok(Brought { answer, state, fault: Some(fault), origin: CallOrigin::Reread });
+            return Ok(Brought { fault: Some(fault), ..Brought::of(answer, state, CallOrigin::Reread) });
         }
     }
 
@@ -196,9 +207,7 @@ impl Host {
         Some(match answer.transpose()? {
             // An intent without an outcome gets it; else nothing was sent and there is no effect.
             Ok(value) if to_settle => {
-                let state = EffectState::Applied;
-                let brought = Brought { answer: Ok(value), state, fault: None, origin: CallOrigin::Kept };
-                self.conclude(call, key.clone(), brought).await
+                self.conclude(call, key.clone(), Brought::of(Ok(value), EffectState::Applied, CallOrigin::Kept)).await
             }
             Ok(value) => self.keep(call, Ok(value), None, CallOrigin::Kept),
             Err(fault) => self.keep(call, Err(refusal(fault.to_contract())), None, CallOrigin::Live),
@@ -227,11 +236,12 @@ impl Host {
 
     /// Makes the outcome durable, and only then gives the answer on.
     async fn conclude(&mut self, call: &Call, key: EffectKey, brought: Brought) -> Result<Value, CallError> {
-        let Brought { answer, state, fault, origin } = brought;
+        let Brought { answer, state, fault, origin, kept_back } = brought;
         let row = self.row(call, &answer, Some(key.clone()), origin);
         let outcome = Outcome {
             key,
             state,
+            kept_back,
             platform_code: fault.as_ref().map(|fault| fault.code).filter(|code| *code != 0),
             rid: fault.and_then(|fault| fault.rid),
             call: row,

@@ -11,7 +11,7 @@ pub(crate) mod told;
 
 use std::sync::Arc;
 
-use fangshi_journal::{Clock, EventSeq, InstallationId, Journal, TenantId};
+use fangshi_journal::{Clock, InstallationId, Journal, Restore, TenantId};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -32,8 +32,8 @@ pub(crate) struct Core {
     pub clock: Clock,
     pub config: LanesConfig,
     pub finished: broadcast::Sender<Finished>,
-    /// Events up to this one came with a restored store.
-    pub restored_until: Option<EventSeq>,
+    /// The last restore of the store, if it came from a backup.
+    pub restored: Option<Restore>,
     /// No new attempts.
     pub stopping: CancellationToken,
     /// Attempts under way are dropped.

@@ -287,6 +287,7 @@ impl Rig {
             moods: Mutex::default(),
             reads_fail: AtomicU32::new(0),
             reads: AtomicU32::new(0),
+            looks_fail: AtomicU32::new(0),
             unreadable: Mutex::default(),
             hanging: tokio::sync::Notify::new(),
             kept: Mutex::default(),
@@ -357,6 +358,23 @@ impl Rig {
     }
 
     pub async fn push_for(&self, tenant: TenantId, event: &str, order: &str, ext_type: Option<i64>) -> EventSeq {
+        self.record(tenant, event, order, ext_type, Source::Callback, self.clock.now_s()).await
+    }
+
+    /// Reconciliation makes an event of what happened at a time, unix seconds.
+    pub async fn reconcile(&self, event: &str, order: &str, created_at: i64) -> EventSeq {
+        self.record(self.tenant, event, order, None, Source::Reconciled, created_at).await
+    }
+
+    async fn record(
+        &self,
+        tenant: TenantId,
+        event: &str,
+        order: &str,
+        ext_type: Option<i64>,
+        source: Source,
+        created_at: i64,
+    ) -> EventSeq {
         let n = self.next_event.fetch_add(1, Ordering::SeqCst);
         let mut dedup = [0; 32];
         dedup[..4].copy_from_slice(&n.to_be_bytes());
@@ -364,14 +382,14 @@ impl Rig {
             Some(ext_type) => json!({"order_id": order, "type": ext_type}),
             None => json!({"order_id": order}),
         };
-        let body = json!({"Event": event, "CreateTime": self.clock.now_s(), "order_info": info});
+        let body = json!({"Event": event, "CreateTime": created_at, "order_info": info});
         let new = NewEvent {
             tenant,
             event: event.into(),
             order_id: order.into(),
-            source: Source::Callback,
+            source,
             ext_type,
-            created_at: self.clock.now_s(),
+            created_at,
             received_at: self.clock.now(),
             dedup,
             body: body.to_string().into_bytes(),

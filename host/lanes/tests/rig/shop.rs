@@ -32,6 +32,8 @@ pub struct FakeShop {
     /// Reads of orders fail so often.
     pub reads_fail: AtomicU32,
     pub reads: AtomicU32,
+    /// Looks for what became of an effect fail so often.
+    pub looks_fail: AtomicU32,
     /// How orders are refused, if they are.
     pub unreadable: Mutex<Option<Fault>>,
     pub hanging: tokio::sync::Notify,
@@ -145,6 +147,10 @@ impl Shop for FakeShop {
         before: Option<&Value>,
         intended_at: i64,
     ) -> Result<Verdict, Fault> {
+        if self.looks_fail.load(Ordering::SeqCst) > 0 {
+            self.looks_fail.fetch_sub(1, Ordering::SeqCst);
+            return Err(Fault::new(Class::Unreachable, Sent::NotSent, "no connection"));
+        }
         let now = match op.proof() {
             Proof::None => None,
             _ => Some(self.order(op.order_of(request).unwrap_or_default())),

@@ -330,7 +330,7 @@ impl Host<'_> {
         origin: CallOrigin,
     ) -> Result<Answered, Halt> {
         let row = self.row(call, &answer, Some(key.clone()), origin, CallKind::Effect);
-        let outcome = Settlement { key, state, platform_code: None, rid: None, call: row };
+        let outcome = Settlement { key, state, kept_back: false, platform_code: None, rid: None, call: row };
         let (fence, rows) = (self.fence.clone(), self.rows.clone());
         self.world.commit(self.process, Write::Outcome { fence, rows, outcome: Box::new(outcome) }).await?;
         self.rows.calls.clear();
