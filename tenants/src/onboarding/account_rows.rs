@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::decide::{Standing, Work};
+use super::link_rows;
 use crate::{CustodyError, Place, TenantsError, Vault};
 
 const CODE: Place = Place { table: "authorizers", column: "code" };
@@ -20,9 +21,16 @@ pub(crate) struct Known {
     pub(crate) tenant: Option<TenantId>,
     /// When its tenant was deleted, unix seconds, unless it has another by now.
     pub(crate) deleted_s: Option<i64>,
+    /// When it last said that it is a shop and granted, unix ms, if that was its last word.
+    granted_at: Option<i64>,
 }
 
 impl Known {
+    /// Whether the account itself said since then (unix ms) that it is granted.
+    pub(crate) fn was_granted_since(&self, since: i64) -> bool {
+        self.granted_at.is_some_and(|at| at > since)
+    }
+
     /// Whether a word of that time (unix seconds) is older than the deletion of the tenant: it makes none again.
     pub(crate) fn was_deleted_after(&self, at: i64) -> bool {
         self.deleted_s.is_some_and(|deleted| at <= deleted)
@@ -74,7 +82,8 @@ pub struct AccountView {
 pub(crate) async fn known(c: &mut SqliteConnection, appid: &str) -> Result<Option<Known>, TenantsError> {
     let row = sqlx::query(
         "SELECT standing, changed_s, verdict, code_digest, work IS NOT NULL AS at_work, tenant_id, CASE WHEN NOT EXISTS \
-         (SELECT 1 FROM tenants WHERE platform = 'weixin' AND appid = $1) THEN deleted_s END AS deleted_s \
+         (SELECT 1 FROM tenants WHERE platform = 'weixin' AND appid = $1) THEN deleted_s END AS deleted_s, \
+         CASE WHEN work IS NULL AND standing = 'granted' AND verdict = 'shop' AND problem IS NULL THEN updated_at END AS granted_at \
          FROM authorizers WHERE appid = $1",
     )
     .bind(appid)
@@ -89,6 +98,7 @@ pub(crate) async fn known(c: &mut SqliteConnection, appid: &str) -> Result<Optio
         at_work: row.try_get("at_work")?,
         tenant: row.try_get::<Option<i64>, _>("tenant_id")?.map(TenantId),
         deleted_s: row.try_get("deleted_s")?,
+        granted_at: row.try_get("granted_at")?,
     }))
 }
 
@@ -236,15 +246,17 @@ pub(crate) async fn code_is_spent(
     Ok(())
 }
 
-/// Once more, not before `next_at`; `None` gives up until the platform says something new.
+/// Once more, not before `next_at`; `None` gives up until the platform says something new: so do the account's links, whose
+/// end this work would have been.
 pub(crate) async fn again(
     c: &mut SqliteConnection,
     appid: &str,
     work_no: i64,
     next_at: Option<i64>,
     problem: &str,
+    now: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    let done = sqlx::query(
         "UPDATE authorizers SET next_at = coalesce($3, next_at), work = CASE WHEN $3 IS NULL THEN NULL ELSE work END, \
          problem = $4 WHERE appid = $1 AND work_no = $2",
     )
@@ -252,8 +264,11 @@ pub(crate) async fn again(
     .bind(work_no)
     .bind(next_at)
     .bind(problem)
-    .execute(c)
+    .execute(&mut *c)
     .await?;
+    if next_at.is_none() && done.rows_affected() == 1 {
+        link_rows::fail(c, appid, "account-not-settled", now).await?;
+    }
     Ok(())
 }
 
@@ -308,16 +323,29 @@ pub(crate) async fn vanished(c: &mut SqliteConnection, walk: i64) -> Result<Vec<
     .await
 }
 
+/// An account that authorized lately.
+pub(crate) struct Unclaimed {
+    pub(crate) appid: String,
+    /// Nothing explains it but a link whose code was lost: it was no tenant before, and its code came by no event. An
+    /// event names the link that it belongs to.
+    pub(crate) unexplained: bool,
+}
+
 /// Accounts that authorized since then (unix seconds) and that no other link claims.
-pub(crate) async fn unclaimed_since(db: &SqlitePool, since_s: i64, link: i64) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT appid FROM authorizers WHERE standing = 'granted' AND changed_s >= $1 AND deleted_s IS NULL AND NOT EXISTS \
+pub(crate) async fn unclaimed_since(db: &SqlitePool, since_s: i64, link: i64) -> Result<Vec<Unclaimed>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT appid, code_digest IS NULL AND NOT EXISTS (SELECT 1 FROM tenants t JOIN authorizations l ON l.id = $2 \
+         WHERE t.appid = authorizers.appid AND t.created_at < l.created_at) AS unexplained \
+         FROM authorizers WHERE standing = 'granted' AND changed_s >= $1 AND deleted_s IS NULL AND NOT EXISTS \
          (SELECT 1 FROM authorizations o WHERE o.appid = authorizers.appid AND o.id <> $2 AND o.created_at / 1000 >= $1)",
     )
     .bind(since_s)
     .bind(link)
     .fetch_all(db)
-    .await
+    .await?;
+    rows.iter()
+        .map(|row| Ok(Unclaimed { appid: row.try_get("appid")?, unexplained: row.try_get("unexplained")? }))
+        .collect()
 }
 
 /// Accounts by appid.

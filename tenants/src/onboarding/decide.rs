@@ -40,7 +40,8 @@ pub(crate) fn hear(known: Option<(Standing, i64)>, word: Standing, at: i64) -> H
     }
 }
 
-/// An account met in the list. `settled`: whether it was looked at before.
+/// An account met in the list. `settled`: whether it was looked at before, and its tenant not stopped since by what may be a
+/// wrong answer.
 pub(crate) fn meet(known: Option<(Standing, i64)>, settled: bool, auth_time: i64) -> Heard {
     match known {
         Some((Standing::Granted, since)) if auth_time <= since && settled => Heard::Nothing,

@@ -106,7 +106,7 @@ impl Onboarding {
     }
 
     /// The code is gone: the shop is the account that the link names, once it has authorized since the link was made; of a
-    /// link that names none, the one account that did and that no other link claims.
+    /// link that names none, the one account that did and that nothing else explains.
     async fn search(&self, platform: &Arc<dyn Authorizer>, link: TakenLink) -> Result<(), TenantsError> {
         let walked = self.walk(platform).await;
         let now = self.now();
@@ -116,11 +116,13 @@ impl Onboarding {
         let since = link.created_at.div_euclid(1000) - SKEW_S;
         let found = account_rows::unclaimed_since(self.directory.db.reader(), since, link.id.0).await?;
         let shop = match (&link.biz_appid, found.as_slice()) {
-            (Some(named), found) => found.iter().find(|appid| *appid == named),
-            (None, [only]) => Some(only),
-            (None, _) => None,
+            (Some(named), found) => found.iter().find(|account| account.appid == *named),
+            (None, found) => match found.iter().filter(|account| account.unexplained).collect::<Vec<_>>()[..] {
+                [only] => Some(only),
+                _ => None,
+            },
         };
-        if let Some(appid) = shop {
+        if let Some(account_rows::Unclaimed { appid, .. }) = shop {
             let (id, work_no, appid) = (link.id, link.work_no, appid.clone());
             let vault = self.directory.vault.clone();
             return self

@@ -7,6 +7,7 @@ use super::account_rows::{self, Wanted};
 use super::decide::{self, Heard, Standing, Work};
 use super::{Authorizer, ListedAuthorizer, Onboarding};
 use crate::TenantsError;
+use crate::custody::rows;
 
 /// Accounts a page, the platform's most.
 const PAGE: u32 = 500;
@@ -134,14 +135,20 @@ impl Onboarding {
 
     /// One page, in one transaction; gives how many of it are to be asked about.
     async fn meet(&self, page: Vec<ListedAuthorizer>, begun: i64, before: usize) -> Result<usize, TenantsError> {
-        let (vault, now) = (self.directory.vault.clone(), self.now());
+        let (directory, now) = (Arc::clone(&self.directory), self.now());
         self.write(move |c| {
             Box::pin(async move {
+                let vault = &directory.vault;
                 let mut news = 0;
                 for listed in page {
                     let appid = listed.appid.as_str();
                     let known = account_rows::known(c, appid).await?;
-                    let settled = known.as_ref().is_some_and(|known| known.verdict.is_some());
+                    let stopped = directory.by_appid(appid).filter(|tenant| tenant.state.is_cured_by_tokens());
+                    let back = match stopped {
+                        Some(tenant) => rows::may_be_back(c, vault, tenant.id, listed.refresh.as_ref()).await?,
+                        None => false,
+                    };
+                    let settled = known.as_ref().is_some_and(|known| known.verdict.is_some()) && !back;
                     let at_work = known.as_ref().is_some_and(|known| known.at_work);
                     let deleted = known.as_ref().is_some_and(|known| known.was_deleted_after(listed.auth_time));
                     let standing = known.map(|known| (known.standing, known.changed_s));
@@ -156,7 +163,7 @@ impl Onboarding {
                                 refresh: listed.refresh.as_ref(),
                                 next_at: spread(now, before + news),
                             };
-                            account_rows::want(c, &vault, appid, wanted, now).await?;
+                            account_rows::want(c, vault, appid, wanted, now).await?;
                             news += 1;
                         }
                         // It is being asked about already, or its tenant was deleted and it did not authorize anew.
