@@ -166,6 +166,9 @@ impl Flying {
             }
             Err(Failure::Other(error)) => {
                 self.release(row.version).await;
+                if matches!(error, TokenError::Refused { .. }) {
+                    self.slot.refused(self.now());
+                }
                 flight.failed(self.now());
                 return Err(error);
             }

@@ -16,6 +16,8 @@ struct Memory {
     token: Option<Arc<Held>>,
     /// The platform refused versions up to this one.
     dead: Option<i64>,
+    /// Until when nobody asks ahead: the platform refused to give a token.
+    no_ahead_until: i64,
 }
 
 /// What the last refreshes came to.
@@ -51,8 +53,21 @@ impl Slot {
         memory.token.take_if(|token| token.version <= version);
     }
 
+    /// Whether to ask ahead of time at `now`.
+    pub(super) fn may_ask_ahead(&self, now: i64) -> bool {
+        let left = self.memory().no_ahead_until.saturating_sub(now);
+        // Longer than any rest: the clock was set back since.
+        left <= 0 || left > decide::NO_AHEAD_MS
+    }
+
+    /// The platform refused: it is not asked ahead for a while. Who needs the token asks all the same.
+    pub(super) fn refused(&self, now: i64) {
+        self.memory().no_ahead_until = now.saturating_add(decide::NO_AHEAD_MS);
+    }
+
     /// The next caller may ask the platform at once.
     pub(super) fn stop_resting(&self) {
+        self.memory().no_ahead_until = 0;
         // Whoever flies just now finds out by itself.
         if let Ok(mut flight) = self.flight.try_lock() {
             flight.stop_resting();

@@ -15,6 +15,8 @@ const REFRESH: Place = Place { table: "authorizers", column: "refresh" };
 pub(crate) struct Known {
     pub(crate) standing: Standing,
     pub(crate) changed_s: i64,
+    /// That time is of the host's clock.
+    pub(crate) by_host: bool,
     pub(crate) verdict: Option<String>,
     pub(crate) code_digest: Option<Vec<u8>>,
     pub(crate) at_work: bool,
@@ -26,6 +28,11 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// The last word and its time, unix seconds of the platform; none if that time is of another clock.
+    pub(crate) fn dated(&self) -> Option<(Standing, i64)> {
+        (!self.by_host).then_some((self.standing, self.changed_s))
+    }
+
     /// Whether the account itself said since then (unix ms) that it is granted.
     pub(crate) fn was_granted_since(&self, since: i64) -> bool {
         self.granted_at.is_some_and(|at| at > since)
@@ -52,6 +59,8 @@ pub(crate) struct Taken {
 pub(crate) struct Wanted<'a> {
     pub(crate) standing: Standing,
     pub(crate) changed_s: i64,
+    /// That time is of the host's clock.
+    pub(crate) by_host: bool,
     pub(crate) work: Work,
     pub(crate) code: Option<&'a SecretString>,
     /// The code was asked about already: only its digest is kept.
@@ -81,7 +90,7 @@ pub struct AccountView {
 
 pub(crate) async fn known(c: &mut SqliteConnection, appid: &str) -> Result<Option<Known>, TenantsError> {
     let row = sqlx::query(
-        "SELECT standing, changed_s, verdict, code_digest, work IS NOT NULL AS at_work, tenant_id, CASE WHEN NOT EXISTS \
+        "SELECT standing, changed_s, by_host, verdict, code_digest, work IS NOT NULL AS at_work, tenant_id, CASE WHEN NOT EXISTS \
          (SELECT 1 FROM tenants WHERE platform = 'weixin' AND appid = $1) THEN deleted_s END AS deleted_s, \
          CASE WHEN work IS NULL AND standing = 'granted' AND verdict = 'shop' AND problem IS NULL THEN updated_at END AS granted_at \
          FROM authorizers WHERE appid = $1",
@@ -93,6 +102,7 @@ pub(crate) async fn known(c: &mut SqliteConnection, appid: &str) -> Result<Optio
     Ok(Some(Known {
         standing: standing(row.try_get("standing")?)?,
         changed_s: row.try_get("changed_s")?,
+        by_host: row.try_get("by_host")?,
         verdict: row.try_get("verdict")?,
         code_digest: row.try_get("code_digest")?,
         at_work: row.try_get("at_work")?,
@@ -144,8 +154,9 @@ pub(crate) async fn want(
     let digest = wanted.code.map(|code| Digest::of(code.expose_secret().as_bytes()));
     sqlx::query(
         "INSERT INTO authorizers (appid, standing, changed_s, code, code_digest, refresh, work, work_no, next_at, \
-         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9) \
-         ON CONFLICT (appid) DO UPDATE SET standing = $2, changed_s = max(changed_s, $3), code = $4, \
+         updated_at, by_host) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10) \
+         ON CONFLICT (appid) DO UPDATE SET standing = $2, code = $4, \
+         changed_s = CASE WHEN by_host = 1 AND $10 = 0 THEN $3 ELSE max(changed_s, $3) END, by_host = $10, \
          code_digest = coalesce($5, code_digest), refresh = coalesce($6, refresh), work = $7, work_no = work_no + 1, \
          tries = 0, next_at = $8, problem = NULL, updated_at = $9, \
          deleted_s = CASE WHEN $2 = 'granted' THEN NULL ELSE deleted_s END",
@@ -159,18 +170,22 @@ pub(crate) async fn want(
     .bind(wanted.work.code())
     .bind(wanted.next_at)
     .bind(now)
+    .bind(wanted.by_host)
     .execute(c)
     .await?;
     Ok(())
 }
 
-/// A word that came before, with a newer time.
+/// A word that came before, with its time by the platform.
 pub(crate) async fn raise_time(c: &mut SqliteConnection, appid: &str, at: i64) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE authorizers SET changed_s = max(changed_s, $2) WHERE appid = $1")
-        .bind(appid)
-        .bind(at)
-        .execute(c)
-        .await?;
+    sqlx::query(
+        "UPDATE authorizers SET changed_s = CASE by_host WHEN 1 THEN $2 ELSE max(changed_s, $2) END, by_host = 0 \
+         WHERE appid = $1",
+    )
+    .bind(appid)
+    .bind(at)
+    .execute(c)
+    .await?;
     Ok(())
 }
 

@@ -223,7 +223,8 @@ impl Onboarding {
                 }
                 let wanted = account_rows::Wanted {
                     standing: known.as_ref().map_or(decide::Standing::Granted, |known| known.standing),
-                    changed_s: known.map_or(0, |known| known.changed_s),
+                    changed_s: known.as_ref().map_or(0, |known| known.changed_s),
+                    by_host: known.is_none_or(|known| known.by_host),
                     work: decide::Work::Ask,
                     code: None,
                     spent: false,

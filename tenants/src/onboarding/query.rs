@@ -93,6 +93,7 @@ impl Onboarding {
                 let wanted = Wanted {
                     standing: Standing::Granted,
                     changed_s,
+                    by_host: true,
                     work: Work::Ask,
                     code: Some(&code),
                     spent: true,
@@ -131,10 +132,12 @@ impl Onboarding {
                         if link_rows::bind(c, id, work_no, &appid, now).await? {
                             // Asked once more, so that the end of that work ends the link.
                             let known = account_rows::known(c, &appid).await?;
-                            let changed_s = known.map_or(since, |known| known.changed_s);
+                            let changed_s = known.as_ref().map_or(since, |known| known.changed_s);
+                            let by_host = known.is_none_or(|known| known.by_host);
                             let standing = Standing::Granted;
                             let (code, spent, refresh, work) = (None, false, None, Work::Ask);
-                            let wanted = Wanted { standing, changed_s, work, code, spent, refresh, next_at: now };
+                            let wanted =
+                                Wanted { standing, changed_s, by_host, work, code, spent, refresh, next_at: now };
                             account_rows::want(c, &vault, &appid, wanted, now).await?;
                         }
                         Ok(())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::account_rows::{self, Wanted};
+use super::account_rows::{self, Known, Wanted};
 use super::decide::{self, Heard, Standing, Work};
 use super::{Authorizer, ListedAuthorizer, Onboarding};
 use crate::TenantsError;
@@ -85,7 +85,8 @@ impl Onboarding {
                         let known = account_rows::known(c, appid).await?;
                         let wanted = Wanted {
                             standing: known.as_ref().map_or(Standing::Granted, |known| known.standing),
-                            changed_s: known.map_or(0, |known| known.changed_s),
+                            changed_s: known.as_ref().map_or(0, |known| known.changed_s),
+                            by_host: known.is_none_or(|known| known.by_host),
                             work: Work::Ask,
                             code: None,
                             spent: false,
@@ -151,12 +152,12 @@ impl Onboarding {
                     let settled = known.as_ref().is_some_and(|known| known.verdict.is_some()) && !back;
                     let at_work = known.as_ref().is_some_and(|known| known.at_work);
                     let deleted = known.as_ref().is_some_and(|known| known.was_deleted_after(listed.auth_time));
-                    let standing = known.map(|known| (known.standing, known.changed_s));
-                    match decide::meet(standing, settled, listed.auth_time) {
+                    match decide::meet(known.as_ref().and_then(Known::dated), settled, listed.auth_time) {
                         Heard::Take(standing, work) if !at_work && !deleted => {
                             let wanted = Wanted {
                                 standing,
                                 changed_s: listed.auth_time,
+                                by_host: false,
                                 work,
                                 code: None,
                                 spent: false,
@@ -167,6 +168,7 @@ impl Onboarding {
                             news += 1;
                         }
                         // It is being asked about already, or its tenant was deleted and it did not authorize anew.
+                        _ if known.is_some_and(|known| known.by_host) => {}
                         _ => account_rows::raise_time(c, appid, listed.auth_time).await?,
                     }
                     account_rows::met(c, appid, begun).await?;

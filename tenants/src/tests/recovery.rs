@@ -1,7 +1,8 @@
 //! What a refusal of a refresh comes to: the account itself is asked before anything ends.
 
+use super::onboarding::change;
 use super::{Scene, authorized, database, scene, secret, tenants_of};
-use crate::{Action, IssueError, TenantId, TenantState, TokenError};
+use crate::{Action, ChangeKind, IssueError, TenantId, TenantState, TokenError};
 
 const SHOP: &str = "wxshop";
 
@@ -178,4 +179,27 @@ async fn a_shop_that_hears_61003_while_it_is_granted_makes_no_endless_work() {
     assert_eq!(scene.audited(Action::TenantAuthorized).await, told, "nothing changed");
     assert_eq!(scene.number(changed).await, written);
     assert!(scene.is_active(shop));
+}
+
+#[tokio::test]
+async fn the_hosts_clock_drops_no_word_of_the_platform() {
+    // The host's clock is an hour ahead, or behind: the redirect has no other time.
+    for skew_s in [3_600, -3_600] {
+        let scene = scene().await;
+        let link = scene.begin_for(None).await;
+        let at = scene.clock.now_s() - skew_s;
+        let code = scene.platform.accounts.authorize(SHOP, &[131], at);
+        scene.tenants.onboarding().arrived(&link.nonce, secret(&code)).await.unwrap();
+        scene.settle().await;
+        let shop = scene.tenants.by_appid(SHOP).unwrap().id;
+        // An end from before, pushed late, ends nothing.
+        scene.event(change(ChangeKind::Unauthorized, at - 10, None, None)).await;
+        scene.settle().await;
+        assert!(scene.is_active(shop), "{skew_s}");
+        // The true one is heard.
+        scene.platform.accounts.revoke(SHOP);
+        scene.event(change(ChangeKind::Unauthorized, at + 60, None, None)).await;
+        scene.settle().await;
+        assert!(matches!(scene.tenants.get(shop).unwrap().state, TenantState::Revoked { .. }), "{skew_s}");
+    }
 }
