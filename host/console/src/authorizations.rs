@@ -140,6 +140,9 @@ fn what_to_do(link: &Link) -> Option<&'static str> {
         (LinkState::Failed, Some("code-spent")) => {
             Some("look among the tenants: if the shop authorized, it is one; else make a new link")
         }
+        (LinkState::Failed, Some("account-not-settled")) => {
+            Some("the platform went on refusing questions about the account: see its `problem` among the accounts")
+        }
         (LinkState::Failed, Some("tenant-of-another-kind")) => {
             Some("the appid is a self-built tenant of this host, which stays as it is")
         }

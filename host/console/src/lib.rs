@@ -22,6 +22,7 @@ mod events;
 mod export;
 mod health;
 mod installations;
+mod lately;
 mod links;
 mod login;
 mod merchant;
@@ -105,7 +106,7 @@ pub fn router(console: Console) -> Router {
     let bare = axum::routing::any(unmatched::address).layer(login);
     open.route("/api/v1/", bare)
         .merge(authorize::pages())
-        .merge(merchant::routes())
+        .merge(merchant::routes(&console))
         .method_not_allowed_fallback(unmatched::method)
         .nest(ADMIN, admin)
         .fallback(unmatched::address)

@@ -12,6 +12,7 @@ use fangshi_tenants::{Access, Door, TenantId};
 
 use crate::Console;
 use crate::caller::Caller;
+use crate::lately::Lately;
 use crate::reach;
 use crate::refusal::Refusal;
 use crate::throttle::Throttle;
@@ -21,26 +22,32 @@ use crate::throttle::Throttle;
 pub(crate) struct Login {
     console: Console,
     throttle: Arc<Throttle>,
+    lately: Arc<Lately>,
 }
 
 impl Login {
     pub fn new(console: Console) -> Login {
-        Login { console, throttle: Arc::default() }
+        Login { console, throttle: Arc::default(), lately: Arc::default() }
     }
 
-    /// Who the bearer of this token is. A right token passes even where others failed before: none can be guessed, and
-    /// nobody shall be locked out by what others send from a shared address.
+    /// Who the bearer of this token is. The operator's, and tokens that were right lately, pass even where others failed
+    /// before: none can be guessed, and nobody shall be locked out by what others send from a shared address. An unknown
+    /// token costs a look into the store; where too many failed it waits before.
     async fn caller(&self, given: &[u8], address: IpAddr) -> Result<Caller, Response> {
         if self.console.operator.matches(given) {
             return Ok(Caller::Root);
         }
         let now = self.console.tenants.clock().now();
+        if !self.lately.holds(given) {
+            self.throttle.check(address, now).map_err(too_many)?;
+        }
         let text = std::str::from_utf8(given).unwrap_or_default();
         let found = self.console.tenants.access().recognise(text, Door::Api).await;
-        match found.map_err(|error| Refusal::fault("reading tokens", &error).into_response())? {
-            Some(token) => return Ok(Caller::from(&token)),
-            None => self.throttle.check(address, now).map_err(too_many)?,
+        if let Some(token) = found.map_err(|error| Refusal::fault("reading tokens", &error).into_response())? {
+            self.lately.keep(given);
+            return Ok(Caller::from(&token));
         }
+        self.lately.forget(given);
         self.throttle.failed(address, now);
         let message = match Access::has_form(text) {
             true => "the bearer token is unknown, expired or revoked",
@@ -81,7 +88,7 @@ async fn named_tenant(request: &mut Request) -> Option<TenantId> {
 
 /// Where the connection comes from. A proxy before the host is one address for all who come through it; headers that
 /// name others are not believed, since anyone can write them.
-fn client(request: &Request) -> IpAddr {
+pub(crate) fn client(request: &Request) -> IpAddr {
     let connection = request.extensions().get::<ConnectInfo<SocketAddr>>();
     connection.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
 }

@@ -99,6 +99,25 @@ async fn looking_at_a_link_does_not_use_it_up_and_entering_does() {
 }
 
 #[tokio::test]
+async fn an_address_that_tries_links_waits_and_others_do_not() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let path = link(&desk, &tenant).await;
+    let (bad, good) = ([10, 9, 9, 9].into(), [10, 8, 8, 8].into());
+    let guess = |n: usize| format!("/merchant/enter/fsl_{n:064x}");
+    for n in 0..5 {
+        assert_eq!(desk.send_from(bad, post(&guess(n), "", String::new())).await.status, StatusCode::GONE);
+        let looked = axum::http::Request::get(guess(n)).body(axum::body::Body::empty()).unwrap();
+        assert_eq!(desk.send_from(bad, looked).await.status, StatusCode::GONE);
+    }
+    let waits = desk.send_from(bad, post(&path, "", String::new())).await;
+    assert_eq!((waits.status, &waits.headers["retry-after"]), (StatusCode::TOO_MANY_REQUESTS, &"6".parse().unwrap()));
+    assert_eq!(desk.send_from(good, post(&guess(9), "", String::new())).await.status, StatusCode::GONE);
+    desk.hand.advance(6_000);
+    assert_eq!(desk.send_from(bad, post(&path, "", String::new())).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn a_session_ends_with_its_time_and_with_leaving() {
     let desk = Desk::new().await;
     let tenant = desk.tenant("wxone").await;

@@ -90,12 +90,10 @@ fn issued(answer: Result<Value, Fault>, access: &str, refresh: Option<&str>) -> 
 pub(crate) fn refused(fault: Fault) -> IssueError {
     match fault.class {
         Class::Reauthorize | Class::Revoked => IssueError::Invalid { code: fault.code, message: with_rid(&fault) },
-        Class::Busy
-        | Class::TooOften
-        | Class::MinuteQuota
-        | Class::DayQuota
-        | Class::Unreachable
-        | Class::Unanswered => IssueError::Unavailable(format!("{} ({})", with_rid(&fault), fault.code)),
+        Class::Busy | Class::TooOften | Class::MinuteQuota | Class::DayQuota | Class::Unreachable => {
+            IssueError::Unavailable(format!("{} ({})", with_rid(&fault), fault.code))
+        }
+        Class::Unanswered => IssueError::Unanswered(format!("{} ({})", with_rid(&fault), fault.code)),
         _ => IssueError::Refused { code: fault.code, message: with_rid(&fault) },
     }
 }

@@ -8,15 +8,15 @@ use secrecy::{ExposeSecret, SecretString};
 use super::component::ComponentCallError;
 use super::refresh::Flying;
 use super::rows::{self, TokenRow};
-use super::{IssueError, Issued, Key, decide};
+use super::{IssueError, Issued, Key, REVOKED, decide};
 use crate::error::StoreError;
 use crate::tenant::TenantKind;
 use crate::{Tenant, TokenError};
 
 /// A call of the issuer that takes longer is given up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// "refresh_token is invalid".
-const REFRESH_REFUSED: i64 = 61023;
+/// In place of the platform's code: there was nothing to ask it with.
+const NO_REFRESH_TOKEN: i64 = 0;
 
 impl Flying {
     /// One new token for `row`, by the tenant's kind.
@@ -43,7 +43,7 @@ impl Flying {
         let call = self.issuer().component_token(&component.appid, &component.appsecret, &ticket);
         match in_time(call).await {
             Ok(issued) => Ok(issued),
-            Err(IssueError::Unavailable(text)) => Err(Failure::Other(TokenError::Unavailable(text))),
+            Err(error @ (IssueError::Unavailable(_) | IssueError::Unanswered(_))) => Err(error.into()),
             // No merchant's authorization is at stake here: secret or ticket are wrong.
             Err(IssueError::Invalid { code, message } | IssueError::Refused { code, message }) => {
                 if decide::is_bad_ticket(code) {
@@ -68,30 +68,27 @@ impl Flying {
         Ok(issued)
     }
 
+    /// With the refresh token, then with the one before it: a process that was cut off after the platform's answer may have
+    /// left that as the good one. Whatever is refused, the account itself is asked before anything ends.
     async fn ask_authorizer(&self, tenant: &Tenant, row: &TokenRow) -> Result<Issued, Failure> {
-        let none = || Failure::Invalid { code: 0 };
-        let refresh = row.secrets.refresh.as_ref().ok_or_else(none)?;
-        let refused = match self.ask_with(tenant, row, refresh).await {
-            Err(refused @ Failure::Invalid { .. }) => refused,
-            outcome => return outcome,
-        };
-        // The one before it, once: a process that was cut off after the platform's answer may have left it as the good one.
-        let refused = match &row.secrets.previous_refresh {
-            Some(previous) if previous.expose_secret() != refresh.expose_secret() => {
-                match self.ask_with(tenant, row, previous).await {
-                    Ok(issued) => {
-                        return Ok(Issued { refresh: issued.refresh.or_else(|| Some(previous.clone())), ..issued });
-                    }
-                    Err(refused @ Failure::Invalid { .. }) => refused,
-                    other => return other,
+        let newest = row.secrets.refresh.as_ref();
+        let newer = |one: &SecretString| newest.is_some_and(|newest| newest.expose_secret() == one.expose_secret());
+        let previous = row.secrets.previous_refresh.as_ref().filter(|previous| !newer(previous));
+        let mut refused = NO_REFRESH_TOKEN;
+        for refresh in newest.into_iter().chain(previous) {
+            match self.ask_with(tenant, row, refresh).await {
+                Ok(issued) => {
+                    return Ok(Issued { refresh: issued.refresh.or_else(|| Some(refresh.clone())), ..issued });
                 }
+                Err(Failure::Invalid { code }) => refused = code,
+                Err(failure) => return Err(failure),
             }
-            _ => refused,
-        };
-        match refused {
-            Failure::Invalid { code: REFRESH_REFUSED } => self.recover(tenant, row, refused).await,
-            refused => Err(refused),
+            // The account is refused, and not its token: another one says no more.
+            if refused == REVOKED {
+                break;
+            }
         }
+        self.recover(tenant, row, refused).await
     }
 
     pub(super) async fn ask_with(
@@ -161,6 +158,8 @@ pub(super) enum Failure {
         code: i64,
     },
     Other(TokenError),
+    /// A call was sent and got no answer: the platform may be at it still.
+    Unanswered(TokenError),
     /// Another process took the lease, or a new authorization came: what stands in the row counts.
     LeaseLost,
     /// For want of a ticket, which may come at any moment: there is no reason to leave the platform alone.
@@ -178,6 +177,7 @@ impl From<IssueError> for Failure {
         match error {
             IssueError::Invalid { code, .. } => Failure::Invalid { code },
             IssueError::Unavailable(text) => Failure::Other(TokenError::Unavailable(text)),
+            IssueError::Unanswered(text) => Failure::Unanswered(TokenError::Unavailable(text)),
             IssueError::Refused { code, message } => Failure::Other(TokenError::Refused { code, message }),
         }
     }
@@ -186,6 +186,6 @@ impl From<IssueError> for Failure {
 async fn in_time(call: impl Future<Output = Result<Issued, IssueError>>) -> Result<Issued, IssueError> {
     match tokio::time::timeout(CALL_TIMEOUT, call).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(IssueError::Unavailable(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
+        Err(_) => Err(IssueError::Unanswered(format!("no answer within {} s", CALL_TIMEOUT.as_secs()))),
     }
 }

@@ -126,7 +126,7 @@ impl Inner {
         loop {
             let token = refresher.token(Key::COMPONENT, None).await.map_err(ComponentCallError::Token)?;
             let asked = tokio::time::timeout(CALL_TIMEOUT, call(token.access.clone(), component.appid.clone()));
-            let late = || IssueError::Unavailable(format!("no answer within {} s", CALL_TIMEOUT.as_secs()));
+            let late = || IssueError::Unanswered(format!("no answer within {} s", CALL_TIMEOUT.as_secs()));
             match asked.await.unwrap_or_else(|_| Err(late())) {
                 Err(IssueError::Refused { code, .. }) if decide::is_stale_token(code) && !retried => {
                     self.invalidate(Key::COMPONENT, token.version).await;

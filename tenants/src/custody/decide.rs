@@ -70,6 +70,9 @@ pub(crate) fn rest_ms(failures: u32) -> i64 {
     1000_i64.saturating_mul(1 << failures.saturating_sub(1).min(6)).min(LONGEST_REST_MS)
 }
 
+/// How long the platform is not asked ahead of time for a token that it refused to give.
+pub(crate) const NO_AHEAD_MS: i64 = 3_600_000;
+
 /// The longest rest.
 pub(crate) const LONGEST_REST_MS: i64 = 60_000;
 

@@ -84,9 +84,12 @@ pub enum IssueError {
         /// The platform's words.
         message: String,
     },
-    /// No answer, or one that is no answer: try later.
+    /// Not sent, or answered by what is no answer: try later.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// Sent, and no answer came: the platform may be at it still.
+    #[error("unanswered: {0}")]
+    Unanswered(String),
     /// Any other code: a wrong secret, a quota, a component token that is no longer good.
     #[error("refused ({code}): {message}")]
     Refused {

@@ -47,7 +47,7 @@ impl Refresher {
                 Some(held) if !held.is_due(now) => return Ok(Arc::clone(held)),
                 // It still works: one task refreshes ahead, the others go on with it.
                 Some(held) => match Arc::clone(&slot.flight).try_lock_owned() {
-                    Ok(flight) if flight.rest(now).is_none() => flight,
+                    Ok(flight) if flight.rest(now, held.version).is_none() => flight,
                     _ => return Ok(Arc::clone(held)),
                 },
                 None => in_turn(&slot).await?,
@@ -120,7 +120,7 @@ impl Flying {
                 }
                 Step::Lease => {}
             }
-            if let Some(rest) = flight.rest(now) {
+            if let Some(rest) = flight.rest(now, row.version) {
                 let text = format!("the last attempt failed; the next is made in {rest} ms");
                 return Err(TokenError::Unavailable(text));
             }
@@ -159,8 +159,16 @@ impl Flying {
                 self.release(row.version).await;
                 return Err(error);
             }
+            // Not given back: as long as the lease lasts nobody asks for this version beside a call that may be under way.
+            Err(Failure::Unanswered(error)) => {
+                flight.unanswered(row.version, self.now());
+                return Err(error);
+            }
             Err(Failure::Other(error)) => {
                 self.release(row.version).await;
+                if matches!(error, TokenError::Refused { .. }) {
+                    self.slot.refused(self.now());
+                }
                 flight.failed(self.now());
                 return Err(error);
             }

@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::decide::Standing;
-use super::{Key, Planted, TokenKind, decide};
+use super::{Key, Planted, REVOKED, TokenKind, decide};
 use crate::error::StoreError;
 use crate::{CustodyError, Place, Vault};
 
@@ -273,6 +273,21 @@ pub(crate) async fn times(db: &SqlitePool, key: Key) -> Result<Option<(i64, i64,
     .fetch_optional(db)
     .await?;
     Ok(row.map(|(held, issued, expires, asked)| if held { (issued, expires, asked) } else { (0, 0, asked) }))
+}
+
+/// Whether an authorization that ended by what the platform said of its tokens may have come back: the platform shows
+/// another refresh token than those refused, or refused the account itself (61003).
+pub(crate) async fn may_be_back(
+    c: &mut SqliteConnection,
+    vault: &Vault,
+    tenant: TenantId,
+    shown: Option<&SecretString>,
+) -> Result<bool, StoreError> {
+    let Some(row) = current(c, vault, Key::access(tenant)).await? else { return Ok(false) };
+    let Some(code) = row.refused else { return Ok(false) };
+    let tried = [&row.secrets.refresh, &row.secrets.previous_refresh];
+    let tried = |new: &SecretString| tried.into_iter().flatten().any(|old| old.expose_secret() == new.expose_secret());
+    Ok(code == REVOKED || shown.is_some_and(|shown| !tried(shown)))
 }
 
 /// Lets a refused refresh token be tried again.

@@ -16,6 +16,8 @@ struct Memory {
     token: Option<Arc<Held>>,
     /// The platform refused versions up to this one.
     dead: Option<i64>,
+    /// Until when nobody asks ahead: the platform refused to give a token.
+    no_ahead_until: i64,
 }
 
 /// What the last refreshes came to.
@@ -23,6 +25,8 @@ struct Memory {
 pub(super) struct Flight {
     failures: u32,
     rest_until: i64,
+    /// The version that a call without an answer was made for, and until when the platform may be at it.
+    unanswered: Option<(i64, i64)>,
 }
 
 impl Slot {
@@ -49,11 +53,24 @@ impl Slot {
         memory.token.take_if(|token| token.version <= version);
     }
 
+    /// Whether to ask ahead of time at `now`.
+    pub(super) fn may_ask_ahead(&self, now: i64) -> bool {
+        let left = self.memory().no_ahead_until.saturating_sub(now);
+        // Longer than any rest: the clock was set back since.
+        left <= 0 || left > decide::NO_AHEAD_MS
+    }
+
+    /// The platform refused: it is not asked ahead for a while. Who needs the token asks all the same.
+    pub(super) fn refused(&self, now: i64) {
+        self.memory().no_ahead_until = now.saturating_add(decide::NO_AHEAD_MS);
+    }
+
     /// The next caller may ask the platform at once.
     pub(super) fn stop_resting(&self) {
+        self.memory().no_ahead_until = 0;
         // Whoever flies just now finds out by itself.
         if let Ok(mut flight) = self.flight.try_lock() {
-            flight.succeeded();
+            flight.stop_resting();
         }
     }
 
@@ -63,16 +80,28 @@ impl Slot {
 }
 
 impl Flight {
-    /// Milliseconds for which the platform is to be left alone.
-    pub(super) fn rest(&self, now: i64) -> Option<i64> {
+    /// Milliseconds for which the platform is to be left alone about that version.
+    pub(super) fn rest(&self, now: i64, version: i64) -> Option<i64> {
+        let unanswered = self.unanswered.filter(|(of, _)| *of == version).map_or(0, |(_, until)| until);
         // Longer than any rest: the clock was set back since.
-        let left = self.rest_until.saturating_sub(now);
+        let left = self.rest_until.max(unanswered).saturating_sub(now);
         (left > 0 && left <= decide::LONGEST_REST_MS).then_some(left)
     }
 
     pub(super) fn failed(&mut self, now: i64) {
         self.failures = self.failures.saturating_add(1);
         self.rest_until = now.saturating_add(decide::rest_ms(self.failures));
+    }
+
+    /// A call for that version got no answer: as long as the others respect the lease, so does this process.
+    pub(super) fn unanswered(&mut self, version: i64, now: i64) {
+        self.failed(now);
+        self.unanswered = Some((version, now.saturating_add(decide::LEASE_MS)));
+    }
+
+    /// Failures before no longer count. A call that may be under way still does.
+    fn stop_resting(&mut self) {
+        *self = Flight { unanswered: self.unanswered, ..Flight::default() };
     }
 
     pub(super) fn succeeded(&mut self) {

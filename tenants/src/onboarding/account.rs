@@ -170,10 +170,11 @@ impl Onboarding {
 
     async fn again(&self, taken: &Taken, problem: &str, again: bool) -> Result<(), TenantsError> {
         tracing::warn!(appid = taken.appid, tries = taken.tries, problem, again, "an account could not be settled");
-        let next_at = again.then(|| self.now() + decide::pause_ms(taken.tries));
+        let now = self.now();
+        let next_at = again.then(|| now + decide::pause_ms(taken.tries));
         let (appid, work_no, problem) = (taken.appid.clone(), taken.work_no, problem.to_owned());
         self.write(move |c| {
-            Box::pin(async move { Ok(account_rows::again(c, &appid, work_no, next_at, &problem).await?) })
+            Box::pin(async move { Ok(account_rows::again(c, &appid, work_no, next_at, &problem, now).await?) })
         })
         .await
     }

@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::decide::{Standing, Work};
+use super::link_rows;
 use crate::{CustodyError, Place, TenantsError, Vault};
 
 const CODE: Place = Place { table: "authorizers", column: "code" };
@@ -14,15 +15,29 @@ const REFRESH: Place = Place { table: "authorizers", column: "refresh" };
 pub(crate) struct Known {
     pub(crate) standing: Standing,
     pub(crate) changed_s: i64,
+    /// That time is of the host's clock.
+    pub(crate) by_host: bool,
     pub(crate) verdict: Option<String>,
     pub(crate) code_digest: Option<Vec<u8>>,
     pub(crate) at_work: bool,
     pub(crate) tenant: Option<TenantId>,
     /// When its tenant was deleted, unix seconds, unless it has another by now.
     pub(crate) deleted_s: Option<i64>,
+    /// When it last said that it is a shop and granted, unix ms, if that was its last word.
+    granted_at: Option<i64>,
 }
 
 impl Known {
+    /// The last word and its time, unix seconds of the platform; none if that time is of another clock.
+    pub(crate) fn dated(&self) -> Option<(Standing, i64)> {
+        (!self.by_host).then_some((self.standing, self.changed_s))
+    }
+
+    /// Whether the account itself said since then (unix ms) that it is granted.
+    pub(crate) fn was_granted_since(&self, since: i64) -> bool {
+        self.granted_at.is_some_and(|at| at > since)
+    }
+
     /// Whether a word of that time (unix seconds) is older than the deletion of the tenant: it makes none again.
     pub(crate) fn was_deleted_after(&self, at: i64) -> bool {
         self.deleted_s.is_some_and(|deleted| at <= deleted)
@@ -44,6 +59,8 @@ pub(crate) struct Taken {
 pub(crate) struct Wanted<'a> {
     pub(crate) standing: Standing,
     pub(crate) changed_s: i64,
+    /// That time is of the host's clock.
+    pub(crate) by_host: bool,
     pub(crate) work: Work,
     pub(crate) code: Option<&'a SecretString>,
     /// The code was asked about already: only its digest is kept.
@@ -73,8 +90,9 @@ pub struct AccountView {
 
 pub(crate) async fn known(c: &mut SqliteConnection, appid: &str) -> Result<Option<Known>, TenantsError> {
     let row = sqlx::query(
-        "SELECT standing, changed_s, verdict, code_digest, work IS NOT NULL AS at_work, tenant_id, CASE WHEN NOT EXISTS \
-         (SELECT 1 FROM tenants WHERE platform = 'weixin' AND appid = $1) THEN deleted_s END AS deleted_s \
+        "SELECT standing, changed_s, by_host, verdict, code_digest, work IS NOT NULL AS at_work, tenant_id, CASE WHEN NOT EXISTS \
+         (SELECT 1 FROM tenants WHERE platform = 'weixin' AND appid = $1) THEN deleted_s END AS deleted_s, \
+         CASE WHEN work IS NULL AND standing = 'granted' AND verdict = 'shop' AND problem IS NULL THEN updated_at END AS granted_at \
          FROM authorizers WHERE appid = $1",
     )
     .bind(appid)
@@ -84,11 +102,13 @@ pub(crate) async fn known(c: &mut SqliteConnection, appid: &str) -> Result<Optio
     Ok(Some(Known {
         standing: standing(row.try_get("standing")?)?,
         changed_s: row.try_get("changed_s")?,
+        by_host: row.try_get("by_host")?,
         verdict: row.try_get("verdict")?,
         code_digest: row.try_get("code_digest")?,
         at_work: row.try_get("at_work")?,
         tenant: row.try_get::<Option<i64>, _>("tenant_id")?.map(TenantId),
         deleted_s: row.try_get("deleted_s")?,
+        granted_at: row.try_get("granted_at")?,
     }))
 }
 
@@ -134,8 +154,9 @@ pub(crate) async fn want(
     let digest = wanted.code.map(|code| Digest::of(code.expose_secret().as_bytes()));
     sqlx::query(
         "INSERT INTO authorizers (appid, standing, changed_s, code, code_digest, refresh, work, work_no, next_at, \
-         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9) \
-         ON CONFLICT (appid) DO UPDATE SET standing = $2, changed_s = max(changed_s, $3), code = $4, \
+         updated_at, by_host) VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10) \
+         ON CONFLICT (appid) DO UPDATE SET standing = $2, code = $4, \
+         changed_s = CASE WHEN by_host = 1 AND $10 = 0 THEN $3 ELSE max(changed_s, $3) END, by_host = $10, \
          code_digest = coalesce($5, code_digest), refresh = coalesce($6, refresh), work = $7, work_no = work_no + 1, \
          tries = 0, next_at = $8, problem = NULL, updated_at = $9, \
          deleted_s = CASE WHEN $2 = 'granted' THEN NULL ELSE deleted_s END",
@@ -149,18 +170,22 @@ pub(crate) async fn want(
     .bind(wanted.work.code())
     .bind(wanted.next_at)
     .bind(now)
+    .bind(wanted.by_host)
     .execute(c)
     .await?;
     Ok(())
 }
 
-/// A word that came before, with a newer time.
+/// A word that came before, with its time by the platform.
 pub(crate) async fn raise_time(c: &mut SqliteConnection, appid: &str, at: i64) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE authorizers SET changed_s = max(changed_s, $2) WHERE appid = $1")
-        .bind(appid)
-        .bind(at)
-        .execute(c)
-        .await?;
+    sqlx::query(
+        "UPDATE authorizers SET changed_s = CASE by_host WHEN 1 THEN $2 ELSE max(changed_s, $2) END, by_host = 0 \
+         WHERE appid = $1",
+    )
+    .bind(appid)
+    .bind(at)
+    .execute(c)
+    .await?;
     Ok(())
 }
 
@@ -236,15 +261,17 @@ pub(crate) async fn code_is_spent(
     Ok(())
 }
 
-/// Once more, not before `next_at`; `None` gives up until the platform says something new.
+/// Once more, not before `next_at`; `None` gives up until the platform says something new: so do the account's links, whose
+/// end this work would have been.
 pub(crate) async fn again(
     c: &mut SqliteConnection,
     appid: &str,
     work_no: i64,
     next_at: Option<i64>,
     problem: &str,
+    now: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    let done = sqlx::query(
         "UPDATE authorizers SET next_at = coalesce($3, next_at), work = CASE WHEN $3 IS NULL THEN NULL ELSE work END, \
          problem = $4 WHERE appid = $1 AND work_no = $2",
     )
@@ -252,8 +279,11 @@ pub(crate) async fn again(
     .bind(work_no)
     .bind(next_at)
     .bind(problem)
-    .execute(c)
+    .execute(&mut *c)
     .await?;
+    if next_at.is_none() && done.rows_affected() == 1 {
+        link_rows::fail(c, appid, "account-not-settled", now).await?;
+    }
     Ok(())
 }
 
@@ -308,16 +338,29 @@ pub(crate) async fn vanished(c: &mut SqliteConnection, walk: i64) -> Result<Vec<
     .await
 }
 
+/// An account that authorized lately.
+pub(crate) struct Unclaimed {
+    pub(crate) appid: String,
+    /// Nothing explains it but a link whose code was lost: it was no tenant before, and its code came by no event. An
+    /// event names the link that it belongs to.
+    pub(crate) unexplained: bool,
+}
+
 /// Accounts that authorized since then (unix seconds) and that no other link claims.
-pub(crate) async fn unclaimed_since(db: &SqlitePool, since_s: i64, link: i64) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT appid FROM authorizers WHERE standing = 'granted' AND changed_s >= $1 AND deleted_s IS NULL AND NOT EXISTS \
+pub(crate) async fn unclaimed_since(db: &SqlitePool, since_s: i64, link: i64) -> Result<Vec<Unclaimed>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT appid, code_digest IS NULL AND NOT EXISTS (SELECT 1 FROM tenants t JOIN authorizations l ON l.id = $2 \
+         WHERE t.appid = authorizers.appid AND t.created_at < l.created_at) AS unexplained \
+         FROM authorizers WHERE standing = 'granted' AND changed_s >= $1 AND deleted_s IS NULL AND NOT EXISTS \
          (SELECT 1 FROM authorizations o WHERE o.appid = authorizers.appid AND o.id <> $2 AND o.created_at / 1000 >= $1)",
     )
     .bind(since_s)
     .bind(link)
     .fetch_all(db)
-    .await
+    .await?;
+    rows.iter()
+        .map(|row| Ok(Unclaimed { appid: row.try_get("appid")?, unexplained: row.try_get("unexplained")? }))
+        .collect()
 }
 
 /// Accounts by appid.

@@ -108,10 +108,11 @@ impl Directory {
         if !account_rows::settle(c, &adoption.appid, adoption.work_no, settled, now).await? {
             return Ok(None);
         }
-        let (mut tenant, revived) = match adoptee {
-            Adoptee::Known(tenant) => (Tenant::clone(&tenant), tenant.state.is_cured_by_tokens()),
-            Adoptee::New(new, key) => (self.insert(c, Actor::System, &new, key).await?, false),
+        let (mut tenant, before) = match adoptee {
+            Adoptee::Known(tenant) => (Tenant::clone(&tenant), Some(tenant)),
+            Adoptee::New(new, key) => (self.insert(c, Actor::System, &new, key).await?, None),
         };
+        let revived = before.as_ref().is_some_and(|before| before.state.is_cured_by_tokens());
         if revived {
             tenant.state = TenantState::Active;
             custody::rows::forget_refusal(c, tenant.id).await?;
@@ -122,16 +123,25 @@ impl Directory {
         if adoption.permission_sets.is_some() {
             tenant.permission_sets.clone_from(&adoption.permission_sets);
         }
-        tenant_rows::write(c, &self.vault, &tenant, now).await?;
-        let entry = Entry::new(Actor::System, Action::TenantAuthorized, tenant.id).about(tenant.id);
-        let details = json!({"permission_sets": tenant.permission_sets, "revived": revived});
-        audit::append(c, &self.vault, now, entry.with(details)).await?;
+        let same = |before: &Arc<Tenant>| {
+            (&before.user_name, &before.permission_sets) == (&tenant.user_name, &tenant.permission_sets)
+        };
+        let changed = revived || !before.as_ref().is_some_and(same);
+        if changed {
+            tenant_rows::write(c, &self.vault, &tenant, now).await?;
+        }
         let access = adoption.access.as_ref().map(|(token, life_s)| {
             let life_ms = life_s.max(&0).saturating_mul(1000);
             (token.clone(), now.saturating_add(life_ms))
         });
         let planted = Planted { access, refresh: adoption.refresh.clone() };
         let version = custody::rows::plant_authorization(c, &self.vault, tenant.id, planted, now).await?;
+        // An answer that brought nothing new is no news to anybody: shops are asked about often.
+        if changed || version.is_some() {
+            let entry = Entry::new(Actor::System, Action::TenantAuthorized, tenant.id).about(tenant.id);
+            let details = json!({"permission_sets": tenant.permission_sets, "revived": revived});
+            audit::append(c, &self.vault, now, entry.with(details)).await?;
+        }
         account_rows::set_tenant(c, &adoption.appid, tenant.id).await?;
         link_rows::finish(c, &adoption.appid, tenant.id, adoption.authorized_s, now).await?;
         Ok(Some((tenant, version)))

@@ -25,7 +25,8 @@ pub(crate) enum Heard {
     Take(Standing, Work),
 }
 
-/// An event of the platform about an account. `known`: the standing and its time, unix seconds; `at`: CreateTime.
+/// An event of the platform about an account. `known`: the standing and its time by the platform's clock, unix seconds, none
+/// if it has another one's; `at`: CreateTime.
 ///
 /// Events arrive in any order. Where their times do not tell which came last, or where nothing is known of the account
 /// to hold them against, the platform itself is asked.
@@ -40,7 +41,8 @@ pub(crate) fn hear(known: Option<(Standing, i64)>, word: Standing, at: i64) -> H
     }
 }
 
-/// An account met in the list. `settled`: whether it was looked at before.
+/// An account met in the list. `known`: as for [`hear`]. `settled`: whether it was looked at before, and its tenant not stopped since by what may be a
+/// wrong answer.
 pub(crate) fn meet(known: Option<(Standing, i64)>, settled: bool, auth_time: i64) -> Heard {
     match known {
         Some((Standing::Granted, since)) if auth_time <= since && settled => Heard::Nothing,

@@ -53,6 +53,8 @@ use crate::{IssueError, Issuer, TenantKind, TenantsError, TokenError, secret};
 
 /// While a step works on something, nobody else does; longer than its calls may take together.
 const HOLD_MS: i64 = 40_000;
+/// How long an account's word that it is granted stands against calls that hear otherwise, milliseconds.
+const BELIEVED_MS: i64 = 600_000;
 /// What one [`Onboarding::step`] works on at most.
 const BATCH: usize = 32;
 
@@ -200,7 +202,7 @@ impl Onboarding {
     }
 
     /// A call heard that the shop took its authorization back: the platform is to be asked how the account stands, since
-    /// one wrong answer shall revoke nobody. False if nobody can ask: no component, or a shop that it was never given.
+    /// one wrong answer shall revoke nobody. Within ten minutes of its word that it is granted it is not asked again. False if nobody can ask: no component, or a shop that it was never given.
     ///
     /// # Errors
     /// The store refused.
@@ -216,12 +218,13 @@ impl Onboarding {
         self.write(move |c| {
             Box::pin(async move {
                 let known = account_rows::known(c, &tenant.appid).await?;
-                if known.as_ref().is_some_and(|known| known.at_work) {
+                if known.as_ref().is_some_and(|known| known.at_work || known.was_granted_since(now - BELIEVED_MS)) {
                     return Ok(());
                 }
                 let wanted = account_rows::Wanted {
                     standing: known.as_ref().map_or(decide::Standing::Granted, |known| known.standing),
-                    changed_s: known.map_or(0, |known| known.changed_s),
+                    changed_s: known.as_ref().map_or(0, |known| known.changed_s),
+                    by_host: known.is_none_or(|known| known.by_host),
                     work: decide::Work::Ask,
                     code: None,
                     spent: false,
@@ -268,7 +271,9 @@ impl Onboarding {
         let outcome = self.custody.as_component(&issuer, |token, appid| call(Arc::clone(platform), token, appid));
         outcome.await.map_err(|error| match error {
             ComponentCallError::Token(error) => CallFailed::NotSent(error),
-            ComponentCallError::Issue(IssueError::Unavailable(text)) => CallFailed::Unanswered(text),
+            ComponentCallError::Issue(IssueError::Unavailable(text) | IssueError::Unanswered(text)) => {
+                CallFailed::Unanswered(text)
+            }
             ComponentCallError::Issue(
                 IssueError::Refused { code, message } | IssueError::Invalid { code, message },
             ) => CallFailed::Refused(code, message),

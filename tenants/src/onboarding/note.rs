@@ -50,8 +50,7 @@ impl Onboarding {
             ChangeKind::Authorized | ChangeKind::Updated => Standing::Granted,
             ChangeKind::Unauthorized => Standing::Revoked,
         };
-        let standing = known.as_ref().map(|known| (known.standing, known.changed_s));
-        let mut heard = decide::hear(standing, word, change.created_at);
+        let mut heard = decide::hear(known.as_ref().and_then(Known::dated), word, change.created_at);
         let repeated = digest.is_some_and(|digest| {
             known.as_ref().and_then(|known| known.code_digest.as_deref()) == Some(digest.as_bytes().as_slice())
         });
@@ -60,7 +59,7 @@ impl Onboarding {
         }
         if repeated {
             heard = Heard::Nothing;
-            if standing.is_some_and(|(standing, _)| standing == word) {
+            if known.as_ref().is_some_and(|known| known.standing == word) {
                 account_rows::raise_time(c, appid, change.created_at).await?;
             }
         }
@@ -76,6 +75,7 @@ impl Onboarding {
         let wanted = Wanted {
             standing,
             changed_s: change.created_at,
+            by_host: false,
             work,
             code: change.code.as_ref(),
             spent: false,

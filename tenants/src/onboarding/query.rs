@@ -93,6 +93,7 @@ impl Onboarding {
                 let wanted = Wanted {
                     standing: Standing::Granted,
                     changed_s,
+                    by_host: true,
                     work: Work::Ask,
                     code: Some(&code),
                     spent: true,
@@ -106,7 +107,7 @@ impl Onboarding {
     }
 
     /// The code is gone: the shop is the account that the link names, once it has authorized since the link was made; of a
-    /// link that names none, the one account that did and that no other link claims.
+    /// link that names none, the one account that did and that nothing else explains.
     async fn search(&self, platform: &Arc<dyn Authorizer>, link: TakenLink) -> Result<(), TenantsError> {
         let walked = self.walk(platform).await;
         let now = self.now();
@@ -116,11 +117,13 @@ impl Onboarding {
         let since = link.created_at.div_euclid(1000) - SKEW_S;
         let found = account_rows::unclaimed_since(self.directory.db.reader(), since, link.id.0).await?;
         let shop = match (&link.biz_appid, found.as_slice()) {
-            (Some(named), found) => found.iter().find(|appid| *appid == named),
-            (None, [only]) => Some(only),
-            (None, _) => None,
+            (Some(named), found) => found.iter().find(|account| account.appid == *named),
+            (None, found) => match found.iter().filter(|account| account.unexplained).collect::<Vec<_>>()[..] {
+                [only] => Some(only),
+                _ => None,
+            },
         };
-        if let Some(appid) = shop {
+        if let Some(account_rows::Unclaimed { appid, .. }) = shop {
             let (id, work_no, appid) = (link.id, link.work_no, appid.clone());
             let vault = self.directory.vault.clone();
             return self
@@ -129,10 +132,12 @@ impl Onboarding {
                         if link_rows::bind(c, id, work_no, &appid, now).await? {
                             // Asked once more, so that the end of that work ends the link.
                             let known = account_rows::known(c, &appid).await?;
-                            let changed_s = known.map_or(since, |known| known.changed_s);
+                            let changed_s = known.as_ref().map_or(since, |known| known.changed_s);
+                            let by_host = known.is_none_or(|known| known.by_host);
                             let standing = Standing::Granted;
                             let (code, spent, refresh, work) = (None, false, None, Work::Ask);
-                            let wanted = Wanted { standing, changed_s, work, code, spent, refresh, next_at: now };
+                            let wanted =
+                                Wanted { standing, changed_s, by_host, work, code, spent, refresh, next_at: now };
                             account_rows::want(c, &vault, &appid, wanted, now).await?;
                         }
                         Ok(())

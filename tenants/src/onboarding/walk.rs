@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::account_rows::{self, Wanted};
+use super::account_rows::{self, Known, Wanted};
 use super::decide::{self, Heard, Standing, Work};
 use super::{Authorizer, ListedAuthorizer, Onboarding};
 use crate::TenantsError;
+use crate::custody::rows;
 
 /// Accounts a page, the platform's most.
 const PAGE: u32 = 500;
@@ -84,7 +85,8 @@ impl Onboarding {
                         let known = account_rows::known(c, appid).await?;
                         let wanted = Wanted {
                             standing: known.as_ref().map_or(Standing::Granted, |known| known.standing),
-                            changed_s: known.map_or(0, |known| known.changed_s),
+                            changed_s: known.as_ref().map_or(0, |known| known.changed_s),
+                            by_host: known.is_none_or(|known| known.by_host),
                             work: Work::Ask,
                             code: None,
                             spent: false,
@@ -134,32 +136,39 @@ impl Onboarding {
 
     /// One page, in one transaction; gives how many of it are to be asked about.
     async fn meet(&self, page: Vec<ListedAuthorizer>, begun: i64, before: usize) -> Result<usize, TenantsError> {
-        let (vault, now) = (self.directory.vault.clone(), self.now());
+        let (directory, now) = (Arc::clone(&self.directory), self.now());
         self.write(move |c| {
             Box::pin(async move {
+                let vault = &directory.vault;
                 let mut news = 0;
                 for listed in page {
                     let appid = listed.appid.as_str();
                     let known = account_rows::known(c, appid).await?;
-                    let settled = known.as_ref().is_some_and(|known| known.verdict.is_some());
+                    let stopped = directory.by_appid(appid).filter(|tenant| tenant.state.is_cured_by_tokens());
+                    let back = match stopped {
+                        Some(tenant) => rows::may_be_back(c, vault, tenant.id, listed.refresh.as_ref()).await?,
+                        None => false,
+                    };
+                    let settled = known.as_ref().is_some_and(|known| known.verdict.is_some()) && !back;
                     let at_work = known.as_ref().is_some_and(|known| known.at_work);
                     let deleted = known.as_ref().is_some_and(|known| known.was_deleted_after(listed.auth_time));
-                    let standing = known.map(|known| (known.standing, known.changed_s));
-                    match decide::meet(standing, settled, listed.auth_time) {
+                    match decide::meet(known.as_ref().and_then(Known::dated), settled, listed.auth_time) {
                         Heard::Take(standing, work) if !at_work && !deleted => {
                             let wanted = Wanted {
                                 standing,
                                 changed_s: listed.auth_time,
+                                by_host: false,
                                 work,
                                 code: None,
                                 spent: false,
                                 refresh: listed.refresh.as_ref(),
                                 next_at: spread(now, before + news),
                             };
-                            account_rows::want(c, &vault, appid, wanted, now).await?;
+                            account_rows::want(c, vault, appid, wanted, now).await?;
                             news += 1;
                         }
                         // It is being asked about already, or its tenant was deleted and it did not authorize anew.
+                        _ if known.is_some_and(|known| known.by_host) => {}
                         _ => account_rows::raise_time(c, appid, listed.auth_time).await?,
                     }
                     account_rows::met(c, appid, begun).await?;

@@ -40,6 +40,8 @@ pub(super) struct Accounts {
     pub(super) cut: Mutex<Option<(usize, Cut)>>,
     /// Calls whose name begins so get no answer, although they are carried out.
     pub(super) unanswered: Mutex<Vec<&'static str>>,
+    /// What is answered to every question about an account instead.
+    pub(super) refuses_info: Mutex<Option<IssueError>>,
     /// Shown by the list at most, whatever was asked for.
     pub(super) page: Mutex<Option<usize>>,
     /// After that many pages this account joins, in front of all others.
@@ -95,6 +97,9 @@ impl Accounts {
 
     pub(super) async fn info(&self, appid: &str) -> Result<AuthorizerInfo, IssueError> {
         self.called(format!("info {appid}"), || {
+            if let Some(error) = self.refuses_info.lock().unwrap().clone() {
+                return Err(error);
+            }
             let accounts = self.by_appid.lock().unwrap();
             let account = accounts.get(appid).filter(|account| account.granted);
             let account =

@@ -2,7 +2,7 @@
 
 use super::registry::{new, upload};
 use super::{Scene, scene, self_built, tenants_of};
-use crate::{InstallationPatch, InstallationState, StateChange, TenantId, TenantPatch};
+use crate::{InstallationPatch, InstallationState, IssueError, StateChange, TenantId, TenantPatch};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -64,4 +64,39 @@ async fn nothing_is_refreshed_for_a_shop_that_is_stopped_refused_or_without_toke
     let resume = InstallationPatch { state: Some(InstallationState::Active), ..InstallationPatch::default() };
     registry.patch_installation(shop, installation, resume).await.unwrap();
     assert_eq!(scene.ahead().await, 1);
+}
+
+#[tokio::test]
+async fn a_shop_that_refuses_rests_for_an_hour_and_counts_for_nothing() {
+    let scene = scene().await;
+    let shop = scene.authorized("wxa").await.id;
+    scene.install(shop).await;
+    assert_eq!(scene.ahead().await, 1);
+    scene.hand.advance(6_300_000);
+    // The component's token is good for a while yet: the shop's own call is refused, and its old token works on.
+    scene.platform.fail_next(IssueError::Refused { code: 61_004, message: "ip not allowed".into() });
+    let asked = scene.platform.count("authorizer");
+    for _ in 0..5 {
+        assert_eq!(scene.ahead().await, 0);
+        scene.hand.advance(60_000);
+    }
+    assert_eq!(scene.platform.count("authorizer"), asked + 1, "{:?}", scene.platform.calls);
+    scene.hand.advance(3_600_000);
+    assert_eq!(scene.ahead().await, 1);
+}
+
+#[tokio::test]
+async fn a_slow_answer_for_one_shop_does_not_hold_up_the_next() {
+    let scene = std::sync::Arc::new(scene().await);
+    for appid in ["wxa", "wxb", "wxc", "wxd", "wxe"] {
+        let shop = scene.authorized(appid).await.id;
+        scene.install(shop).await;
+    }
+    scene.platform.close_gate();
+    let going = std::sync::Arc::clone(&scene);
+    let ahead = tokio::spawn(async move { going.ahead().await });
+    scene.called("authorizer", 4).await;
+    scene.platform.open_gate();
+    assert_eq!(ahead.await.unwrap(), 5);
+    assert_eq!(scene.platform.most_at_once.load(std::sync::atomic::Ordering::SeqCst), 4);
 }

@@ -138,7 +138,7 @@ async fn a_refused_refresh_and_what_follows_from_it_are_told() {
     let tenant = scene.tenants.create(authorized("wxa", None, None)).await.unwrap().id;
     scene.token(tenant).await.unwrap_err();
     let told: Vec<String> = scene.told().await.into_iter().map(|(action, ..)| action).collect();
-    assert_eq!(told, ["tenant-created", "token-refused", "tenant-suspended"]);
+    assert_eq!(told, ["tenant-created", "token-refreshed", "token-refused", "tenant-revoked"], "the account was asked");
 }
 
 #[tokio::test]

@@ -110,3 +110,56 @@ async fn a_damaged_row_holds_nobody_up() {
     assert!(scene.tenants.by_appid("wxother").unwrap().is_active());
     assert!(scene.tenants.by_appid(SHOP).unwrap().is_active(), "the account itself is asked");
 }
+
+#[tokio::test]
+async fn a_lost_code_completes_no_link_with_a_shop_that_came_otherwise() {
+    // A tenant from before the link, which authorized again meanwhile.
+    let scene = scene().await;
+    scene.tenants.create(super::authorized("wxearlier", None, Some("refresh-0"))).await.unwrap();
+    scene.hand.advance(1_000);
+    let link = scene.begin_for(None).await;
+    let code = scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
+    scene.platform.accounts.by_appid.lock().unwrap().get_mut(SHOP).unwrap().granted = false;
+    scene.platform.accounts.authorize("wxearlier", &[131], scene.clock.now_s());
+    scene.tenants.onboarding().arrived(&link.nonce, secret(&code)).await.unwrap();
+    lost_answer(&scene).await;
+    scene.settle().await;
+    let seen = scene.link(&link).await;
+    assert_eq!((seen.state, seen.appid), (LinkState::Working, None));
+
+    // One whose code came by an event that names no link.
+    let scene = super::scene().await;
+    let link = scene.begin_for(None).await;
+    let code = scene.platform.accounts.authorize("wxlost", &[130, 131], scene.clock.now_s());
+    scene.platform.accounts.by_appid.lock().unwrap().get_mut("wxlost").unwrap().granted = false;
+    let at = scene.clock.now_s();
+    let others = scene.platform.accounts.authorize(SHOP, &[130, 131], at);
+    scene.event(change(ChangeKind::Authorized, at, Some(&others), None)).await;
+    scene.tenants.onboarding().arrived(&link.nonce, secret(&code)).await.unwrap();
+    lost_answer(&scene).await;
+    scene.settle().await;
+    assert!(scene.tenants.by_appid(SHOP).unwrap().is_active());
+    let seen = scene.link(&link).await;
+    assert_eq!((seen.state, seen.appid), (LinkState::Working, None));
+    // Its own shop shows up after all.
+    scene.platform.accounts.authorize("wxlost", &[130, 131], scene.clock.now_s());
+    scene.settle().await;
+    let seen = scene.link(&link).await;
+    assert_eq!((seen.state, seen.appid.as_deref()), (LinkState::Done, Some("wxlost")));
+}
+
+#[tokio::test]
+async fn a_link_whose_account_is_given_up_fails_with_it() {
+    let scene = scene().await;
+    let link = scene.begin_for(None).await;
+    let code = scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
+    *scene.platform.accounts.refuses_info.lock().unwrap() =
+        Some(crate::IssueError::Refused { code: 48_001, message: "api unauthorized".into() });
+    scene.tenants.onboarding().arrived(&link.nonce, secret(&code)).await.unwrap();
+    for _ in 0..2 {
+        scene.settle().await;
+    }
+    let seen = scene.link(&link).await;
+    assert_eq!((seen.state, seen.reason.as_deref()), (LinkState::Failed, Some("account-not-settled")));
+    assert_eq!(scene.work_left().await, 0);
+}

@@ -15,6 +15,7 @@ mod life;
 mod links;
 mod onboarding;
 mod platform;
+mod recovery;
 mod registry;
 mod rotation;
 mod sealing;

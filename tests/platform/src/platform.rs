@@ -305,6 +305,12 @@ impl Platform {
         self.inner.with(|state, now_ms| state.issue_tokens(appid, now_ms).ok_or_else(|| no_shop(appid)))
     }
 
+    /// Every secret that was given out so far: access, refresh and component tokens, tickets, pre-auth and authorization
+    /// codes. For tests that search for them.
+    pub fn secrets_given_out(&self) -> Vec<String> {
+        self.inner.look(|state, _| state.tokens.given_out().to_vec())
+    }
+
     /// A ticket without a push, to be planted in a host.
     pub fn issue_ticket(&self) -> String {
         self.inner.with(|state, now_ms| {

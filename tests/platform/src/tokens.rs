@@ -92,9 +92,21 @@ pub(crate) struct Tokens {
     /// Authorization codes with shop and end.
     codes: HashMap<String, (String, i64)>,
     made: u64,
+    /// Every secret that was ever given out, used up or not.
+    given_out: Vec<String>,
 }
 
 impl Tokens {
+    /// Every access, refresh and component token, ticket, pre-auth code and authorization code so far.
+    pub(crate) fn given_out(&self) -> &[String] {
+        &self.given_out
+    }
+
+    fn give_out(&mut self, value: String) -> String {
+        self.given_out.push(value.clone());
+        value
+    }
+
     fn number(&mut self) -> u64 {
         self.made += 1;
         self.made
@@ -116,7 +128,7 @@ impl Tokens {
             Holder::SelfBuilt(_) => "stable",
         };
         let id = format!("{kind}-{}", self.number());
-        let value = format!("{}_{}", dice.digits(2), dice.letters(110));
+        let value = self.give_out(format!("{}_{}", dice.digits(2), dice.letters(110)));
         if let Some(old) = self.current.insert(key, value.clone()).and_then(|old| self.by_value.get_mut(&old)) {
             old.replaced_ms = Some(now_ms + overlap_s * 1000);
         }
@@ -179,7 +191,7 @@ impl Tokens {
             self.drop_refreshes(appid);
         }
         let id = format!("refresh-{}", self.number());
-        let value = format!("refreshtoken@@@{}", dice.letters(43));
+        let value = self.give_out(format!("refreshtoken@@@{}", dice.letters(43)));
         self.refreshes.insert(value.clone(), Refresh { id, appid: appid.to_owned(), live: true });
         self.current_refresh.insert(appid.to_owned(), value.clone());
         value
@@ -206,7 +218,7 @@ impl Tokens {
     }
 
     pub(crate) fn new_ticket(&mut self, dice: &mut Dice, life_s: i64, now_ms: i64) -> String {
-        let value = format!("ticket@@@{}", dice.letters(64));
+        let value = self.give_out(format!("ticket@@@{}", dice.letters(64)));
         self.tickets.push((value.clone(), now_ms + life_s * 1000));
         value
     }
@@ -222,7 +234,7 @@ impl Tokens {
     }
 
     pub(crate) fn new_pre_auth_code(&mut self, dice: &mut Dice, life_s: i64, now_ms: i64) -> String {
-        let value = format!("preauthcode@@@{}", dice.letters(43));
+        let value = self.give_out(format!("preauthcode@@@{}", dice.letters(43)));
         self.pre_auth.insert(value.clone(), now_ms + life_s * 1000);
         value
     }
@@ -232,7 +244,7 @@ impl Tokens {
     }
 
     pub(crate) fn new_authorization_code(&mut self, dice: &mut Dice, appid: &str, life_s: i64, now_ms: i64) -> String {
-        let value = format!("queryauthcode@@@{}", dice.letters(43));
+        let value = self.give_out(format!("queryauthcode@@@{}", dice.letters(43)));
         self.codes.insert(value.clone(), (appid.to_owned(), now_ms + life_s * 1000));
         value
     }

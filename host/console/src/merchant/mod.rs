@@ -5,6 +5,7 @@
 //! a cookie that scripts can't read and other sites can't send; every form carries a proof of it besides (`session`).
 //! All that the page does goes through the same steps as the admin API, as that session's actor.
 //!
+//! - `doorstep`: before the way in, for addresses that try links
 //! - `language`: which of the two
 //! - `words`: hooks, runs and refusals in plain words
 //! - `view`: rendering, and the headers of every page
@@ -12,6 +13,7 @@
 
 mod change;
 mod consent;
+mod doorstep;
 mod enter;
 mod home;
 mod language;
@@ -27,11 +29,12 @@ use axum::routing::{get, post};
 use crate::Console;
 
 /// Everything under `/merchant`.
-pub(crate) fn routes() -> Router<Console> {
+pub(crate) fn routes(console: &Console) -> Router<Console> {
+    let doorstep = axum::middleware::from_fn_with_state(doorstep::Doorstep::new(console.clone()), doorstep::pass);
     Router::new()
         .route("/merchant", get(home::show))
         .route("/merchant/style.css", get(view::style))
-        .route("/merchant/enter/{secret}", get(enter::ask).post(enter::enter))
+        .route("/merchant/enter/{secret}", get(enter::ask).post(enter::enter).layer(doorstep))
         .route("/merchant/leave", post(session::leave))
         // The upload counts its bytes itself, and answers in words.
         .route("/merchant/plugins", post(upload::upload).layer(DefaultBodyLimit::disable()))
