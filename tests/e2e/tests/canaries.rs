@@ -21,8 +21,7 @@ async fn canaries_are_found_nowhere() {
     }
     .write(folder.path())
     .unwrap();
-    // Libraries of HTTP print request lines at trace level, and a token is part of the platform's: they stay at info.
-    let loud = [("RUST_LOG".to_owned(), "trace,hyper=info,hyper_util=info,h2=info,reqwest=info".to_owned())];
+    let loud = [("RUST_LOG".to_owned(), "trace,hyper=trace,hyper_util=trace,reqwest=trace".to_owned())];
     let host = HostProcess::start_again(folder.path(), &loud).unwrap();
     let admin = host.admin();
     let shop = platform.add_shop(NewShop::authorized()).unwrap();
@@ -85,9 +84,32 @@ async fn canaries_are_found_nowhere() {
         let path = format!("/api/v1/tenants/{tenant}/runs/{}", run["id"].as_str().unwrap());
         pages += &admin.get(&path).await.unwrap().to_string();
     }
+    // What was given is not given back in a refusal.
+    let wrong = [
+        json!({"platform": "weixin", "kind": "authorized", "appid": shop.appid, "name": "again", "access_token": tokens.access(),
+            "refresh_token": tokens.refresh()}),
+        json!({"platform": "weixin", "kind": tokens.access(), "appid": 1, "access_token": [tokens.access()]}),
+        json!({"platform": "weixin", "kind": "authorized", "appid": "x y", "name": "", "refresh_token": tokens.refresh()}),
+    ];
+    for body in wrong {
+        let (status, error) = admin.call(reqwest::Method::POST, "/api/v1/tenants", Some(&body)).await.unwrap();
+        assert!(status.is_client_error(), "{status}");
+        pages += &error.to_string();
+    }
+    // A link, so that a pre-auth code is given out too.
+    let link = admin.post("/api/v1/authorizations", &json!({})).await.unwrap();
+    pages += &admin.get(&format!("/api/v1/authorizations/{}", link["id"].as_str().unwrap())).await.unwrap().to_string();
     host.terminate().unwrap();
 
-    let secrets = [
+    let given_out = platform.secrets_given_out();
+    for kind in ["refreshtoken@@@", "ticket@@@", "preauthcode@@@"] {
+        assert!(given_out.iter().any(|secret| secret.starts_with(kind)), "no {kind} was given out");
+    }
+    let ledger = platform.ledger();
+    for call in ["api_component_token", "api_authorizer_token"] {
+        assert!(!ledger.calls_of(call).is_empty(), "{call} was not made");
+    }
+    let planted = [
         tokens.access(),
         tokens.refresh().unwrap(),
         component.appsecret(),
@@ -96,15 +118,18 @@ async fn canaries_are_found_nowhere() {
         OPERATOR_TOKEN,
         "CANARY",
     ];
+    let secrets: Vec<&str> = planted.into_iter().chain(given_out.iter().map(String::as_str)).collect();
     let mut files = vec![("pages".to_owned(), pages.into_bytes())];
     collect(&folder.path().join("data"), &mut files);
     collect(&folder.path().join("host.log"), &mut files);
     assert!(files.len() > 2, "the store and the log were found");
+    let log = String::from_utf8(fs::read(folder.path().join("host.log")).unwrap()).unwrap();
+    assert!(log.contains(" TRACE "), "the log is not at trace level");
     for (name, bytes) in &files {
-        for secret in secrets {
+        for secret in &secrets {
             // The mark that the plugin wrote is the merchant's own word; a page may show it, a file may not.
             let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-            assert!(!found || (name == "pages" && secret == "CANARY"), "{secret:.8}… is in {name}");
+            assert!(!found || (name == "pages" && *secret == "CANARY"), "{secret:.8}… is in {name}");
         }
     }
     let pages = String::from_utf8_lossy(&files[0].1).into_owned();

@@ -305,6 +305,10 @@ impl Scene<'_> {
         // What they begin with, whichever it is.
         canaries.extend(["refreshtoken@@@", "ticket@@@"].map(str::to_owned));
         canaries.push(self.platform.component().appsecret().to_owned());
+        // The component's tokens among them.
+        let given_out = self.platform.secrets_given_out();
+        ensure!(!self.platform.ledger().calls_of("api_component_token").is_empty(), "no component token was given out");
+        canaries.extend(given_out);
         ensure!(
             issued.refresh().is_some_and(|refresh| refresh.starts_with("refreshtoken@@@")),
             "not what to search for"

@@ -19,7 +19,7 @@ pub fn start(rooms: &Rooms) -> JoinHandle<()> {
         loop {
             match tenants.custody().refresh_ahead(&issuer).await {
                 Ok(0) => {}
-                Ok(due) => tracing::info!(due, "tokens were refreshed ahead"),
+                Ok(refreshed) => tracing::info!(refreshed, "tokens were refreshed ahead"),
                 Err(error) => tracing::warn!(%error, "tokens are refreshed when they are asked for only"),
             }
             tokio::time::sleep(EVERY).await;
