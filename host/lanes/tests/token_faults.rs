@@ -324,7 +324,7 @@ impl Stage {
             self.heal(trouble, appid, *tenant).await;
         }
         // A quota of a day is not tried again before midnight in Beijing.
-        self.hand.advance(if code == 45009 { 3_700_000 } else { 10_000 });
+        self.hand.advance(if code == 45009 { 4_700_000 } else { 10_000 });
         self.lanes.nudge();
         self.settle().await;
         for (n, (_, tenant)) in self.shops.iter().enumerate().take(failing) {

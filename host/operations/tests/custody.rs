@@ -37,6 +37,11 @@ impl Shop {
             "/cgi-bin/component/api_authorizer_token" if shop.refuses_refresh => {
                 json!({"errcode": 61023, "errmsg": "refresh_token is invalid rid: 1-2-3"})
             }
+            // The account is granted, and with that very token.
+            "/cgi-bin/component/api_get_authorizer_info" => json!({
+                "authorizer_info": {"nick_name": "shop", "user_name": "gh_1"},
+                "authorization_info": {"authorizer_appid": "wxa", "authorizer_refresh_token": "R0", "func_info": []},
+            }),
             "/cgi-bin/component/api_authorizer_token" => {
                 assert_eq!(
                     (query.as_str(), &body["authorizer_refresh_token"]),

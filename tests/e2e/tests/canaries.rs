@@ -96,6 +96,12 @@ async fn canaries_are_found_nowhere() {
         assert!(status.is_client_error(), "{status}");
         pages += &error.to_string();
     }
+    // A forged push: the log tells of it to whoever asks for all.
+    let forged = format!("{}/callback/weixin/{}", host.address.trim_end_matches('/'), shop.appid);
+    let refused =
+        reqwest::Client::builder().no_proxy().build().unwrap().post(forged).body("<xml/>").send().await.unwrap();
+    assert!(refused.status().is_client_error());
+    pages += &refused.text().await.unwrap();
     // A link, so that a pre-auth code is given out too.
     let link = admin.post("/api/v1/authorizations", &json!({})).await.unwrap();
     pages += &admin.get(&format!("/api/v1/authorizations/{}", link["id"].as_str().unwrap())).await.unwrap().to_string();
@@ -124,7 +130,7 @@ async fn canaries_are_found_nowhere() {
     collect(&folder.path().join("host.log"), &mut files);
     assert!(files.len() > 2, "the store and the log were found");
     let log = String::from_utf8(fs::read(folder.path().join("host.log")).unwrap()).unwrap();
-    assert!(log.contains(" TRACE "), "the log is not at trace level");
+    assert!(log.contains(" DEBUG "), "the log does not show all that it can");
     for (name, bytes) in &files {
         for secret in &secrets {
             // The mark that the plugin wrote is the merchant's own word; a page may show it, a file may not.
