@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError};
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::Shared;
@@ -29,8 +28,6 @@ pub(super) struct GroupCommit {
     kinds: Vec<Box<dyn Queue>>,
     writes: mpsc::Receiver<Box<dyn Job>>,
     shared: Arc<Shared>,
-    /// Where the waiters are told.
-    server: Handle,
     /// Held until the last group is committed.
     _lock: FolderLock,
 }
@@ -64,8 +61,7 @@ impl GroupCommit {
         shared: Arc<Shared>,
         lock: FolderLock,
     ) -> GroupCommit {
-        let server = Handle::current();
-        GroupCommit { connection: Some(connection), reopen, kinds: Vec::new(), writes, shared, server, _lock: lock }
+        GroupCommit { connection: Some(connection), reopen, kinds: Vec::new(), writes, shared, _lock: lock }
     }
 
     pub(super) async fn run(mut self) {
@@ -86,7 +82,7 @@ impl GroupCommit {
             let fate = fate.map_err(|fatal| WriteError::Commit(fatal.cause));
             // On the server's own threads: waking hundreds of waiters from outside costs a system call for many of them,
             // and the next group would wait for it.
-            self.server.spawn(async move { group.answer(fate) });
+            tokio::spawn(async move { group.answer(fate) });
         }
         if let Some(connection) = self.connection.take()
             && let Err(error) = connection.close().await

@@ -14,7 +14,7 @@ use sqlx::{Arguments, AssertSqlSafe, Either, Executor, Row, SqlSafeStr, SqlStr, 
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
-use super::transaction::{BEGIN, COMMIT, Fatal, TWO, Transaction};
+use super::transaction::{BEGIN, COMMIT, Fatal, Transaction};
 use crate::WriteError;
 
 /// Rows that may wait before [`Rows::insert`] itself waits.
@@ -178,14 +178,12 @@ impl Statements {
             let insert = insert::<K>(size);
             made(if begin { format!("{BEGIN}; {insert}") } else { insert })
         });
-        Statement { sql: insert.clone(), count: if begin { TWO } else { 1 } }
+        Statement { sql: insert.clone(), count: 1 + usize::from(begin) }
     }
 
     fn mark(&self, commit: bool) -> Statement {
-        match commit {
-            true => Statement { sql: self.mark_and_commit.clone(), count: TWO },
-            false => Statement { sql: self.mark.clone(), count: 1 },
-        }
+        let sql = if commit { &self.mark_and_commit } else { &self.mark };
+        Statement { sql: sql.clone(), count: 1 + usize::from(commit) }
     }
 }
 

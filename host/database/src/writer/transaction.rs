@@ -7,8 +7,6 @@ use sqlx::{Executor, SqliteConnection};
 
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 pub(super) const COMMIT: &str = "COMMIT";
-/// Statements of a query that begins or commits besides.
-pub(super) const TWO: usize = 2;
 
 /// The transaction of a group is gone: nothing of it can be committed.
 #[derive(Debug)]
