@@ -167,6 +167,12 @@ impl Tenant {
         self.callback_keys.as_ref()
     }
 
+    /// Whether the shop grants this permission set, as far as anybody knows: of self-built shops, and of those moved in from
+    /// another system, the platform itself will tell.
+    pub fn grants(&self, permission_set: u16) -> bool {
+        self.permission_sets.as_ref().is_none_or(|granted| granted.contains(&permission_set))
+    }
+
     /// True unless suspended or revoked.
     pub fn is_active(&self) -> bool {
         self.state == TenantState::Active

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Subcommand;
 use fangshi_database::open_to_read;
-use fangshi_tenants::{Kek, Vault};
+use fangshi_tenants::Vault;
 
-use crate::config::{Config, KEY_VARIABLE, KeySource};
+use crate::config::Config;
 
 /// Exported heads, in the data folder.
 pub const HEADS_FOLDER: &str = "audit-heads";
@@ -46,10 +46,7 @@ pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
 
 async fn verify(config: &Config, copy: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let store = open_to_read(&config.data_dir).await?;
-    let kek = match &config.key {
-        KeySource::Text(text) => Kek::from_text(text, KEY_VARIABLE)?,
-        KeySource::File(file) => Kek::from_file(file)?,
-    };
+    let kek = crate::keys::existing(config)?;
     let vault = Vault::load(&store, &kek).await?;
     let mut exported = fangshi_tenants::read_heads(&config.data_dir.join(HEADS_FOLDER))?;
     if let Some(copy) = copy {

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use fangshi_database::{Clock, Database, DatabaseError, OpenOptions, back_up, open_to_read, put_back, stage};
 use fangshi_journal::{Journal, Restore, last_restore};
-use fangshi_tenants::{Actor, Kek, KeyWrap, Tenants};
+use fangshi_tenants::{Actor, KeyWrap, Tenants};
 
 use crate::config::{Config, KEY_VARIABLE, KeySource};
 use crate::serve::release_file;
@@ -70,10 +70,7 @@ pub fn restore(arguments: &RestoreArguments) -> anyhow::Result<ExitCode> {
 
 async fn restore_from(config: &Config, from: &Path) -> anyhow::Result<ExitCode> {
     // Asked first: without the right key the copy is of no use, and none may be made for it.
-    let kek = match &config.key {
-        KeySource::Text(text) => Kek::from_text(text, KEY_VARIABLE)?,
-        KeySource::File(file) => Kek::from_file(file)?,
-    };
+    let kek = crate::keys::existing(config)?;
     let id = KeyWrap::id(&kek);
     let staged = stage(from, &config.data_dir).await?;
     let database = Database::open(OpenOptions::new(&staged)).await?;

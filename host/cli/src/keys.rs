@@ -18,6 +18,14 @@ pub async fn of_config(database: &Database, config: &Config) -> anyhow::Result<K
     })
 }
 
+/// The same for a store that others may have open: a key that is not there is not made.
+pub fn existing(config: &Config) -> anyhow::Result<Kek> {
+    Ok(match &config.key {
+        KeySource::Text(text) => Kek::from_text(text, KEY_VARIABLE)?,
+        KeySource::File(file) => Kek::from_file(file)?,
+    })
+}
+
 /// Wraps every data key anew under the key of another file, which is made if it does not exist.
 pub fn rotate_to(config: &Path, to: &Path) -> anyhow::Result<ExitCode> {
     let config = Config::load(config)?;

@@ -12,9 +12,6 @@ use utoipa::ToSchema;
 use crate::Console;
 use crate::refusal::{Refusal, RefusalBody};
 
-/// Tenants read at once.
-const TENANTS: u32 = 1_000;
-
 /// The process answers.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Alive {
@@ -148,16 +145,8 @@ pub(crate) async fn metrics(State(console): State<Console>) -> impl IntoResponse
         }
         Err(_) => metrics::gauge!("fangshi_database_up").set(0.0),
     }
-    let mut stopped = 0;
-    let mut after = None;
-    loop {
-        let page = console.tenants.list(after, TENANTS).await;
-        stopped += page.iter().filter(|tenant| !tenant.is_active()).count();
-        after = page.last().map(|tenant| tenant.id);
-        if page.len() < TENANTS as usize {
-            break;
-        }
-    }
+    let tenants = console.tenants.list(None, u32::MAX).await;
+    let stopped = tenants.iter().filter(|tenant| !tenant.is_active()).count();
     metrics::gauge!("fangshi_held").set(if console.lanes.is_held() { 1.0 } else { 0.0 });
     metrics::gauge!("fangshi_tenants_stopped").set(stopped as f64);
     metrics::gauge!("fangshi_breakers_open").set(console.operations.held_back().len() as f64);

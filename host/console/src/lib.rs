@@ -91,8 +91,7 @@ pub struct Console {
     pub backtesting: Arc<tokio::sync::Semaphore>,
 }
 
-/// The routes of the console, with the one form of errors for everything they do not know. Merge other rooms' routes
-/// into the result. Serve it with [`axum::extract::ConnectInfo`], or all failed logins count as one address's.
+/// The routes of the console, with the one form of errors for everything they do not know. Serve it with [`axum::extract::ConnectInfo`], or all failed logins count as one address's.
 pub fn router(console: Console) -> Router {
     let (open, admin, document) = routes();
     let login = axum::middleware::from_fn_with_state(login::Login::new(console.clone()), login::require);

@@ -46,9 +46,7 @@ pub(crate) struct Lack {
 /// # Errors
 /// The store cannot be read.
 pub(crate) async fn lacks(console: &Console, tenant: &Tenant) -> Result<Vec<Lack>, RegistryError> {
-    let covered =
-        |granted: &BTreeSet<u16>| fangshi_operations::table().iter().all(|op| granted.contains(&op.permission_set));
-    if tenant.permission_sets.as_ref().is_none_or(covered) {
+    if fangshi_operations::table().iter().all(|op| tenant.grants(op.permission_set)) {
         return Ok(Vec::new());
     }
     let registry = console.tenants.registry();

@@ -2,12 +2,12 @@
 //! masked as a whole, but for the ids that say what the call was about.
 
 use fangshi_journal::CallView;
-use fangshi_operations::{MASK, delicate, find, redact, redact_order, redact_text};
+use fangshi_operations::{MASK, delicate, named, redact, redact_order, redact_text};
 use serde_json::Value;
 
 /// A request as pages may show it. `name` is `interface/function`.
 pub(crate) fn request(name: &str, request: &Value) -> Value {
-    match operation(name) {
+    match named(name) {
         Some(operation) => redact(operation, request),
         None => masked("", request),
     }
@@ -18,7 +18,7 @@ pub(crate) fn answer(name: &str, answered_ok: bool, answer: &Value) -> Value {
     if !answered_ok {
         return answer.clone();
     }
-    match operation(name) {
+    match named(name) {
         Some(operation) => redact(operation, answer),
         None if name == "orders/get" => redact_order(answer),
         None => masked("", answer),
@@ -34,7 +34,7 @@ impl Words {
     pub fn of(calls: &[CallView]) -> Words {
         let mut secrets = Vec::new();
         for call in calls {
-            let Some(operation) = operation(&call.name) else { continue };
+            let Some(operation) = named(&call.name) else { continue };
             secrets.extend(delicate(operation, &call.request));
             if call.result.as_deref() == Some("ok") {
                 secrets.extend(call.answer.iter().flat_map(|answer| delicate(operation, answer)));
@@ -50,11 +50,6 @@ impl Words {
     pub fn shown(&self, text: &str) -> String {
         redact_text(text, &self.0)
     }
-}
-
-fn operation(name: &str) -> Option<&'static fangshi_operations::Operation> {
-    let (interface, function) = name.split_once('/')?;
-    find(interface, function)
 }
 
 /// Everything masked but the order's id and the key of a kv call.

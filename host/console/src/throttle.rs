@@ -1,9 +1,9 @@
-//! Failed logins: each address may fail a few times, and all together not much more. Decisions over a small map; the
-//! time is a value.
+//! Failed logins, and links to the merchant page that are no good: each address may fail a few times, and all together
+//! not much more. Decisions over a small map; the time is a value.
 //!
 //! No token can be guessed: those that the host made are 256 random bits, and the root token of the config has 32 characters
-//! or more. So a right token passes whatever its address did before, and nobody can lock the operator or a merchant out; what
-//! is slowed down is the noise of those who try all the same.
+//! or more. So the operator's token, and those that were right lately, pass whatever their address did before; what is slowed
+//! down is the noise of those who try all the same.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -16,7 +16,7 @@ const OVERALL: (i64, i64) = (200, 300);
 /// Addresses remembered; those that failed longest ago are forgotten for new ones.
 const REMEMBERED: usize = 4096;
 
-/// Counts failed logins.
+/// Counts failures.
 #[derive(Default)]
 pub(crate) struct Throttle {
     state: Mutex<State>,

@@ -5,14 +5,12 @@
 //! long as it does. Alerts hold codes, ids, counts and times.
 
 use fangshi_database::TenantId;
-use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use crate::{Journal, JournalError};
 
 /// What an alert is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AlertKind {
     /// Runs were given up; the subject is the reason.
     RunParked,

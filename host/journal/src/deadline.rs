@@ -42,11 +42,9 @@ pub struct UnknownDeadline {
 
 /// A deadline that was found makes the run one that is to be told of (again); that the order shows none changes nothing
 /// but that nobody looks any more.
-const FOUND: &str = "UPDATE runs SET deadline_at = COALESCE($1, deadline_at), deadline_look_at = NULL, \
-     alerted_at = CASE WHEN $1 IS NULL THEN alerted_at END WHERE id = $2 AND tenant_id = $3";
-const LOOKED_FOR: &str = "UPDATE runs SET deadline_at = COALESCE($1, deadline_at), deadline_look_at = NULL, \
+const NOTE: &str = "UPDATE runs SET deadline_at = COALESCE($1, deadline_at), deadline_look_at = NULL, \
      alerted_at = CASE WHEN $1 IS NULL THEN alerted_at END WHERE id = $2 AND tenant_id = $3 \
-     AND deadline_look_at IS NOT NULL";
+     AND (deadline_look_at IS NOT NULL OR NOT $4)";
 
 impl Journal {
     /// Notes a run's deadline as an attempt saw it in the order, unix milliseconds; none if the order shows none.
@@ -58,7 +56,7 @@ impl Journal {
         self.write(move |conn| {
             Box::pin(async move {
                 check(conn, &held).await?;
-                note(conn, FOUND, held.lane.tenant, run, deadline_at).await
+                note(conn, held.lane.tenant, run, deadline_at, false).await
             })
         })
         .await
@@ -72,7 +70,7 @@ impl Journal {
         run: RunId,
         deadline_at: Option<i64>,
     ) -> Result<(), JournalError> {
-        self.write(move |conn| Box::pin(async move { note(conn, LOOKED_FOR, tenant, run, deadline_at).await })).await
+        self.write(move |conn| Box::pin(async move { note(conn, tenant, run, deadline_at, true).await })).await
     }
 
     /// Runs neither done nor rejected whose deadline should be looked for by `now_ms`, the longest overdue first.
@@ -174,13 +172,14 @@ fn listed(runs: Vec<RunId>) -> String {
     serde_json::Value::from(runs.into_iter().map(|run| run.0).collect::<Vec<_>>()).to_string()
 }
 
+/// `looked_for`: only while somebody still looks for it.
 async fn note(
     conn: &mut SqliteConnection,
-    statement: &'static str,
     tenant: TenantId,
     run: RunId,
     deadline_at: Option<i64>,
+    looked_for: bool,
 ) -> Result<(), JournalError> {
-    sqlx::query(statement).bind(deadline_at).bind(run.0).bind(tenant.0).execute(conn).await?;
+    sqlx::query(NOTE).bind(deadline_at).bind(run.0).bind(tenant.0).bind(looked_for).execute(conn).await?;
     Ok(())
 }

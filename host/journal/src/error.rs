@@ -44,18 +44,6 @@ impl From<TenantsError> for JournalError {
     }
 }
 
-impl From<AuditError> for JournalError {
-    fn from(error: AuditError) -> Self {
-        match error {
-            AuditError::Custody(error) => JournalError::Custody(error),
-            AuditError::Write(error) => JournalError::Write(error),
-            AuditError::Sql(error) => JournalError::Sql(error),
-            // No entry is made of exported heads.
-            other @ AuditError::Heads { .. } => JournalError::Corrupt(other.to_string()),
-        }
-    }
-}
-
 impl JournalError {
     /// Whether the caller lost its lane, as against a failing store.
     pub fn is_stale(&self) -> bool {

@@ -101,7 +101,7 @@ impl Journal {
     ) -> Result<Recorded, JournalError> {
         let lane = LaneKey::new(event.tenant, &event.order_id);
         let row = self.sealed(event)?;
-        let onboarding = self.tenants.onboarding().clone();
+        let (onboarding, is_change) = (self.tenants.onboarding().clone(), change.is_some());
         let inserted = self
             .write(move |c| {
                 Box::pin(async move {
@@ -119,7 +119,9 @@ impl Journal {
                 })
             })
             .await?;
-        self.tenants.onboarding().wake();
+        if is_change {
+            self.tenants.onboarding().wake();
+        }
         Ok(self.recorded(&lane, inserted))
     }
 

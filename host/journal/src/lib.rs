@@ -1,17 +1,17 @@
 //! The journal: what happened, and nothing that merely might.
 //!
 //! A callback becomes an event with [`Journal::record_event`], which returns after the commit: only then may the answer
-//! `success` leave. If no installation hears it, that is all; else its lane is poked. A lane (one order of one tenant) is worked on between [`Journal::enter`], which raises the lane's
-//! epoch and creates the runs of new events in one transaction, and the end of each attempt. In between every effect is
+//! `success` leave. If no installation hears it, that is all; else its lane is poked. A lane (one order of one tenant) is
+//! worked on between [`Journal::enter`], which raises the lane's epoch and creates the runs of new events in one transaction, and the end of each attempt. In between every effect is
 //! written twice: its intent before it is sent, its outcome before the plugin sees it. All three carry the epoch, and a
 //! stale one is refused with nothing written ([`JournalError::Stale`]): a paused process can't interleave.
 //!
 //! Reads, logs and the attempt's own start wait in a [`Buffer`] and are durable no later than the next intent or the
 //! attempt's end. A run's kv changes are kept with the attempt that ends ok, or not at all.
 //!
-//! All SQL about events, lanes, runs, attempts, calls, effects, snapshots, logs, kv and reconciliation is here; the tables
-//! are in `host/database/migrations/sqlite` (`0002_journal.sql`, `0009_reconcile.sql`). Every column that can carry platform or merchant data is sealed
-//! with the tenant's key before it reaches the writer. This room decides nothing: `lanes` does.
+//! All SQL about events, lanes, runs, attempts, calls, effects, snapshots, logs, kv, alerts, restores and reconciliation is
+//! here; the tables are in `host/database/migrations/sqlite` (`0002_journal.sql`, `0009_reconcile.sql`,
+//! `0010_repair.sql`). Every column that can carry platform or merchant data is sealed with the tenant's key before it reaches the writer. This room decides nothing: `lanes` does.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod alerts;

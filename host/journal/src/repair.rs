@@ -1,6 +1,6 @@
 //! Parked runs that are let run again, by a person's word.
 
-use fangshi_database::{Digest, EventSeq, RunId, TenantId};
+use fangshi_database::{Digest, RunId, TenantId};
 use fangshi_tenants::{Action, Actor, Entry};
 use serde_json::json;
 use sqlx::SqliteConnection;
@@ -90,9 +90,8 @@ async fn reopen(
     .fetch_optional(&mut *conn)
     .await?;
     let Some((order_id, event)) = row else { return Ok(None) };
-    let event = EventSeq(event);
     sqlx::query("UPDATE events SET state = 1, finished_at = NULL WHERE seq = $1 AND state = 2")
-        .bind(event.0)
+        .bind(event)
         .execute(&mut *conn)
         .await?;
     Ok(Some(LaneKey::new(tenant, &order_id)))

@@ -14,7 +14,6 @@ use crate::{Journal, JournalError};
 /// The last restore of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
 pub struct Restore {
-    id: i64,
     /// Unix milliseconds.
     pub restored_at: i64,
     until_seq: i64,
@@ -65,7 +64,7 @@ impl Restore {
 /// The store can't be read.
 pub async fn last_restore(store: &SqlitePool) -> Result<Option<Restore>, JournalError> {
     Ok(sqlx::query_as(
-        "SELECT id, restored_at, until_seq, tokens_at, orders_at, orders, unreadable, released_at FROM restores \
+        "SELECT restored_at, until_seq, tokens_at, orders_at, orders, unreadable, released_at FROM restores \
          ORDER BY id DESC LIMIT 1",
     )
     .fetch_optional(store)

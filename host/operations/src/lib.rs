@@ -32,7 +32,7 @@ mod parcels;
 mod redact;
 mod table;
 
-pub use breaker::{Admission, Breaker, BreakerConfig, BreakerState, Showed};
+pub use breaker::BreakerConfig;
 pub use calls::Operations;
 pub use client::{OperationsConfig, OperationsError};
 pub use decode::{Asker, Decoded, same_address};
@@ -43,4 +43,4 @@ pub use interfaces::{ALL_DATA, Interface, Kind, covers, interface, interfaces};
 pub use operation::{Operation, Repeat, Sensitivity};
 pub use outgoing::Outgoing;
 pub use redact::{MASK, delicate, redact, redact_event, redact_order, redact_text};
-pub use table::{find, read_order, table};
+pub use table::{find, named, read_order, table};

@@ -27,7 +27,7 @@ impl std::fmt::Debug for Outgoing {
 impl Outgoing {
     /// The header with the time and the signature: `t=UNIX_SECONDS,v1=HEX`, where HEX is the HMAC-SHA256 of
     /// `UNIX_SECONDS.BODY` under the secret.
-    pub const SIGNATURE: &'static str = "fangshi-signature";
+    const SIGNATURE: &'static str = "fangshi-signature";
 
     /// A way to `url`.
     ///

@@ -39,6 +39,12 @@ pub fn find(interface: &str, function: &str) -> Option<&'static Operation> {
     table().iter().find(|op| op.interface == interface && op.function == function)
 }
 
+/// The operation behind a call's name in the journal: `notes/set-merchant-notes`.
+pub fn named(name: &str) -> Option<&'static Operation> {
+    let (interface, function) = name.split_once('/')?;
+    find(interface, function)
+}
+
 /// getorder, the operation behind `orders.get` and every snapshot.
 pub fn read_order() -> &'static Operation {
     static ROW: OnceLock<Operation> = OnceLock::new();

@@ -4,8 +4,6 @@
 
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
-
 use super::ask::{Failure, Uncalled};
 use super::refresh::Flying;
 use super::rows::{Secrets, TokenRow};
@@ -33,8 +31,7 @@ impl Flying {
             Err(Uncalled::Issue(error)) => return Err(error.into()),
         };
         let Some(shown) = shown else { return Err(while_granted(refused)) };
-        let known = [&row.secrets.refresh, &row.secrets.previous_refresh];
-        if !known.into_iter().flatten().any(|known| known.expose_secret() == shown.expose_secret()) {
+        if !row.secrets.has_refresh(&shown) {
             let secrets =
                 Secrets { refresh: Some(shown.clone()), previous_refresh: row.secrets.refresh.clone(), access: None };
             if !self.keep_recovered(row.version, secrets).await.map_err(Failure::store)? {

@@ -35,6 +35,14 @@ pub(crate) struct Secrets {
     pub(crate) previous_refresh: Option<SecretString>,
 }
 
+impl Secrets {
+    /// Whether this is the refresh token, or the one before it.
+    pub(crate) fn has_refresh(&self, one: &SecretString) -> bool {
+        let known = [&self.refresh, &self.previous_refresh];
+        known.into_iter().flatten().any(|known| known.expose_secret() == one.expose_secret())
+    }
+}
+
 /// A new token for a row, with its times in unix ms.
 #[derive(Clone)]
 pub(crate) struct Fresh {
@@ -156,10 +164,8 @@ pub(crate) async fn settle(
         put(c, vault, key, version + 1, fresh).await?;
         return Ok(Settled::Stored);
     }
-    let known = [&row.secrets.refresh, &row.secrets.previous_refresh];
-    let known = known.into_iter().flatten().map(ExposeSecret::expose_secret);
     if let Some(refresh) = &fresh.secrets.refresh
-        && !known.into_iter().any(|known: &str| known == refresh.expose_secret())
+        && !row.secrets.has_refresh(refresh)
     {
         let sealed = seal(vault, key, row.version, PREVIOUS_REFRESH, Some(refresh))?;
         sqlx::query("UPDATE tokens SET previous_refresh = $3 WHERE tenant_id = $1 AND kind = $2")
@@ -285,9 +291,7 @@ pub(crate) async fn may_be_back(
 ) -> Result<bool, StoreError> {
     let Some(row) = current(c, vault, Key::access(tenant)).await? else { return Ok(false) };
     let Some(code) = row.refused else { return Ok(false) };
-    let tried = [&row.secrets.refresh, &row.secrets.previous_refresh];
-    let tried = |new: &SecretString| tried.into_iter().flatten().any(|old| old.expose_secret() == new.expose_secret());
-    Ok(code == REVOKED || shown.is_some_and(|shown| !tried(shown)))
+    Ok(code == REVOKED || shown.is_some_and(|shown| !row.secrets.has_refresh(shown)))
 }
 
 /// Lets a refused refresh token be tried again.

@@ -69,6 +69,22 @@ pub(crate) struct Wanted<'a> {
     pub(crate) next_at: i64,
 }
 
+impl Wanted<'_> {
+    /// The account is to be asked about; what it said last stays until it answers.
+    pub(crate) fn ask(known: Option<&Known>, next_at: i64) -> Wanted<'static> {
+        Wanted {
+            standing: known.map_or(Standing::Granted, |known| known.standing),
+            changed_s: known.map_or(0, |known| known.changed_s),
+            by_host: known.is_none_or(|known| known.by_host),
+            work: Work::Ask,
+            code: None,
+            spent: false,
+            refresh: None,
+            next_at,
+        }
+    }
+}
+
 /// An account as people see it.
 #[derive(Debug, Clone)]
 pub struct AccountView {

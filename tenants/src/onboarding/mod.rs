@@ -221,16 +221,7 @@ impl Onboarding {
                 if known.as_ref().is_some_and(|known| known.at_work || known.was_granted_since(now - BELIEVED_MS)) {
                     return Ok(());
                 }
-                let wanted = account_rows::Wanted {
-                    standing: known.as_ref().map_or(decide::Standing::Granted, |known| known.standing),
-                    changed_s: known.as_ref().map_or(0, |known| known.changed_s),
-                    by_host: known.is_none_or(|known| known.by_host),
-                    work: decide::Work::Ask,
-                    code: None,
-                    spent: false,
-                    refresh: None,
-                    next_at: now,
-                };
+                let wanted = account_rows::Wanted::ask(known.as_ref(), now);
                 account_rows::want(c, &vault, &tenant.appid, wanted, now).await
             })
         })

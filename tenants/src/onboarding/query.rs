@@ -133,11 +133,8 @@ impl Onboarding {
                             // Asked once more, so that the end of that work ends the link.
                             let known = account_rows::known(c, &appid).await?;
                             let changed_s = known.as_ref().map_or(since, |known| known.changed_s);
-                            let by_host = known.is_none_or(|known| known.by_host);
-                            let standing = Standing::Granted;
-                            let (code, spent, refresh, work) = (None, false, None, Work::Ask);
-                            let wanted =
-                                Wanted { standing, changed_s, by_host, work, code, spent, refresh, next_at: now };
+                            let asked = Wanted::ask(known.as_ref(), now);
+                            let wanted = Wanted { standing: Standing::Granted, changed_s, ..asked };
                             account_rows::want(c, &vault, &appid, wanted, now).await?;
                         }
                         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::account_rows::{self, Known, Wanted};
-use super::decide::{self, Heard, Standing, Work};
+use super::decide::{self, Heard};
 use super::{Authorizer, ListedAuthorizer, Onboarding};
 use crate::TenantsError;
 use crate::custody::rows;
@@ -83,16 +83,7 @@ impl Onboarding {
                     let gone = account_rows::vanished(c, begun).await?;
                     for (index, appid) in gone.iter().enumerate() {
                         let known = account_rows::known(c, appid).await?;
-                        let wanted = Wanted {
-                            standing: known.as_ref().map_or(Standing::Granted, |known| known.standing),
-                            changed_s: known.as_ref().map_or(0, |known| known.changed_s),
-                            by_host: known.is_none_or(|known| known.by_host),
-                            work: Work::Ask,
-                            code: None,
-                            spent: false,
-                            refresh: None,
-                            next_at: spread(now, news + index),
-                        };
+                        let wanted = Wanted::ask(known.as_ref(), spread(now, news + index));
                         account_rows::want(c, &vault, appid, wanted, now).await?;
                     }
                     Ok(gone.len())

@@ -18,8 +18,6 @@ use tokio::task::JoinHandle;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Alerts of one look.
 const AT_ONCE: u32 = 50;
-/// Tenants read at once.
-const PAGE: u32 = 1_000;
 const FIRST_WAIT_MS: i64 = 5_000;
 const LONGEST_WAIT_MS: i64 = 3_600_000;
 
@@ -64,21 +62,13 @@ impl Watch {
     }
 
     async fn conditions(&self) -> Result<Vec<Condition>, JournalError> {
-        let mut holding = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.tenants.list(after, PAGE).await;
-            after = page.last().map(|tenant| tenant.id);
-            let stopped = page.iter().filter(|tenant| !tenant.is_active());
-            holding.extend(stopped.map(|tenant| Condition {
-                kind: AlertKind::TenantStopped,
-                tenant: tenant.id,
-                subject: tenant.state.code(),
-            }));
-            if page.len() < PAGE as usize {
-                break;
-            }
-        }
+        let tenants = self.tenants.list(None, u32::MAX).await;
+        let stopped = tenants.iter().filter(|tenant| !tenant.is_active()).map(|tenant| Condition {
+            kind: AlertKind::TenantStopped,
+            tenant: tenant.id,
+            subject: tenant.state.code(),
+        });
+        let mut holding: Vec<Condition> = stopped.collect();
         let held = self.operations.held_back();
         let open = |tenant| Condition { kind: AlertKind::BreakerOpen, tenant, subject: "weixin" };
         holding.extend(held.into_iter().map(open));

@@ -2,7 +2,8 @@
 //!
 //! Whatever waits is written in one transaction and answered after its commit, so one `fsync` pays for many. Two
 //! things can wait: rows of a kind that is inserted often (events; [`Rows`]) and arbitrary writes
-//! ([`Writer::submit`]). In a group the rows come first, and few writes ride with them: a row never waits behind a queue of writes.
+//! ([`Writer::submit`]). In a group the rows come first, and few writes ride with them: a row never waits behind a queue
+//! of writes.
 //!
 //! One bad row or write fails alone; a commit that fails fails all of its group; and no answer leaves before the
 //! commit has returned.

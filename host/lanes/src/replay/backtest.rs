@@ -1,11 +1,11 @@
 //! A new version over the last events of a tenant, answered from the journals of the runs that were.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use fangshi_journal::{
-    AttemptStart, Digest, Effect, EventFilter, EventView, Inputs, InstallationId, LaneKey, RecordedAttempt, RunView,
-    TenantId, hook_of,
+    AttemptStart, Digest, Effect, EventFilter, EventView, Inputs, InstallationId, LaneKey, RecordedAttempt, RunState,
+    RunView, TenantId, hook_of,
 };
 use fangshi_runtime::Outcome;
 use fangshi_tenants::Registry;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::compare::{Difference, EffectSeen, compare};
 use super::report::{BacktestReport, EventTried, Totals};
-use super::world::{Recorded, World};
+use super::world::{Recorded, Store, World};
 use super::{DEADLINE, ReplayError, Replays};
 use crate::config::RunLimits;
 use crate::decide::ending::code_of;
@@ -75,9 +75,6 @@ impl Backtest {
 
 /// Pages of events to look through for those that call a hook.
 const PAGES: u32 = 100;
-
-/// The installation's own store, as the backtest's runs leave it.
-type Store = Arc<Mutex<BTreeMap<String, Option<Vec<u8>>>>>;
 
 impl Replays {
     /// Tries a version. Sends nothing and writes nothing.
@@ -252,7 +249,7 @@ fn effects_then(attempts: &[RecordedAttempt], effects: &[Effect]) -> Vec<EffectS
 fn outcome_then(run: &RunView) -> String {
     let state = serde_json::to_value(run.state).ok();
     let state = state.as_ref().and_then(Value::as_str).unwrap_or_default();
-    match (&run.reason, run.state.is_finished() && state != "parked") {
+    match (&run.reason, matches!(run.state, RunState::Done | RunState::Rejected)) {
         (Some(code), true) => code.clone(),
         (Some(code), false) => format!("{state}: {code}"),
         (None, _) => state.to_owned(),

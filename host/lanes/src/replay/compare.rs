@@ -1,10 +1,8 @@
 //! Effects then and now. Pure.
 
-use fangshi_operations::{MASK, redact};
+use fangshi_operations::{MASK, named, redact};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-
-use crate::shell::operation;
 
 /// An effect that was made, or would be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,14 +34,14 @@ impl std::fmt::Debug for Request {
 impl Request {
     /// The request as pages may show it.
     pub fn redacted(&self) -> Value {
-        match operation(&self.operation) {
+        match named(&self.operation) {
             Some(op) => redact(op, &self.value),
             None => Value::from(MASK),
         }
     }
 
     fn order(&self) -> Option<&str> {
-        operation(&self.operation)?.order_of(&self.value)
+        named(&self.operation)?.order_of(&self.value)
     }
 }
 

@@ -16,6 +16,9 @@ use crate::shell::told::from_json;
 
 type Named = (String, [u8; 32]);
 
+/// The installation's own store, as the backtest's runs leave it.
+pub(super) type Store = Arc<Mutex<BTreeMap<String, Option<Vec<u8>>>>>;
+
 /// What the event's run left, for answers.
 pub(super) struct Recorded {
     /// By name and digest of the request, in the order in which they were made; those of the last attempt that made any.
@@ -52,15 +55,15 @@ pub(super) struct Tried {
 
 /// The host side of one run in a backtest.
 pub(super) struct World {
-    pub journal: Journal,
-    pub lane: LaneKey,
+    journal: Journal,
+    lane: LaneKey,
     /// The order as the run starts with it.
-    pub snapshot: Option<SnapshotRow>,
-    pub clock_ms: i64,
-    pub grants: BTreeSet<String>,
-    pub recorded: Recorded,
+    snapshot: Option<SnapshotRow>,
+    clock_ms: i64,
+    grants: BTreeSet<String>,
+    recorded: Recorded,
     /// The installation's own store as earlier runs of the backtest left it.
-    pub carried: Arc<Mutex<BTreeMap<String, Option<Vec<u8>>>>>,
+    carried: Store,
     pub tried: Arc<Mutex<Tried>>,
     equal: HashMap<Named, u32>,
 }
@@ -73,7 +76,7 @@ impl World {
         clock_ms: i64,
         grants: BTreeSet<String>,
         recorded: Recorded,
-        carried: Arc<Mutex<BTreeMap<String, Option<Vec<u8>>>>>,
+        carried: Store,
     ) -> World {
         let tried = Arc::default();
         World { journal, lane, snapshot, clock_ms, grants, recorded, carried, tried, equal: HashMap::new() }

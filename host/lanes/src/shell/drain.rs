@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fangshi_journal::{Fence, JournalError, LaneKey, LaneState, PlannedEvent};
-use fangshi_operations::Operation;
+use fangshi_operations::named;
 
 use super::attempt::attempt;
 use super::order::SnapshotOfEvent;
@@ -157,7 +157,7 @@ impl Work<'_> {
             .into_iter()
             .filter(|trace| !trace.used)
             .filter_map(|trace| {
-                let op = operation(&trace.operation)?;
+                let op = named(&trace.operation)?;
                 Some(Cause {
                     id: trace.id,
                     installation: trace.installation,
@@ -182,10 +182,4 @@ impl Work<'_> {
         }
         Ok(planned)
     }
-}
-
-/// The operation behind a call's name in the journal: `notes/set-merchant-notes`.
-pub(crate) fn operation(name: &str) -> Option<&'static Operation> {
-    let (interface, function) = name.split_once('/')?;
-    fangshi_operations::find(interface, function)
 }

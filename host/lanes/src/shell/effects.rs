@@ -118,7 +118,6 @@ impl Host {
     ) -> Result<Brought, CallError> {
         loop {
             let intended_at = self.known.clock.now();
-            self.left.with(|left| left.changed = true);
             self.intend(call, key, order_id, before.as_ref()).await?;
             // Once more: whoever was told that the installation is paused or gone sees nothing sent after that.
             if let Some(end) = self.withheld().await? {
