@@ -23,7 +23,7 @@ pub fn bench(arguments: &[String]) -> Result<()> {
     program("bench", "release", "fangshi-bench", arguments)
 }
 
-/// `cargo xtask faults [NAME] [--full]`: kills and refusals, with the invariants checked afterwards.
+/// `cargo xtask faults [NAME] [--full]`: what fails, and what must hold all the same.
 pub fn faults(arguments: &[String]) -> Result<()> {
     guests::build()?;
     run("build", &mut cargo(&["build", "--workspace", "--bins"]))?;

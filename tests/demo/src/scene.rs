@@ -39,23 +39,13 @@ impl Scene {
             ..Settings::default()
         })
         .await?;
-        let component = platform.component();
         let folder = tempfile::tempdir()?;
-        let host = HostProcess::start(
-            folder.path(),
-            &HostConfig {
-                api_base: platform.base_url(),
-                component_appid: component.appid.clone(),
-                component_appsecret: component.appsecret().to_owned(),
-                token: component.token().to_owned(),
-                encoding_aes_key: component.encoding_aes_key().to_owned(),
-                extra: format!(
-                    "authorizer_walk_minutes = 60\nauthorize_pc_url = \"{}\"\nauthorize_h5_url = \"{}\"\n",
-                    platform.pc_page(),
-                    platform.h5_page()
-                ),
-            },
-        )?;
+        let extra = format!(
+            "authorizer_walk_minutes = 60\nauthorize_pc_url = \"{}\"\nauthorize_h5_url = \"{}\"\n",
+            platform.pc_page(),
+            platform.h5_page()
+        );
+        let host = HostProcess::start(folder.path(), &HostConfig::of(&platform, &extra))?;
         story.say(&format!("a fake WeChat Store listens on {}", platform.base_url()));
         story.say(&format!("the host listens on {}, its data in {}", host.address, folder.path().display()));
         let admin = host.admin();

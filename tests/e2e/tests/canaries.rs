@@ -11,16 +11,7 @@ async fn canaries_are_found_nowhere() {
     let platform = Platform::start(Settings::default()).await.unwrap();
     let component = platform.component();
     let folder = tempfile::tempdir().unwrap();
-    HostConfig {
-        api_base: platform.base_url(),
-        component_appid: component.appid.clone(),
-        component_appsecret: component.appsecret().to_owned(),
-        token: component.token().to_owned(),
-        encoding_aes_key: component.encoding_aes_key().to_owned(),
-        extra: String::new(),
-    }
-    .write(folder.path())
-    .unwrap();
+    HostConfig::of(&platform, "").write(folder.path()).unwrap();
     let loud = [("RUST_LOG".to_owned(), "trace,hyper=trace,hyper_util=trace,reqwest=trace".to_owned())];
     let host = HostProcess::start_again(folder.path(), &loud).unwrap();
     let admin = host.admin();

@@ -116,16 +116,8 @@ async fn tenant(admin: &Admin, platform: &Platform, name: &str) -> (String, Stri
 #[tokio::test(flavor = "multi_thread")]
 async fn a_merchant_uploads_reads_approves_and_pauses() {
     let platform = Platform::start(Settings::default()).await.unwrap();
-    let component = platform.component();
     let folder = tempfile::tempdir().unwrap();
-    let config = HostConfig {
-        api_base: platform.base_url(),
-        component_appid: component.appid.clone(),
-        component_appsecret: component.appsecret().to_owned(),
-        token: component.token().to_owned(),
-        encoding_aes_key: component.encoding_aes_key().to_owned(),
-        extra: String::new(),
-    };
+    let config = HostConfig::of(&platform, "");
     let host = HostProcess::start(folder.path(), &config).unwrap();
     platform.point_at(&host.address);
     let admin = host.admin();

@@ -10,18 +10,6 @@ const NOTE: &str = "changemerchantnotes";
 /// Looks for something to come, 100 ms apart.
 const LOOKS: usize = 1_200;
 
-fn config(platform: &Platform) -> HostConfig {
-    let component = platform.component();
-    HostConfig {
-        api_base: platform.base_url(),
-        component_appid: component.appid.clone(),
-        component_appsecret: component.appsecret().to_owned(),
-        token: component.token().to_owned(),
-        encoding_aes_key: component.encoding_aes_key().to_owned(),
-        extra: String::new(),
-    }
-}
-
 /// Runs a command of the binary; gives its exit code and all that it said.
 fn fangshi(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(binary("fangshi").unwrap())
@@ -63,7 +51,7 @@ async fn a_store_comes_back_from_a_backup_taken_under_load() {
     let platform = Platform::start(Settings::default()).await.unwrap();
     let (first, away, second) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut host = HostProcess::start(first.path(), &config(&platform)).unwrap();
+    let mut host = HostProcess::start(first.path(), &HostConfig::of(&platform, "")).unwrap();
     let admin = host.admin();
     let shop = platform.add_shop(NewShop::authorized()).unwrap();
     let tokens = platform.issue_tokens(&shop.appid).unwrap();
@@ -110,7 +98,7 @@ async fn a_store_comes_back_from_a_backup_taken_under_load() {
     let plain: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&secret[2 * at..2 * at + 2], 16).unwrap()).collect();
     assert!(!bytes.windows(32).any(|window| window == plain), "nor as bytes");
 
-    config(&platform).write(second.path()).unwrap();
+    HostConfig::of(&platform, "").write(second.path()).unwrap();
     let from = file.to_str().unwrap();
     let (code, told) = fangshi(second.path(), &["restore", "--from", from]);
     assert_eq!(code, Some(1), "without the key: {told}");

@@ -35,22 +35,11 @@ pub fn run(seed: u64, figures: &mut Figures) -> Result<()> {
 async fn live(seed: u64, figures: &mut Figures) -> Result<()> {
     let mut dice = StdRng::seed_from_u64(seed);
     let platform = Platform::start(Settings { seed, ticket_every_s: None, ..Settings::default() }).await?;
-    let component = platform.component();
     let folder = tempfile::tempdir()?;
     let extra = format!(
         "\n[reconcile]\ninterval_seconds = {INTERVAL_S}\ncalls_per_minute = 6000\ngrace_seconds = {GRACE_S}\nfull_days = 1\n"
     );
-    let host = HostProcess::start(
-        folder.path(),
-        &HostConfig {
-            api_base: platform.base_url(),
-            component_appid: component.appid.clone(),
-            component_appsecret: component.appsecret().to_owned(),
-            token: component.token().to_owned(),
-            encoding_aes_key: component.encoding_aes_key().to_owned(),
-            extra,
-        },
-    )?;
+    let host = HostProcess::start(folder.path(), &HostConfig::of(&platform, &extra))?;
     let admin = host.admin();
     platform.point_at(&host.address);
     let (appids, tenants) = open_shops(&platform, &admin).await?;

@@ -58,14 +58,7 @@ impl Scene {
         let busy = (0..BUSY).map(shop).collect::<Result<_, _>>()?;
         let folder = tempfile::tempdir()?;
         let component = platform.component();
-        let config = HostConfig {
-            api_base: platform.base_url(),
-            component_appid: component.appid.clone(),
-            component_appsecret: component.appsecret().to_owned(),
-            token: component.token().to_owned(),
-            encoding_aes_key: component.encoding_aes_key().to_owned(),
-            extra: extra.to_owned(),
-        };
+        let config = HostConfig::of(&platform, extra);
         config.write(folder.path())?;
         Ok(Scene {
             runtime,

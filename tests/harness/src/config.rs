@@ -2,6 +2,7 @@
 use std::{fs, path::Path};
 
 use anyhow::Result;
+use fangshi_platform::Platform;
 
 /// What a host under test is started with; the rest has its default.
 #[derive(Clone, Debug)]
@@ -19,6 +20,19 @@ pub struct HostConfig {
 pub const OPERATOR_TOKEN: &str = "operator-token-of-a-test-host-0123456789";
 
 impl HostConfig {
+    /// A host of this fake platform's component; `extra` as in the field.
+    pub fn of(platform: &Platform, extra: &str) -> HostConfig {
+        let component = platform.component();
+        HostConfig {
+            api_base: platform.base_url(),
+            component_appid: component.appid.clone(),
+            component_appsecret: component.appsecret().to_owned(),
+            token: component.token().to_owned(),
+            encoding_aes_key: component.encoding_aes_key().to_owned(),
+            extra: extra.to_owned(),
+        }
+    }
+
     /// Writes `fangshi.toml` into `folder`; data and key lie beside it, in folders of their own.
     pub fn write(&self, folder: &Path) -> Result<std::path::PathBuf> {
         let file = folder.join("fangshi.toml");
