@@ -18,6 +18,7 @@ mod decodes;
 mod directory;
 mod envelope;
 mod error;
+mod flights;
 mod kek;
 mod life;
 mod onboarding;
@@ -43,6 +44,7 @@ pub use custody::{
 };
 pub use decodes::{Begun, Came, DECODES_A_DAY, DecodeAsk, DecodeTicket, DecodeUsage, Decodes, ShownAddress};
 pub use error::{AccessError, AuditError, CustodyError, KekError, RegistryError, TenantsError, TokenError};
+pub use flights::Flights;
 pub use kek::{Kek, KeyWrap, Rotated, rotate};
 pub use life::Retention;
 pub use onboarding::{

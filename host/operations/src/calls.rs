@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use fangshi_tenants::{Authorizer, Clock, Decodes, Issuer, TenantId, Tenants};
+use fangshi_tenants::{Authorizer, Clock, Decodes, Flights, Issuer, TenantId, Tenants};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
@@ -27,6 +27,7 @@ pub struct Operations {
     gate: Arc<Gate>,
     /// None where a test brings its own keeper of tokens.
     pub(crate) decodes: Option<Decodes>,
+    pub(crate) flights: Flights,
     pub(crate) clock: Clock,
 }
 
@@ -36,9 +37,9 @@ impl Operations {
     /// # Errors
     /// [`OperationsError`]: the address is unusable, or this machine has no certificates.
     pub fn new(config: OperationsConfig, tenants: Tenants) -> Result<Operations, OperationsError> {
-        let decodes = tenants.decodes().clone();
+        let (decodes, flights) = (tenants.decodes().clone(), tenants.flights().clone());
         let operations = Operations::with_keeper(config, Arc::new(tenants))?;
-        Ok(Operations { decodes: Some(decodes), ..operations })
+        Ok(Operations { decodes: Some(decodes), flights, ..operations })
     }
 
     pub(crate) fn with_keeper(
@@ -52,6 +53,7 @@ impl Operations {
             keeper,
             gate: Arc::new(Gate::new(config.breaker)),
             decodes: None,
+            flights: Flights::default(),
             clock: config.clock,
         })
     }

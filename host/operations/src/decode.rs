@@ -2,7 +2,8 @@
 //! the tenant's budget of the day (`fangshi_tenants::Decodes`).
 //!
 //! A live call reads the order first: its answer is kept for the address that the order shows at that moment, whatever an
-//! older snapshot showed. It runs in a task of its own, so that a run that is cut off does not lose a scarce answer.
+//! older snapshot showed. It runs in a task of its own, so that a run that is cut off does not lose a scarce answer, nor does
+//! an orderly stop.
 
 use std::time::Duration;
 
@@ -92,7 +93,10 @@ impl Operations {
             return self.call(asker.tenant, op, request).await.map(Decoded::live);
         };
         let (operations, request) = (self.clone(), request.clone());
-        let task = tokio::spawn(async move { operations.decode_once(&decodes, asker, op, &request).await });
+        let flight = async move { operations.decode_once(&decodes, asker, op, &request).await };
+        let Some(task) = self.flights.start(flight) else {
+            return Err(Fault::new(Class::Host, Sent::NotSent, "the host is closing"));
+        };
         task.await.unwrap_or_else(|_| Err(Fault::new(Class::Unanswered, Sent::Unknown, "the call was cut off")))
     }
 

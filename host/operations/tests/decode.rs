@@ -169,6 +169,28 @@ async fn one_call_serves_all_who_ask_and_a_caller_that_gives_up_loses_nothing() 
     assert_eq!(house.kept("1", None).await.unwrap(), Some(answer.answer));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_the_decode_under_way_and_begins_none() {
+    let house = Arc::new(house().await);
+    house.set(Mood::Gate);
+    let caller = {
+        let house = Arc::clone(&house);
+        tokio::spawn(async move { house.decode("1").await })
+    };
+    while house.sent() == 0 {
+        tokio::task::yield_now().await;
+    }
+    caller.abort();
+    let flights = house.tenants.flights().clone();
+    flights.close();
+    let fault = house.decode("2").await.unwrap_err();
+    assert_eq!((fault.class, fault.sent), (Class::Host, Sent::NotSent), "{fault}");
+    house.shop.gate.add_permits(64);
+    assert!(flights.land(std::time::Duration::from_secs(3_600)).await);
+    assert!(house.kept("1", None).await.unwrap().is_some(), "the scarce answer is kept");
+    assert_eq!((house.sent(), house.used().await), (1, 1));
+}
+
 #[tokio::test]
 async fn another_address_hash_is_another_decode() {
     let house = house().await;

@@ -269,6 +269,30 @@ async fn a_caller_that_gives_up_does_not_lose_the_platforms_answer() {
 }
 
 #[tokio::test]
+async fn a_stop_waits_for_the_refresh_under_way_and_begins_none() {
+    let scene = scene().await;
+    let (shop, other) = (scene.authorized("wxa").await.id, scene.authorized("wxb").await.id);
+    scene.platform.close_gate();
+    let caller = scene.ask(shop);
+    scene.called("authorizer", 1).await;
+    // The run that wanted it was cut off.
+    caller.abort();
+    let flights = scene.tenants.flights();
+    flights.close();
+    let error = scene.token(other).await.unwrap_err();
+    assert!(matches!(&error, TokenError::Unavailable(text) if text.contains("closing")), "{error}");
+    let landing = {
+        let flights = flights.clone();
+        tokio::spawn(async move { flights.land(std::time::Duration::from_secs(3_600)).await })
+    };
+    tokio::task::yield_now().await;
+    assert!(!landing.is_finished() && scene.platform.count("authorizer") == 1);
+    scene.platform.open_gate();
+    assert!(landing.await.unwrap());
+    assert_eq!(scene.number("SELECT version FROM tokens WHERE tenant_id = 1").await, 2);
+}
+
+#[tokio::test]
 async fn a_token_that_the_store_refuses_is_used_and_stored_later() {
     let scene = scene().await;
     let shop = scene.authorized("wxa").await.id;

@@ -102,7 +102,8 @@ impl Rooms {
         Ok(Rooms { database, tenants, journal, operations, sweeper, runtime, lanes, reconciling, clock })
     }
 
-    /// Stops: runs under way may end within `grace`, the rest is resumed by the next start; then the store is closed.
+    /// Stops: runs under way may end within `grace`, the rest is resumed by the next start. Refreshes and decodes under way,
+    /// whose answers are given once, have as long again to be kept; then the store is closed.
     pub async fn close(self, grace: Duration) {
         if let Some(sweeper) = self.sweeper {
             sweeper.stop().await;
@@ -111,6 +112,9 @@ impl Rooms {
             reconciling.stop().await;
         }
         self.lanes.stop(grace).await;
+        if !self.tenants.flights().land(grace).await {
+            tracing::warn!("a refresh or a decode was cut off at the stop: the platform did not answer in time");
+        }
         if let Err(error) = self.tenants.flush_refusals().await {
             tracing::warn!(%error, "counts of refused callbacks were lost at the stop");
         }
