@@ -36,7 +36,7 @@ mod vault;
 
 pub use access::{Access, Door, LinkRecord, NewToken, Role, TokenRecord};
 pub use audit::{
-    Action, Actor, Audit, AuditFilter, AuditRecord, Broken, Entry, ExportedHead, Head, Verified, head, read_heads,
+    Action, Actor, Audit, AuditFilter, AuditRecord, Broken, CutHead, Entry, ExportedHead, Head, Verified, head, read_heads,
     verify,
 };
 pub use custody::{

@@ -6,7 +6,8 @@
 //! `fangshi config` checks a config without starting anything; `fangshi audit` checks who did what ([`audit`]). `fangshi
 //! keys`, `fangshi tenant`, `fangshi replay` and `fangshi backtest` work on the store of a host that is down.
 //!
-//! Exit codes: 0 done; 1 the start, a run or a command failed; 2 the command line or the config is wrong.
+//! Exit codes: 0 done; 1 the start, a run or a command failed; 2 the command line or the config is wrong; 3 the audit holds
+//! but for exported heads that a restore cut off.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
