@@ -107,7 +107,7 @@ async fn a_deleted_tenant_cannot_be_read_and_its_key_is_not_in_the_file() {
         };
         let Begun::Live(ticket) = scene.tenants.decodes().begin(&ask).await.unwrap() else { panic!() };
         let answer = Arc::new(json!({"user_name": "BUYER-CANARY"}));
-        scene.tenants.decodes().settle(ticket, Came::Answer(answer, None)).await.unwrap();
+        scene.tenants.decodes().settle(&ticket, &Came::Answer(answer, None)).await.unwrap();
 
         scene.tenants.update(shop.id, revoked()).await.unwrap();
         scene.tenants.delete(shop.id, &shop.appid).await.unwrap();
