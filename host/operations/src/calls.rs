@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use fangshi_tenants::{Authorizer, Clock, Decodes, Flights, Issuer, TenantId, Tenants};
-use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::client::{OperationsConfig, OperationsError, Weixin};
@@ -175,7 +174,7 @@ impl Operations {
     ) -> Result<Value, Fault> {
         let mut secrets = redact::secrets(op, request);
         // The platform may still speak of the token that it refused before.
-        secrets.extend(refused.map(|held| held.secret.expose_secret().to_owned()));
+        secrets.extend(refused.map(|held| held.secret.clone()));
         self.weixin.post(op.path, Some(&held.secret), body, secrets).await
     }
 

@@ -18,6 +18,8 @@
 //! - the lease held before every call (two processes in one refresh, the first of them slow): `tests/leases.rs`
 //! - a refusal and the tenant's suspension written together (a shop that is refused and looks active):
 //!   `a_refusal_and_the_suspension_are_written_together` and the others of `tests/endings.rs`
+//! - a quota that is used up is left alone until it opens (token calls all day at a platform that refuses them):
+//!   `a_quota_that_is_used_up_is_left_alone_until_it_opens`
 //! - refresh ahead at 80 % with jitter: `refreshes_are_spread_around_80_percent` (in `decide`),
 //!   `near_its_end_one_caller_refreshes_and_the_others_go_on`, `a_failure_ahead_of_time_harms_nobody`; without anybody asking:
 //!   `tests/ahead.rs`
@@ -150,11 +152,7 @@ pub(crate) struct Planted {
 }
 
 impl Custody {
-    pub(crate) fn new(
-        directory: Arc<Directory>,
-        component: Option<ComponentCredentials>,
-        flights: Flights,
-    ) -> Custody {
+    pub(crate) fn new(directory: Arc<Directory>, component: Option<ComponentCredentials>, flights: Flights) -> Custody {
         // Random, since process numbers repeat from machine to machine and start to start.
         let mut random = [0; 8];
         if getrandom::fill(&mut random).is_err() {
@@ -256,7 +254,7 @@ impl Custody {
         if let Some(version) = version {
             slot.invalidate(version - 1);
         }
-        slot.stop_resting();
+        slot.start_afresh();
     }
 
     /// A deleted tenant's tokens leave memory.

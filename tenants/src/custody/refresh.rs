@@ -166,6 +166,11 @@ impl Flying {
                 flight.unanswered(row.version, self.now());
                 return Err(error);
             }
+            Err(Failure::Limited { until, error }) => {
+                self.release(row.version).await;
+                flight.limited(self.now(), until);
+                return Err(error);
+            }
             Err(Failure::Other(error)) => {
                 self.release(row.version).await;
                 if matches!(error, TokenError::Refused { .. }) {
