@@ -17,6 +17,7 @@ mod commands;
 mod config;
 mod keys;
 mod logs;
+mod panics;
 mod plugin;
 mod replay;
 mod serve;
@@ -32,6 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    panics::hide_values();
     // Two crypto providers may be compiled in by dependencies; this one is the process's.
     let _ = rustls::crypto::ring::default_provider().install_default();
     commands::Commands::parse().run()

@@ -270,6 +270,21 @@ async fn a_cut_end_is_noticed_below_an_exported_head() {
 }
 
 #[tokio::test]
+async fn a_changed_budget_of_decodes_is_told_with_who_changed_it() {
+    let scene = scene().await;
+    let tenant = scene.authorized("wxa").await.id;
+    let patch = TenantPatch { decode_budget: Some(5), ..TenantPatch::default() };
+    scene.tenants.by(Actor::Operator(None)).update(tenant, patch).await.unwrap();
+    let filter = AuditFilter { limit: 1, ..AuditFilter::default() };
+    let last = scene.tenants.audit().list(&filter).await.unwrap().remove(0);
+    assert_eq!((last.action.as_str(), last.actor.as_str(), last.tenant), ("tenant-changed", "operator", tenant));
+    assert_eq!(last.details.unwrap()["changed"], json!(["decode_budget"]));
+    // Another process, and the next start, go by it.
+    let again = super::tenants_of(&scene.db, &scene.clock).await;
+    assert_eq!(again.get(tenant).unwrap().decode_budget, 5);
+}
+
+#[tokio::test]
 async fn heads_that_a_restore_cut_off_are_told_apart_and_the_rest_is_still_checked() {
     const DAY_MS: i64 = 24 * 3_600_000;
     let scene = scene().await;
@@ -278,7 +293,12 @@ async fn heads_that_a_restore_cut_off_are_told_apart_and_the_rest_is_still_check
     // Of the store that was lost: it went on after the backup, on the day of the restore too.
     let lost = |date: &str, number| ExportedHead { date: date.into(), number, hash: Digest::of(&[number as u8]) };
     scene.hand.advance(DAY_MS);
-    scene.tenants.audit().record(Entry::new(Actor::Operator(None), Action::StoreRestored, TenantId::HOST)).await.unwrap();
+    scene
+        .tenants
+        .audit()
+        .record(Entry::new(Actor::Operator(None), Action::StoreRestored, TenantId::HOST))
+        .await
+        .unwrap();
     scene.tenants.audit().record(Entry::new(Actor::System, Action::Decoded, one)).await.unwrap();
     let after = ExportedHead { date: "2026-01-02".into(), number: 6, hash: hash_of(&scene, 6).await };
     let heads = [before.clone(), lost("2026-01-01", 5), lost("2026-01-02", 6), lost("2026-01-02", 900), after];
@@ -292,7 +312,7 @@ async fn heads_that_a_restore_cut_off_are_told_apart_and_the_rest_is_still_check
         assert_eq!(broken.number, wrong.number.min(7), "{wrong:?}");
     }
     scene.unlock().await;
-    scene.sql("UPDATE audit SET actor = 'system' WHERE number = 6").await;
+    scene.sql("UPDATE audit SET actor = 'operator' WHERE number = 6").await;
     assert_eq!(scene.verified_with(&heads[..4]).await.unwrap_err().number, 6, "checked behind the restore");
 }
 

@@ -154,5 +154,8 @@ async fn a_store_comes_back_from_a_backup_taken_under_load() {
     let (code, told) = fangshi(second.path(), &["audit", "verify"]);
     assert!(code == Some(0) && told.contains("the audit holds"), "{told}");
     let (code, told) = fangshi(second.path(), &["audit", "verify", "--heads", copy.to_str().unwrap()]);
-    assert!(code == Some(3) && told.contains("the audit holds") && told.contains("cut by the restore at entry"), "{told}");
+    assert!(
+        code == Some(3) && told.contains("the audit holds") && told.contains("cut by the restore at entry"),
+        "{told}"
+    );
 }
