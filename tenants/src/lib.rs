@@ -18,6 +18,7 @@ mod decodes;
 mod directory;
 mod envelope;
 mod error;
+mod flights;
 mod kek;
 mod life;
 mod onboarding;
@@ -35,14 +36,15 @@ mod vault;
 
 pub use access::{Access, Door, LinkRecord, NewToken, Role, TokenRecord};
 pub use audit::{
-    Action, Actor, Audit, AuditFilter, AuditRecord, Broken, Entry, ExportedHead, Head, Verified, head, read_heads,
-    verify,
+    Action, Actor, Audit, AuditFilter, AuditRecord, Broken, CutHead, Entry, ExportedHead, Head, Verified, head,
+    read_heads, verify,
 };
 pub use custody::{
     AccessToken, AuthorizerInfo, ComponentCredentials, ComponentHealth, Custody, IssueError, Issued, Issuer,
 };
 pub use decodes::{Begun, Came, DECODES_A_DAY, DecodeAsk, DecodeTicket, DecodeUsage, Decodes, ShownAddress};
 pub use error::{AccessError, AuditError, CustodyError, KekError, RegistryError, TenantsError, TokenError};
+pub use flights::Flights;
 pub use kek::{Kek, KeyWrap, Rotated, rotate};
 pub use life::Retention;
 pub use onboarding::{

@@ -100,19 +100,32 @@ impl TenantState {
         }
     }
 
-    /// What a person is to do so that plugins work again; none for an active tenant.
-    pub fn what_to_do(&self) -> Option<WhatToDo> {
+    /// What a person is to do so that plugins of a tenant of this kind work again; none for an active tenant.
+    fn what_to_do(&self, kind: TenantKind) -> Option<WhatToDo> {
+        let is_authorized = kind == TenantKind::Authorized;
         match self {
             TenantState::Active => None,
+            TenantState::Suspended { by: SuspendedBy::Platform, .. } if is_authorized => Some(WhatToDo {
+                zh: "微信拒绝了刷新令牌。可先将状态改为 active，宿主会用保存的令牌再试一次；若仍被拒绝，请发送新的授权链接（POST /api/v1/authorizations），商家重新授权后插件将自动恢复。期间的回调已记录。",
+                en: "The platform refuses the refresh token. Set the state to active first: the token that is kept is tried \
+                     once more. If it is refused again, send the merchant a new link (POST /api/v1/authorizations): once the \
+                     shop is authorized again, plugins go on by themselves. The callbacks of the meantime are recorded.",
+            }),
             TenantState::Suspended { by: SuspendedBy::Platform, .. } => Some(WhatToDo {
-                zh: "授权已失效。请发送新的授权链接（POST /api/v1/authorizations），商家重新授权后插件将自动恢复；期间的回调已记录。",
-                en: "The authorization has ended. Send the merchant a new link (POST /api/v1/authorizations): once it is \
-                     authorized again, plugins go on by themselves; the callbacks of the meantime are recorded.",
+                zh: "微信拒绝了店铺自己的凭证。请核对 appid，必要时用 PATCH 更新 appsecret，然后将状态改为 active，宿主会再试一次。期间的回调已记录。",
+                en: "The platform refuses the shop's own credentials. Check the appid, PATCH the appsecret if it changed, and \
+                     set the state to active: they are tried once more. The callbacks of the meantime are recorded.",
             }),
             TenantState::Suspended { by: SuspendedBy::Operator, .. } => Some(WhatToDo {
                 zh: "已由运营方暂停。处理原因后将状态改为 active 即可恢复；期间的回调已记录。",
                 en: "Suspended by the operator. Settle the reason and set the state to active: the callbacks of the meantime \
                      are recorded.",
+            }),
+            TenantState::Revoked { .. } if !is_authorized => Some(WhatToDo {
+                zh: "微信不再向该店铺自己的应用提供服务。请商家在微信后台恢复应用的权限，然后将状态改为 active；否则数据将按保留设置删除，也可先导出后立即删除。",
+                en: "The platform no longer serves the shop's own application. Let the merchant restore its rights there and \
+                     set the state to active; otherwise the data is deleted after the retention setting, or now, after an export \
+                     if one is wanted.",
             }),
             TenantState::Revoked { .. } => Some(WhatToDo {
                 zh: "商家已取消授权。可发送新的授权链接（POST /api/v1/authorizations）请商家重新授权；否则数据将按保留设置删除，也可先导出后立即删除。",
@@ -171,6 +184,11 @@ impl Tenant {
     /// another system, the platform itself will tell.
     pub fn grants(&self, permission_set: u16) -> bool {
         self.permission_sets.as_ref().is_none_or(|granted| granted.contains(&permission_set))
+    }
+
+    /// What a person is to do so that its plugins work again; none for an active tenant.
+    pub fn what_to_do(&self) -> Option<WhatToDo> {
+        self.state.what_to_do(self.kind)
     }
 
     /// True unless suspended or revoked.

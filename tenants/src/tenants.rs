@@ -10,6 +10,7 @@ use crate::audit::{Actor, Audit};
 use crate::custody::{ComponentCredentials, Custody};
 use crate::decodes::Decodes;
 use crate::directory::Directory;
+use crate::flights::Flights;
 use crate::kek;
 use crate::onboarding::Onboarding;
 use crate::refusals::{Refusal, Refusals};
@@ -29,6 +30,7 @@ pub struct Tenants {
     registry: Registry,
     onboarding: Onboarding,
     refusals: Arc<Refusals>,
+    flights: Flights,
     actor: Actor,
 }
 
@@ -51,7 +53,8 @@ impl Tenants {
         let directory = Arc::new(Directory::load(db.clone(), kek, vault, clock).await?);
         let refusals = Arc::new(Refusals::new(db));
         flush_now_and_then(&refusals);
-        let custody = Custody::new(Arc::clone(&directory), component);
+        let flights = Flights::default();
+        let custody = Custody::new(Arc::clone(&directory), component, flights.clone());
         Ok(Tenants {
             onboarding: Onboarding::new(Arc::clone(&directory), custody.clone()),
             custody,
@@ -59,6 +62,7 @@ impl Tenants {
             registry: Registry::new(Arc::clone(&directory)),
             directory,
             refusals,
+            flights,
             actor: Actor::System,
         })
     }
@@ -174,6 +178,11 @@ impl Tenants {
     /// How shops come through the component, and leave.
     pub fn onboarding(&self) -> &Onboarding {
         &self.onboarding
+    }
+
+    /// What an orderly stop waits for: refreshes of tokens, and decodes.
+    pub fn flights(&self) -> &Flights {
+        &self.flights
     }
 
     /// Plugins, versions, installations, grants.

@@ -13,10 +13,13 @@ use crate::config::Config;
 
 /// Exported heads, in the data folder.
 pub const HEADS_FOLDER: &str = "audit-heads";
+/// The exit code of a chain that holds but for exported heads that a restore cut off.
+const CUT_BY_A_RESTORE: u8 = 3;
 
 #[derive(Subcommand)]
 pub enum AuditCommand {
-    /// Check the whole chain and say the first entry that does not hold (exit code 1).
+    /// Check the whole chain and say the first entry that does not hold (exit code 1), or which exported heads a restore cut
+    /// off (exit code 3).
     Verify {
         /// The host's config file (TOML).
         #[arg(long, value_name = "FILE")]
@@ -53,6 +56,9 @@ async fn verify(config: &Config, copy: Option<PathBuf>) -> anyhow::Result<ExitCo
         anyhow::ensure!(copy.exists(), "--heads {}: there is no such file", copy.display());
         exported.extend(fangshi_tenants::read_heads(&copy)?);
     }
+    // A copy holds the lines of the data folder as well.
+    exported.sort_by(|one, other| (one.number, &one.date, one.hash).cmp(&(other.number, &other.date, other.hash)));
+    exported.dedup();
     let outcome = fangshi_tenants::verify(&store, &vault, &exported).await.context("reading the audit")?;
     let mut out = std::io::stdout().lock();
     match outcome {
@@ -65,7 +71,14 @@ async fn verify(config: &Config, copy: Option<PathBuf>) -> anyhow::Result<ExitCo
                 "{} exported heads fit; details of {} entries fit, of {} were deleted with their tenant's key",
                 verified.heads, verified.details, verified.deleted
             )?;
-            Ok(ExitCode::SUCCESS)
+            for cut in &verified.cut {
+                writeln!(
+                    out,
+                    "cut by the restore at entry {}: on {} the chain went up to entry {}",
+                    cut.restored, cut.head.date, cut.head.number
+                )?;
+            }
+            Ok(if verified.cut.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(CUT_BY_A_RESTORE) })
         }
         Err(broken) => {
             writeln!(out, "the audit is broken at {broken}")?;

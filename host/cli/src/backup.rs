@@ -93,6 +93,11 @@ async fn restore_from(config: &Config, from: &Path) -> anyhow::Result<ExitCode> 
         "start the host: callbacks are recorded, tokens and the orders of unfinished events are read again,"
     )?;
     writeln!(out, "and no plugin runs until `fangshi restore --release`")?;
+    writeln!(
+        out,
+        "sessions and unused links of the merchant page were ended. API tokens are as the backup had them: those revoked since"
+    )?;
+    writeln!(out, "work again. Read GET /api/v1/tokens and revoke them anew")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,7 +6,8 @@
 //! `fangshi config` checks a config without starting anything; `fangshi audit` checks who did what ([`audit`]). `fangshi
 //! keys`, `fangshi tenant`, `fangshi replay` and `fangshi backtest` work on the store of a host that is down.
 //!
-//! Exit codes: 0 done; 1 the start, a run or a command failed; 2 the command line or the config is wrong.
+//! Exit codes: 0 done; 1 the start, a run or a command failed; 2 the command line or the config is wrong; 3 the audit holds
+//! but for exported heads that a restore cut off.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
@@ -16,6 +17,7 @@ mod commands;
 mod config;
 mod keys;
 mod logs;
+mod panics;
 mod plugin;
 mod replay;
 mod serve;
@@ -31,6 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    panics::hide_values();
     // Two crypto providers may be compiled in by dependencies; this one is the process's.
     let _ = rustls::crypto::ring::default_provider().install_default();
     commands::Commands::parse().run()

@@ -267,10 +267,7 @@ async fn view(console: &Console, tenant: &Tenant) -> Result<TenantView, Refusal>
                 })
             })
             .collect(),
-        what_to_do: tenant
-            .state
-            .what_to_do()
-            .map(|text| WhatToDoView { zh: text.zh.to_owned(), en: text.en.to_owned() }),
+        what_to_do: tenant.what_to_do().map(|text| WhatToDoView { zh: text.zh.to_owned(), en: text.en.to_owned() }),
         decodes: DecodesView { budget: usage.budget, used: usage.used, left: usage.left(), next_day_at: usage.until },
         created_at: tenant.created_at,
         callback_path: format!("/callback/{}/{}", tenant.platform, tenant.appid),

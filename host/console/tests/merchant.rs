@@ -99,7 +99,7 @@ async fn looking_at_a_link_does_not_use_it_up_and_entering_does() {
 }
 
 #[tokio::test]
-async fn an_address_that_tries_links_waits_and_others_do_not() {
+async fn an_address_that_tries_links_waits_and_neither_others_nor_open_links_do() {
     let desk = Desk::new().await;
     let tenant = desk.tenant("wxone").await;
     let path = link(&desk, &tenant).await;
@@ -110,11 +110,14 @@ async fn an_address_that_tries_links_waits_and_others_do_not() {
         let looked = axum::http::Request::get(guess(n)).body(axum::body::Body::empty()).unwrap();
         assert_eq!(desk.send_from(bad, looked).await.status, StatusCode::GONE);
     }
-    let waits = desk.send_from(bad, post(&path, "", String::new())).await;
+    let waits = desk.send_from(bad, post(&guess(7), "", String::new())).await;
     assert_eq!((waits.status, &waits.headers["retry-after"]), (StatusCode::TOO_MANY_REQUESTS, &"6".parse().unwrap()));
     assert_eq!(desk.send_from(good, post(&guess(9), "", String::new())).await.status, StatusCode::GONE);
-    desk.hand.advance(6_000);
+    // Behind a proxy a merchant has the same address: a good link enters, and is no good after that.
     assert_eq!(desk.send_from(bad, post(&path, "", String::new())).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(desk.send_from(bad, post(&path, "", String::new())).await.status, StatusCode::TOO_MANY_REQUESTS);
+    desk.hand.advance(6_000);
+    assert_eq!(desk.send_from(bad, post(&path, "", String::new())).await.status, StatusCode::GONE);
 }
 
 #[tokio::test]
@@ -268,4 +271,57 @@ async fn names_are_texts_and_never_markup() {
     let page = get(&desk, "/merchant", &own.cookie).await;
     assert!(!page.text.contains("<script") && !page.text.contains("<b>"), "{}", page.text);
     assert!(page.text.contains("suspended"));
+}
+
+#[tokio::test]
+async fn a_stopped_shop_reads_why_and_since_when_in_its_own_language() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let at = format!("/api/v1/tenants/{tenant}");
+    let own = visit(&desk, &tenant).await;
+    let chinese = async |cookie: &str| {
+        let request = Request::get("/merchant").header("cookie", cookie).header("accept-language", "zh-CN");
+        desk.send(request.body(Body::empty()).unwrap()).await.text
+    };
+    for (change, zh, en) in [
+        (
+            json!({"state": "suspended", "reason": "CANARY note"}),
+            "服务商暂停了您的店铺",
+            "Your service provider suspended it",
+        ),
+        (json!({"state": "revoked", "reason": "CANARY note"}), "店铺已取消授权", "authorization was taken back"),
+    ] {
+        desk.hand.advance(60_000);
+        desk.json(axum::http::Method::PATCH, &at, change).await;
+        let (zh_page, en_page) = (chinese(&own.cookie).await, get(&desk, "/merchant", &own.cookie).await.text);
+        assert!(zh_page.contains(zh) && !zh_page.contains("CANARY"), "{zh_page}");
+        assert!(en_page.contains(en) && !en_page.contains("CANARY"), "{en_page}");
+        // 2026-01-01 00:00 UTC and a few minutes.
+        assert!(zh_page.contains("2026-01-01 08:0") && en_page.contains("Since 2026-01-01 08:0"), "{en_page}");
+    }
+    assert!(!get(&desk, "/merchant", &own.cookie).await.text.contains("is suspended"), "it is revoked");
+}
+
+#[tokio::test]
+async fn another_shops_installation_is_neither_paused_nor_resumed() {
+    let desk = Desk::new().await;
+    let (tenant, stranger) = (desk.tenant("wxone").await, desk.tenant("wxtwo").await);
+    let version = desk.upload(&tenant, "noting", guest::noting()).await.json();
+    let body = json!({"plugin": version["plugin"], "version": version["version"], "grants": ["notes"]});
+    let installed = desk.post(&format!("/api/v1/tenants/{tenant}/installations"), body).await.json();
+    let id = installed["id"].as_str().unwrap();
+    let (own, other) = (visit(&desk, &tenant).await, visit(&desk, &stranger).await);
+    let state = async || {
+        let all = desk.get(&format!("/api/v1/tenants/{tenant}/installations")).await.json();
+        all["items"][0]["state"].as_str().unwrap().to_owned()
+    };
+    let press = async |visit: &Visit, what: &str| {
+        let proof = format!("proof={}", visit.proof);
+        desk.send(post(&format!("/merchant/installations/{id}/{what}"), &visit.cookie, proof)).await.status
+    };
+    // A valid session with its valid proof, of another shop.
+    assert_eq!((press(&other, "pause").await, state().await.as_str()), (StatusCode::NOT_FOUND, "active"));
+    assert_eq!((press(&own, "pause").await, state().await.as_str()), (StatusCode::SEE_OTHER, "paused"));
+    assert_eq!((press(&other, "resume").await, state().await.as_str()), (StatusCode::NOT_FOUND, "paused"));
+    assert_eq!((press(&own, "resume").await, state().await.as_str()), (StatusCode::SEE_OTHER, "active"));
 }

@@ -77,9 +77,11 @@ impl Journal {
         last_restore(self.reader()).await
     }
 
-    /// Marks the store as restored and held, and takes every access token out of use, in one transaction.
+    /// Marks the store as restored and held, takes every access token of the platform out of use, and ends the sessions and
+    /// the unused links of the merchant page, in one transaction.
     pub async fn hold(&self, actor: Actor) -> Result<(), JournalError> {
         let (now, audit, custody) = (self.clock.now(), self.tenants.audit(), self.tenants.custody().clone());
+        let access = self.tenants.access();
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query(
@@ -89,7 +91,9 @@ impl Journal {
                 .execute(&mut *conn)
                 .await?;
                 custody.doubt_all(conn).await?;
+                let (sessions, links) = access.end_page(conn).await?;
                 let entry = Entry::new(actor, Action::StoreRestored, TenantId::HOST);
+                let entry = entry.with(json!({"sessions": sessions, "links": links}));
                 audit.append(conn, entry).await.map_err(JournalError::Audit)?;
                 Ok(())
             })

@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex};
 
 use fangshi_journal::{EffectState, RunState};
 use fangshi_runtime::{CallError, Outcome};
-use fangshi_tenants::Actor;
+use fangshi_tenants::{Actor, AuditFilter, Door, NewToken, Role};
 use rig::{ORDER, Rig, set_note};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 fn parcel() -> Value {
@@ -67,6 +68,25 @@ async fn release(rig: &Rig) {
     assert!(rig.journal.release(Actor::Operator(None)).await.unwrap());
     rig.lanes.release().await;
     rig.settle().await;
+}
+
+#[tokio::test]
+async fn sessions_and_unused_links_of_the_merchant_page_end_with_a_restore_and_tokens_stay() {
+    let rig = Rig::new().await;
+    let access = rig.tenants.access();
+    let (_, unused) = access.make_link(rig.tenant, "x", 60).await.unwrap();
+    let (_, used) = access.make_link(rig.tenant, "x", 60).await.unwrap();
+    let (_, cookie) = access.enter(used.expose_secret()).await.unwrap().unwrap();
+    let new = NewToken { role: Role::Operator, label: "erp".into(), expires_at: i64::MAX };
+    let (_, token) = access.make_token(new).await.unwrap();
+    rig.journal.hold(Actor::Operator(None)).await.unwrap();
+    assert!(!access.is_open(unused.expose_secret()).await.unwrap());
+    assert!(access.enter(unused.expose_secret()).await.unwrap().is_none());
+    assert!(access.recognise(cookie.expose_secret(), Door::Page).await.unwrap().is_none());
+    assert!(access.recognise(token.expose_secret(), Door::Api).await.unwrap().is_some(), "other systems live on them");
+    let filter = AuditFilter { limit: 1, ..AuditFilter::default() };
+    let told = rig.tenants.audit().list(&filter).await.unwrap().remove(0);
+    assert_eq!((told.action.as_str(), told.details), ("store-restored", Some(json!({"sessions": 1, "links": 1}))));
 }
 
 #[tokio::test]

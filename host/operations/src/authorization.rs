@@ -8,11 +8,12 @@ use fangshi_tenants::{
     Authorization, Authorizer, AuthorizerInfo, AuthorizerPage, IssueError, ListedAuthorizer, PreAuthCode,
 };
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::answer;
 use crate::client::Weixin;
-use crate::issuer::refused;
+use crate::issuer::life;
 
 #[async_trait]
 impl Authorizer for Weixin {
@@ -23,7 +24,8 @@ impl Authorizer for Weixin {
     ) -> Result<PreAuthCode, IssueError> {
         let body = json!({"component_appid": component_appid});
         let path = "/cgi-bin/component/api_create_preauthcode";
-        let answer = self.post(path, Some(component_token), &body, Vec::new()).await.map_err(refused)?;
+        let answer =
+            self.post(path, Some(component_token), &body, Vec::new()).await.map_err(|fault| self.refused(fault))?;
         let code = answer::needed_text(&answer, "pre_auth_code").map_err(IssueError::Unavailable)?;
         let expires_in = answer::needed_number(&answer, "expires_in").map_err(IssueError::Unavailable)?;
         Ok(PreAuthCode { code: SecretString::from(code), expires_in })
@@ -35,15 +37,20 @@ impl Authorizer for Weixin {
         component_appid: &str,
         code: &SecretString,
     ) -> Result<Authorization, IssueError> {
-        let body = json!({"component_appid": component_appid, "authorization_code": code.expose_secret()});
-        let secrets = vec![code.expose_secret().to_owned()];
+        #[derive(Serialize)]
+        struct Body<'a> {
+            component_appid: &'a str,
+            authorization_code: &'a str,
+        }
+        let body = Body { component_appid, authorization_code: code.expose_secret() };
+        let secrets = vec![code.clone()];
         let path = "/cgi-bin/component/api_query_auth";
-        let answer = self.post(path, Some(component_token), &body, secrets).await.map_err(refused)?;
+        let answer =
+            self.post(path, Some(component_token), &body, secrets).await.map_err(|fault| self.refused(fault))?;
         let info = answer.get("authorization_info").unwrap_or(&Value::Null);
         Ok(Authorization {
             appid: answer::needed_text(info, "authorizer_appid").map_err(IssueError::Unavailable)?,
-            access: secret(info, "authorizer_access_token")
-                .map(|token| (token, answer::number(info, "expires_in").unwrap_or(0))),
+            access: secret(info, "authorizer_access_token").map(|token| (token, life(info))),
             refresh: secret(info, "authorizer_refresh_token"),
             permission_sets: permission_sets(info),
         })
@@ -58,7 +65,8 @@ impl Authorizer for Weixin {
     ) -> Result<AuthorizerPage, IssueError> {
         let body = json!({"component_appid": component_appid, "offset": offset, "count": count});
         let path = "/cgi-bin/component/api_get_authorizer_list";
-        let answer = self.post(path, Some(component_token), &body, Vec::new()).await.map_err(refused)?;
+        let answer =
+            self.post(path, Some(component_token), &body, Vec::new()).await.map_err(|fault| self.refused(fault))?;
         let total = answer::needed_number(&answer, "total_count").map_err(IssueError::Unavailable)?;
         let list = answer.get("list").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let listed = list.iter().map(|account| {

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use fangshi_tenants::{Authorizer, Clock, Decodes, Issuer, TenantId, Tenants};
-use secrecy::ExposeSecret;
+use fangshi_tenants::{Authorizer, Clock, Decodes, Flights, Issuer, TenantId, Tenants};
 use serde_json::Value;
 
 use crate::client::{OperationsConfig, OperationsError, Weixin};
@@ -27,6 +26,7 @@ pub struct Operations {
     gate: Arc<Gate>,
     /// None where a test brings its own keeper of tokens.
     pub(crate) decodes: Option<Decodes>,
+    pub(crate) flights: Flights,
     pub(crate) clock: Clock,
 }
 
@@ -36,9 +36,9 @@ impl Operations {
     /// # Errors
     /// [`OperationsError`]: the address is unusable, or this machine has no certificates.
     pub fn new(config: OperationsConfig, tenants: Tenants) -> Result<Operations, OperationsError> {
-        let decodes = tenants.decodes().clone();
+        let (decodes, flights) = (tenants.decodes().clone(), tenants.flights().clone());
         let operations = Operations::with_keeper(config, Arc::new(tenants))?;
-        Ok(Operations { decodes: Some(decodes), ..operations })
+        Ok(Operations { decodes: Some(decodes), flights, ..operations })
     }
 
     pub(crate) fn with_keeper(
@@ -52,6 +52,7 @@ impl Operations {
             keeper,
             gate: Arc::new(Gate::new(config.breaker)),
             decodes: None,
+            flights: Flights::default(),
             clock: config.clock,
         })
     }
@@ -173,7 +174,7 @@ impl Operations {
     ) -> Result<Value, Fault> {
         let mut secrets = redact::secrets(op, request);
         // The platform may still speak of the token that it refused before.
-        secrets.extend(refused.map(|held| held.secret.expose_secret().to_owned()));
+        secrets.extend(refused.map(|held| held.secret.clone()));
         self.weixin.post(op.path, Some(&held.secret), body, secrets).await
     }
 

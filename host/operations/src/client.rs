@@ -1,15 +1,18 @@
 //! One request to the platform and its answer. The only place where a token meets a URL.
 //!
 //! The token travels in the query, so no URL may reach an error or a log: errors of reqwest lose theirs here, and no
-//! redirect is followed.
+//! redirect is followed. What is kept here of a body or an answer is wiped after use; what the HTTP library copies is not.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use fangshi_tenants::Clock;
 use reqwest::{StatusCode, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::breaker::BreakerConfig;
 use crate::errcode;
@@ -66,7 +69,11 @@ pub(crate) struct Weixin {
     http: reqwest::Client,
     base: Url,
     answer_limit: usize,
+    pub(crate) clock: Clock,
 }
+
+/// Bodies and answers that hold tokens are shorter: a vector that grows leaves its old bytes behind.
+const ROOM: usize = 8 << 10;
 
 impl Weixin {
     pub(crate) fn new(config: &OperationsConfig) -> Result<Weixin, OperationsError> {
@@ -91,7 +98,7 @@ impl Weixin {
             http = http.no_proxy();
         }
         let http = http.build().map_err(OperationsError::Client)?;
-        Ok(Weixin { http, base, answer_limit: config.answer_limit })
+        Ok(Weixin { http, base, answer_limit: config.answer_limit, clock: config.clock.clone() })
     }
 
     /// Posts a body, and gives back the platform's answer if its `errcode` is 0 or absent.
@@ -102,20 +109,24 @@ impl Weixin {
         &self,
         path: &'static str,
         token: Option<&SecretString>,
-        body: &Value,
-        mut secrets: Vec<String>,
+        body: &(impl Serialize + Sync),
+        mut secrets: Vec<SecretString>,
     ) -> Result<Value, Fault> {
         let mut url = self.base.clone();
         url.set_path(path);
         if let Some(token) = token {
             url.query_pairs_mut().append_pair("access_token", token.expose_secret());
-            secrets.push(token.expose_secret().to_owned());
+            secrets.push(token.clone());
+        }
+        let mut text = Zeroizing::new(Vec::with_capacity(ROOM));
+        if serde_json::to_writer(&mut *text, body).is_err() {
+            return Err(Fault::new(Class::Bug, Sent::NotSent, "the request could not be built"));
         }
         let sent = self
             .http
             .post(url)
             .header(reqwest::header::CONTENT_TYPE, "application/json; charset=utf-8")
-            .body(body.to_string())
+            .body(Bytes::from_owner(text))
             .send()
             .await;
         let answer = match sent {
@@ -127,7 +138,7 @@ impl Weixin {
         judge(status, &bytes, &secrets)
     }
 
-    async fn read(&self, mut answer: reqwest::Response, path: &'static str) -> Result<Vec<u8>, Fault> {
+    async fn read(&self, mut answer: reqwest::Response, path: &'static str) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let too_large = || {
             let text = format!("the platform's answer is larger than {} bytes", self.answer_limit);
             Fault::new(Class::Unanswered, Sent::Unknown, text)
@@ -135,7 +146,7 @@ impl Weixin {
         if answer.content_length().is_some_and(|length| length > self.answer_limit as u64) {
             return Err(too_large());
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
         while let Some(chunk) = answer.chunk().await.map_err(|error| lost(error, path))? {
             if bytes.len() + chunk.len() > self.answer_limit {
                 return Err(too_large());
@@ -162,7 +173,7 @@ fn lost(error: reqwest::Error, path: &'static str) -> Fault {
 }
 
 /// What an answer says: by its `errcode` first, by its HTTP status only if it has none.
-fn judge(status: StatusCode, bytes: &[u8], secrets: &[String]) -> Result<Value, Fault> {
+fn judge(status: StatusCode, bytes: &[u8], secrets: &[SecretString]) -> Result<Value, Fault> {
     let answer = exact::parse(bytes).ok().filter(Value::is_object);
     let code = answer.as_ref().and_then(|answer| answer.get("errcode")).map(|code| match code {
         Value::String(text) => text.parse().ok(),
@@ -181,7 +192,7 @@ fn judge(status: StatusCode, bytes: &[u8], secrets: &[String]) -> Result<Value, 
     }
 }
 
-fn refusal(code: i64, answer: &Value, secrets: &[String]) -> Fault {
+fn refusal(code: i64, answer: &Value, secrets: &[SecretString]) -> Fault {
     let class = errcode::class_of(code);
     let (text, rid) = split_rid(answer.get("errmsg").and_then(Value::as_str).unwrap_or_default());
     let meaning = errcode::find(code).map_or("", |row| row.meaning);
@@ -226,7 +237,7 @@ mod tests {
     use serde_json::json;
 
     fn refused(status: u16, body: &str) -> Fault {
-        judge(StatusCode::from_u16(status).unwrap(), body.as_bytes(), &["CANARY".to_owned()]).unwrap_err()
+        judge(StatusCode::from_u16(status).unwrap(), body.as_bytes(), &[SecretString::from("CANARY")]).unwrap_err()
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! the tenant's budget of the day (`fangshi_tenants::Decodes`).
 //!
 //! A live call reads the order first: its answer is kept for the address that the order shows at that moment, whatever an
-//! older snapshot showed. It runs in a task of its own, so that a run that is cut off does not lose a scarce answer.
+//! older snapshot showed. It runs in a task of its own, so that a run that is cut off does not lose a scarce answer, nor does
+//! an orderly stop.
 
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ use crate::table::personal::ADDRESS;
 /// How often to look whether another call for the same order has ended, and how many times.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const LOOKS: u32 = 100;
+/// How often to write what a call came to, and the first pause, which doubles: all of them end before the lease does.
+const SETTLE_TRIES: u32 = 5;
+const SETTLE_AGAIN: Duration = Duration::from_millis(100);
 
 /// For whom buyer data is decoded; its grant was checked.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +96,10 @@ impl Operations {
             return self.call(asker.tenant, op, request).await.map(Decoded::live);
         };
         let (operations, request) = (self.clone(), request.clone());
-        let task = tokio::spawn(async move { operations.decode_once(&decodes, asker, op, &request).await });
+        let flight = async move { operations.decode_once(&decodes, asker, op, &request).await };
+        let Some(task) = self.flights.start(flight) else {
+            return Err(Fault::new(Class::Host, Sent::NotSent, "the host is closing"));
+        };
         task.await.unwrap_or_else(|_| Err(Fault::new(Class::Unanswered, Sent::Unknown, "the call was cut off")))
     }
 
@@ -130,9 +137,13 @@ impl Operations {
                 Err(fault) if fault.sent == Sent::Unknown || fault.class == Class::Unreadable => Came::Lost,
                 Err(_) => Came::Refused,
             };
-            if let Err(error) = decodes.settle(ticket, came).await {
-                tracing::error!(tenant = %asker.tenant, %error, "what a decode came to could not be stored; it counts");
+            if !is_settled(decodes, &ticket, &came).await && outcome.is_ok() {
+                // Buyer data without its entry in the audit reaches nobody.
+                let text = "the host could not record what was decoded";
+                return Err(Fault::new(Class::Host, Sent::Unknown, text));
             }
+            // The last holder but this one.
+            drop(came);
             return outcome.map(|answer| Decoded::live(Arc::unwrap_or_clone(answer)));
         }
         Err(elsewhere())
@@ -162,6 +173,24 @@ impl Lease<'_> {
             false => Err(elsewhere()),
         }
     }
+}
+
+/// Writes what a call came to; false if the store refused it again and again. The lease then runs out by itself, and the call
+/// counts.
+async fn is_settled(decodes: &Decodes, ticket: &DecodeTicket, came: &Came) -> bool {
+    let mut pause = SETTLE_AGAIN;
+    for left in (0..SETTLE_TRIES).rev() {
+        match decodes.settle(ticket, came).await {
+            Ok(()) => return true,
+            Err(error) if left == 0 => tracing::error!(%error, "what a decode came to could not be stored; it counts"),
+            Err(error) => {
+                tracing::warn!(%error, left, "what a decode came to could not be stored yet");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+        }
+    }
+    false
 }
 
 fn elsewhere() -> Fault {

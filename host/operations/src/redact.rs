@@ -2,6 +2,7 @@
 //!
 //! Everything else is masked, members that the platform adds tomorrow included.
 
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::operation::Operation;
@@ -65,13 +66,17 @@ pub fn redact_text(text: &str, secrets: &[String]) -> String {
 /// The texts of a request or an answer that pages may not show, the longest first: whoever saw the call may repeat them
 /// elsewhere. Left out is what is too short to be told from other words, and what the platform has masked itself.
 pub fn delicate(op: &Operation, value: &Value) -> Vec<String> {
-    let mut found = secrets(op, value);
+    let mut found = hidden(op, value);
     found.retain(|text| !text.contains('*') && if text.is_ascii() { text.len() > 5 } else { text.trim() != "" });
     found
 }
 
 /// The texts of a request that pages may not show: they may not stand in messages either.
-pub(crate) fn secrets(op: &Operation, value: &Value) -> Vec<String> {
+pub(crate) fn secrets(op: &Operation, value: &Value) -> Vec<SecretString> {
+    hidden(op, value).into_iter().map(SecretString::from).collect()
+}
+
+fn hidden(op: &Operation, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
     collect(op.shown, "", value, &mut found);
     // The longest first, so that no part of one is left.
@@ -89,13 +94,11 @@ fn collect(shown: &[&str], name: &str, value: &Value, found: &mut Vec<String>) {
 }
 
 /// A text of the platform, made fit for plugins, logs and pages: short, on one line, without secrets and phones.
-pub(crate) fn scrub(text: &str, secrets: &[String]) -> String {
+pub(crate) fn scrub(text: &str, secrets: &[SecretString]) -> String {
     const LONGEST: usize = 300;
     let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    for secret in secrets {
-        if !secret.is_empty() {
-            text = text.replace(secret.as_str(), MASK);
-        }
+    for secret in secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret, MASK);
     }
     let text = without_phones(&without_opaque(&text));
     match text.char_indices().nth(LONGEST) {

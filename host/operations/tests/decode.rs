@@ -9,13 +9,15 @@ use std::sync::{Arc, Mutex};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
-use fangshi_database::{Clock, Database, ManualClock, OpenOptions};
+use fangshi_database::{Clock, Database, ManualClock, OpenOptions, WriteError};
 use fangshi_operations::{Asker, Class, ContractError, Decoded, Fault, Operations, OperationsConfig, Sent, find};
 use fangshi_tenants::{
-    CallbackKeys, Credentials, InstallationId, Kek, NewTenant, Platform, TenantId, TenantPatch, Tenants,
+    Action, AuditFilter, CallbackKeys, Credentials, InstallationId, Kek, NewTenant, Platform, TenantId, TenantPatch,
+    Tenants,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use sqlx::Executor;
 
 const DECODE: &str = "/channels/ec/order/sensitiveinfo/decode";
 
@@ -74,6 +76,7 @@ impl Shop {
 
 struct House {
     shop: Shop,
+    db: Database,
     tenants: Tenants,
     operations: Operations,
     tenant: TenantId,
@@ -97,7 +100,7 @@ async fn house() -> House {
     let folder = tempfile::tempdir().unwrap();
     let (clock, hand) = Clock::manual();
     let db = Database::open(OpenOptions::new(folder.path())).await.unwrap();
-    let tenants = Tenants::open(db, Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
+    let tenants = Tenants::open(db.clone(), Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
     let credentials = Credentials::Authorized {
         access_token: Some(SecretString::from("TOKEN")),
         expires_in: None,
@@ -113,7 +116,7 @@ async fn house() -> House {
     let tenant = tenants.create(new).await.unwrap().id;
     let config = OperationsConfig { api_base, clock: clock.clone(), ..OperationsConfig::default() };
     let operations = Operations::new(config, tenants.clone()).unwrap();
-    House { shop, tenants, operations, tenant, clock, hand, _folder: folder }
+    House { shop, db, tenants, operations, tenant, clock, hand, _folder: folder }
 }
 
 impl House {
@@ -137,6 +140,12 @@ impl House {
 
     async fn used(&self) -> u32 {
         self.tenants.decodes().usage(self.tenant).await.unwrap().used
+    }
+
+    async fn sql(&self, sql: &'static str) {
+        let done: Result<(), WriteError> =
+            self.db.writer().submit(move |c| Box::pin(async move { Ok(c.execute(sql).await.map(|_| ())?) })).await;
+        done.unwrap();
     }
 
     fn set(&self, mood: Mood) {
@@ -169,6 +178,28 @@ async fn one_call_serves_all_who_ask_and_a_caller_that_gives_up_loses_nothing() 
     assert_eq!(house.kept("1", None).await.unwrap(), Some(answer.answer));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_the_decode_under_way_and_begins_none() {
+    let house = Arc::new(house().await);
+    house.set(Mood::Gate);
+    let caller = {
+        let house = Arc::clone(&house);
+        tokio::spawn(async move { house.decode("1").await })
+    };
+    while house.sent() == 0 {
+        tokio::task::yield_now().await;
+    }
+    caller.abort();
+    let flights = house.tenants.flights().clone();
+    flights.close();
+    let fault = house.decode("2").await.unwrap_err();
+    assert_eq!((fault.class, fault.sent), (Class::Host, Sent::NotSent), "{fault}");
+    house.shop.gate.add_permits(64);
+    assert!(flights.land(std::time::Duration::from_secs(3_600)).await);
+    assert!(house.kept("1", None).await.unwrap().is_some(), "the scarce answer is kept");
+    assert_eq!((house.sent(), house.used().await), (1, 1));
+}
+
 #[tokio::test]
 async fn another_address_hash_is_another_decode() {
     let house = house().await;
@@ -198,6 +229,23 @@ async fn a_refusal_is_limited_and_costs_nothing_and_a_lost_answer_counts() {
     house.set(Mood::Well);
     assert!(!house.decode("1").await.unwrap().kept);
     assert_eq!((house.used().await, house.sent()), (2, 3));
+}
+
+#[tokio::test]
+async fn what_the_audit_can_not_tell_of_reaches_nobody() {
+    let house = house().await;
+    house.sql("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'disk full'); END").await;
+    let fault = house.decode("1").await.unwrap_err();
+    assert_eq!((fault.class, fault.sent), (Class::Host, Sent::Unknown), "{fault}");
+    assert!(matches!(fault.to_contract(), ContractError::Unavailable(_)), "{fault}");
+    assert_eq!((house.sent(), house.used().await), (1, 1), "it counts");
+    assert_eq!(house.kept("1", None).await.unwrap(), None);
+    house.sql("DROP TRIGGER full").await;
+    house.hand.advance(30_000);
+    assert!(!house.decode("1").await.unwrap().kept, "the lease ran out");
+    let filter = AuditFilter { limit: 100, ..AuditFilter::default() };
+    let told = house.tenants.audit().list(&filter).await.unwrap();
+    assert_eq!(told.iter().filter(|entry| entry.action == Action::Decoded.code()).count(), 1);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fangshi_database::{LinkId, TenantId};
 use secrecy::SecretString;
+use sqlx::SqliteConnection;
 
 use super::tokens::{self, NewToken, TokenRecord};
 use super::{Access, Door, Role, check_text};
@@ -135,4 +136,13 @@ impl Access {
             .await;
         Ok(begun?.map(|token| (token, secret)))
     }
+}
+
+/// Ends every link that would still let somebody enter; gives how many.
+pub(super) async fn end_unused(c: &mut SqliteConnection, now: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query("UPDATE links SET expires_at = $1 WHERE used_at IS NULL AND expires_at > $1")
+        .bind(now)
+        .execute(c)
+        .await?;
+    Ok(done.rows_affected())
 }

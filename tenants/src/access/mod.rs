@@ -12,6 +12,7 @@ mod tokens;
 use std::sync::Arc;
 
 use fangshi_database::TenantId;
+use sqlx::SqliteConnection;
 
 pub use self::links::LinkRecord;
 pub use self::tokens::{NewToken, TokenRecord};
@@ -48,6 +49,17 @@ pub struct Access {
 impl Access {
     pub(crate) fn new(directory: Arc<Directory>, actor: Actor) -> Access {
         Access { directory, actor }
+    }
+
+    /// Ends every session of the merchant page and every link that was not used yet, in a transaction of the writer: the store
+    /// came from a backup, and what was used or left since would open again. Gives how many of each. Tokens of the admin API
+    /// stay: other systems live on them.
+    ///
+    /// # Errors
+    /// The store refused.
+    pub async fn end_page(&self, c: &mut SqliteConnection) -> Result<(u64, u64), sqlx::Error> {
+        let now = self.directory.clock.now();
+        Ok((tokens::end_sessions(c, now).await?, links::end_unused(c, now).await?))
     }
 
     /// The tenant must be there; the host itself has no merchants.

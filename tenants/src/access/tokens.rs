@@ -240,6 +240,17 @@ pub(super) async fn insert(
     })
 }
 
+/// Ends every session of the merchant page that still works; gives how many.
+pub(super) async fn end_sessions(c: &mut SqliteConnection, now: i64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE access_tokens SET revoked_at = $1 WHERE door = 'page' AND revoked_at IS NULL AND expires_at > $1",
+    )
+    .bind(now)
+    .execute(c)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 fn read(row: &SqliteRow, vault: &Vault) -> Result<TokenRecord, StoreError> {
     let tenant = TenantId(row.try_get("tenant_id")?);
     let (role, door): (&str, &str) = (row.try_get("role")?, row.try_get("door")?);

@@ -6,7 +6,7 @@
 //! the chain still verifies. The digest is salted, so that it tells nothing about details that can be guessed.
 //!
 //! A chain alone cannot tell that its end was cut off: therefore its head is exported every day, to a file that is to be
-//! copied elsewhere.
+//! copied elsewhere. A restore cuts the end off as well, and says so in an entry: heads that it took away are told apart.
 //!
 //! - `entry`: an entry and its hash, pure
 //! - `rows`: the table
@@ -27,7 +27,7 @@ use sqlx::SqliteConnection;
 pub use self::entry::{Action, Actor, Entry};
 pub use self::heads::{ExportedHead, read_heads};
 pub use self::rows::{AuditFilter, AuditRecord, Head, head};
-pub use self::verify::{Broken, Verified, verify};
+pub use self::verify::{Broken, CutHead, Verified, verify};
 
 pub(crate) use self::rows::append;
 #[cfg(test)]

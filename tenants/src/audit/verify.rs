@@ -3,7 +3,7 @@
 use fangshi_database::Digest;
 use sqlx::SqlitePool;
 
-use super::entry::GENESIS;
+use super::entry::{Action, GENESIS};
 use super::heads::ExportedHead;
 use super::rows::{self, Head, RawEntry};
 use crate::{AuditError, CustodyError, Vault};
@@ -22,6 +22,30 @@ pub struct Verified {
     pub deleted: u64,
     /// Exported heads that were found in the chain.
     pub heads: usize,
+    /// Exported heads of entries that a restore took away.
+    pub cut: Vec<CutHead>,
+}
+
+/// An exported head of the chain as it was before a restore, which put an older one in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutHead {
+    /// The head.
+    pub head: ExportedHead,
+    /// The number of the entry that tells of the restore.
+    pub restored: i64,
+}
+
+/// An entry that tells of a restore, and its day.
+struct Restored {
+    number: i64,
+    date: String,
+}
+
+/// The restore that took a head away: it stands at the head's number or below, and is no older. A day is what is known of a
+/// head, so one of the restore's own day counts as from before it.
+fn cut_by(head: &ExportedHead, restores: &[Restored]) -> Option<i64> {
+    let by = restores.iter().find(|restored| restored.number <= head.number && head.date <= restored.date);
+    by.map(|restored| restored.number)
 }
 
 /// The first entry that does not hold.
@@ -34,7 +58,8 @@ pub struct Broken {
     pub problem: String,
 }
 
-/// Walks the whole chain. `vault` opens the details; a tenant without a data key counts as deleted.
+/// Walks the whole chain. `vault` opens the details; a tenant without a data key counts as deleted. Heads that a restore cut
+/// off are told of apart: that it was meant is for a person to say.
 ///
 /// # Errors
 /// The store cannot be read. A chain that does not hold is no error but the inner [`Broken`].
@@ -43,7 +68,8 @@ pub async fn verify(
     vault: &Vault,
     exported: &[ExportedHead],
 ) -> Result<Result<Verified, Broken>, AuditError> {
-    let mut verified = Verified { head: None, details: 0, deleted: 0, heads: 0 };
+    let mut verified = Verified { head: None, details: 0, deleted: 0, heads: 0, cut: Vec::new() };
+    let mut restores: Vec<Restored> = Vec::new();
     let mut last = Head { number: 0, hash: Digest(GENESIS) };
     loop {
         let entries = rows::after(db, last.number, PAGE).await?;
@@ -56,16 +82,28 @@ pub async fn verify(
                 Err(problem) => return Ok(Err(Broken { number: last.number + 1, problem })),
             };
             last = Head { number: entry.number, hash };
+            if entry.action == Action::StoreRestored.code() {
+                restores.push(Restored { number: entry.number, date: rows::date(db, entry.at).await? });
+            }
             for head in exported.iter().filter(|head| head.number == entry.number) {
-                if head.hash != hash {
+                if head.hash == hash {
+                    verified.heads += 1;
+                } else if let Some(restored) = cut_by(head, &restores) {
+                    verified.cut.push(CutHead { head: head.clone(), restored });
+                } else {
                     let problem = format!("its hash is not the one that was exported on {}", head.date);
                     return Ok(Err(Broken { number: entry.number, problem }));
                 }
-                verified.heads += 1;
             }
         }
     }
-    if let Some(head) = exported.iter().filter(|head| head.number > last.number).min_by_key(|head| head.number) {
+    let mut beyond: Vec<&ExportedHead> = exported.iter().filter(|head| head.number > last.number).collect();
+    beyond.sort_by_key(|head| head.number);
+    for head in beyond {
+        if let Some(restored) = cut_by(head, &restores) {
+            verified.cut.push(CutHead { head: head.clone(), restored });
+            continue;
+        }
         let problem = format!("is missing: on {} the chain went up to entry {}", head.date, head.number);
         return Ok(Err(Broken { number: last.number + 1, problem }));
     }

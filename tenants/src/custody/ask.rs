@@ -43,7 +43,9 @@ impl Flying {
         let call = self.issuer().component_token(&component.appid, &component.appsecret, &ticket);
         match in_time(call).await {
             Ok(issued) => Ok(issued),
-            Err(error @ (IssueError::Unavailable(_) | IssueError::Unanswered(_))) => Err(error.into()),
+            Err(error @ (IssueError::Unavailable(_) | IssueError::Unanswered(_) | IssueError::Limited { .. })) => {
+                Err(error.into())
+            }
             // No merchant's authorization is at stake here: secret or ticket are wrong.
             Err(IssueError::Invalid { code, message } | IssueError::Refused { code, message }) => {
                 if decide::is_bad_ticket(code) {
@@ -160,6 +162,11 @@ pub(super) enum Failure {
     Other(TokenError),
     /// A call was sent and got no answer: the platform may be at it still.
     Unanswered(TokenError),
+    /// A quota is used up until then, unix ms.
+    Limited {
+        until: i64,
+        error: TokenError,
+    },
     /// Another process took the lease, or a new authorization came: what stands in the row counts.
     LeaseLost,
     /// For want of a ticket, which may come at any moment: there is no reason to leave the platform alone.
@@ -178,6 +185,9 @@ impl From<IssueError> for Failure {
             IssueError::Invalid { code, .. } => Failure::Invalid { code },
             IssueError::Unavailable(text) => Failure::Other(TokenError::Unavailable(text)),
             IssueError::Unanswered(text) => Failure::Unanswered(TokenError::Unavailable(text)),
+            IssueError::Limited { code, message, until } => {
+                Failure::Limited { until, error: TokenError::Unavailable(format!("{message} ({code})")) }
+            }
             IssueError::Refused { code, message } => Failure::Other(TokenError::Refused { code, message }),
         }
     }

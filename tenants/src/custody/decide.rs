@@ -76,6 +76,9 @@ pub(crate) const NO_AHEAD_MS: i64 = 3_600_000;
 /// The longest rest.
 pub(crate) const LONGEST_REST_MS: i64 = 60_000;
 
+/// The longest time that a quota is used up: a day of the platform.
+pub(crate) const LONGEST_LIMIT_MS: i64 = 86_400_000;
+
 /// The platform no longer takes the component's token (platform page 6.1); a new one may help.
 pub(crate) fn is_stale_token(code: i64) -> bool {
     matches!(code, 40001 | 40014 | 42001)

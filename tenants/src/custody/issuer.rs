@@ -90,7 +90,17 @@ pub enum IssueError {
     /// Sent, and no answer came: the platform may be at it still.
     #[error("unanswered: {0}")]
     Unanswered(String),
-    /// Any other code: a wrong secret, a quota, a component token that is no longer good.
+    /// A quota of the platform is used up (45009, 45011): nobody asks again before `until`, unix ms.
+    #[error("limited ({code}): {message}")]
+    Limited {
+        /// The platform's code.
+        code: i64,
+        /// The platform's words.
+        message: String,
+        /// When it opens again, unix ms.
+        until: i64,
+    },
+    /// Any other code: a wrong secret, a component token that is no longer good.
     #[error("refused ({code}): {message}")]
     Refused {
         /// The platform's code.

@@ -18,6 +18,8 @@
 //! - the lease held before every call (two processes in one refresh, the first of them slow): `tests/leases.rs`
 //! - a refusal and the tenant's suspension written together (a shop that is refused and looks active):
 //!   `a_refusal_and_the_suspension_are_written_together` and the others of `tests/endings.rs`
+//! - a quota that is used up is left alone until it opens (token calls all day at a platform that refuses them):
+//!   `a_quota_that_is_used_up_is_left_alone_until_it_opens`
 //! - refresh ahead at 80 % with jitter: `refreshes_are_spread_around_80_percent` (in `decide`),
 //!   `near_its_end_one_caller_refreshes_and_the_others_go_on`, `a_failure_ahead_of_time_harms_nobody`; without anybody asking:
 //!   `tests/ahead.rs`
@@ -25,7 +27,8 @@
 //!   `a_token_refused_elsewhere_is_taken_from_the_store`
 //! - one forced refresh a version: `sixty_four_refusals_of_one_version_make_one_refresh`; for 1, 20 and 200 shops under load,
 //!   `host/lanes/tests/token_faults.rs`
-//! - a caller that gives up loses nothing: `a_caller_that_gives_up_does_not_lose_the_platforms_answer`
+//! - a caller that gives up loses nothing: `a_caller_that_gives_up_does_not_lose_the_platforms_answer`; nor does an orderly stop:
+//!   `a_stop_waits_for_the_refresh_under_way_and_begins_none`
 //! - all of it at once, by seeds, with commits that fail or are cut off: `tests/simulation`
 //! - clocks that jump: `a_lease_from_the_future_holds_nobody_up` and the others of `tests/clock.rs`
 //!
@@ -70,6 +73,7 @@ use self::slot::Slot;
 use self::token::Held;
 use crate::TokenError;
 use crate::directory::Directory;
+use crate::flights::Flights;
 use crate::tenant::{SuspendedBy, TenantKind, TenantState};
 
 /// Seconds that WeChat's tokens live (platform page 2).
@@ -103,6 +107,7 @@ struct Inner {
     owner: String,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
     health: Recent<Result<Option<ComponentHealth>, Arc<TokenError>>>,
+    flights: Flights,
 }
 
 /// The kind of a row of `tokens`.
@@ -147,7 +152,7 @@ pub(crate) struct Planted {
 }
 
 impl Custody {
-    pub(crate) fn new(directory: Arc<Directory>, component: Option<ComponentCredentials>) -> Custody {
+    pub(crate) fn new(directory: Arc<Directory>, component: Option<ComponentCredentials>, flights: Flights) -> Custody {
         // Random, since process numbers repeat from machine to machine and start to start.
         let mut random = [0; 8];
         if getrandom::fill(&mut random).is_err() {
@@ -161,6 +166,7 @@ impl Custody {
                 owner,
                 slots: Mutex::default(),
                 health: Recent::new(HEALTH_GOOD_MS),
+                flights,
             }),
         }
     }
@@ -248,7 +254,7 @@ impl Custody {
         if let Some(version) = version {
             slot.invalidate(version - 1);
         }
-        slot.stop_resting();
+        slot.start_afresh();
     }
 
     /// A deleted tenant's tokens leave memory.

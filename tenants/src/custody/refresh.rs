@@ -59,7 +59,9 @@ impl Refresher {
             }
             // From here on in a task of its own: what the platform gives must be kept even if nobody waits any more.
             let (answer, answered) = oneshot::channel();
-            tokio::spawn(Flying { refresher: self.clone(), slot: Arc::clone(&slot), key, tenant }.fly(flight, answer));
+            let flying = Flying { refresher: self.clone(), slot: Arc::clone(&slot), key, tenant };
+            // Not begun while the host is closing: then nobody answers.
+            self.custody.flights.start(flying.fly(flight, answer));
             let outcome = answered.await.unwrap_or(Err(TokenError::Unavailable("the host is closing".into())));
             // A failure ahead of time harms nobody yet.
             let now = self.custody.directory.clock.now();
@@ -162,6 +164,11 @@ impl Flying {
             // Not given back: as long as the lease lasts nobody asks for this version beside a call that may be under way.
             Err(Failure::Unanswered(error)) => {
                 flight.unanswered(row.version, self.now());
+                return Err(error);
+            }
+            Err(Failure::Limited { until, error }) => {
+                self.release(row.version).await;
+                flight.limited(self.now(), until);
                 return Err(error);
             }
             Err(Failure::Other(error)) => {

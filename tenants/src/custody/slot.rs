@@ -27,6 +27,8 @@ pub(super) struct Flight {
     rest_until: i64,
     /// The version that a call without an answer was made for, and until when the platform may be at it.
     unanswered: Option<(i64, i64)>,
+    /// Until when a quota of the platform is used up.
+    limited_until: i64,
 }
 
 impl Slot {
@@ -65,12 +67,20 @@ impl Slot {
         self.memory().no_ahead_until = now.saturating_add(decide::NO_AHEAD_MS);
     }
 
-    /// The next caller may ask the platform at once.
+    /// The next caller may ask the platform at once, unless a quota is used up.
     pub(super) fn stop_resting(&self) {
         self.memory().no_ahead_until = 0;
         // Whoever flies just now finds out by itself.
         if let Ok(mut flight) = self.flight.try_lock() {
-            flight.stop_resting();
+            *flight = flight.rested();
+        }
+    }
+
+    /// The same, whatever the quota: a new authorization came, or a person did something about the old one.
+    pub(super) fn start_afresh(&self) {
+        self.stop_resting();
+        if let Ok(mut flight) = self.flight.try_lock() {
+            flight.limited_until = 0;
         }
     }
 
@@ -84,8 +94,12 @@ impl Flight {
     pub(super) fn rest(&self, now: i64, version: i64) -> Option<i64> {
         let unanswered = self.unanswered.filter(|(of, _)| *of == version).map_or(0, |(_, until)| until);
         // Longer than any rest: the clock was set back since.
-        let left = self.rest_until.max(unanswered).saturating_sub(now);
-        (left > 0 && left <= decide::LONGEST_REST_MS).then_some(left)
+        let left = |until: i64, longest: i64| {
+            let left = until.saturating_sub(now);
+            (left > 0 && left <= longest).then_some(left)
+        };
+        left(self.rest_until.max(unanswered), decide::LONGEST_REST_MS)
+            .max(left(self.limited_until, decide::LONGEST_LIMIT_MS))
     }
 
     pub(super) fn failed(&mut self, now: i64) {
@@ -99,9 +113,15 @@ impl Flight {
         self.unanswered = Some((version, now.saturating_add(decide::LEASE_MS)));
     }
 
-    /// Failures before no longer count. A call that may be under way still does.
-    fn stop_resting(&mut self) {
-        *self = Flight { unanswered: self.unanswered, ..Flight::default() };
+    /// A quota of the platform is used up.
+    pub(super) fn limited(&mut self, now: i64, until: i64) {
+        self.failed(now);
+        self.limited_until = until.min(now.saturating_add(decide::LONGEST_LIMIT_MS));
+    }
+
+    /// Failures before no longer count. A call that may be under way still does, and a quota that is used up.
+    fn rested(&self) -> Flight {
+        Flight { unanswered: self.unanswered, limited_until: self.limited_until, ..Flight::default() }
     }
 
     pub(super) fn succeeded(&mut self) {

@@ -65,7 +65,7 @@ pub enum Begun {
 }
 
 /// The right to one call. Dropped without being settled, it runs out and counts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct DecodeTicket {
     ask: DecodeAsk,
     version: i64,
@@ -74,7 +74,7 @@ pub struct DecodeTicket {
 }
 
 /// What a call came to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Came {
     /// The answer; with the end of its virtual number, unix seconds.
     Answer(Arc<Value>, Option<i64>),
@@ -198,12 +198,13 @@ impl Decodes {
         held.await
     }
 
-    /// Ends a call: keeps its answer, gives the lease back, and counts or does not.
+    /// Ends a call: keeps its answer, gives the lease back, and counts or does not. Done again it changes nothing more.
     ///
     /// # Errors
-    /// The store refused; the lease runs out by itself and the call counts.
-    pub async fn settle(&self, ticket: DecodeTicket, came: Came) -> Result<(), TenantsError> {
-        let directory = Arc::clone(&self.directory);
+    /// The store refused: an answer is not to be served, since the audit does not tell of it. The lease runs out by itself and
+    /// the call counts.
+    pub async fn settle(&self, ticket: &DecodeTicket, came: &Came) -> Result<(), TenantsError> {
+        let (directory, ticket, came) = (Arc::clone(&self.directory), ticket.clone(), came.clone());
         let settled = self.directory.db.writer().submit(move |c| {
             Box::pin(async move {
                 let now = directory.clock.now();

@@ -36,12 +36,13 @@ pub(super) async fn record_decode(
     vault: &Vault,
     served: &Served<'_>,
 ) -> Result<(), TenantsError> {
-    let entry = Entry::new(Actor::System, Action::Decoded, served.tenant).about(served.installation);
-    let details = json!({"order_id": served.order_id, "live": served.asked.is_some()});
-    audit::append(c, vault, served.at, entry.with(details)).await?;
     match served.asked {
         Some(row) => {
-            sqlx::query("UPDATE decodes SET outcome = 1 WHERE id = $1").bind(row).execute(c).await?;
+            let done = sqlx::query("UPDATE decodes SET outcome = 1 WHERE id = $1 AND outcome = 0").bind(row);
+            if done.execute(&mut *c).await?.rows_affected() == 0 {
+                // Recorded already: whoever wrote it did not hear so, and writes again.
+                return Ok(());
+            }
         }
         None => {
             sqlx::query(
@@ -53,9 +54,12 @@ pub(super) async fn record_decode(
             .bind(served.order_id)
             .bind(decide::day(served.at))
             .bind(served.at)
-            .execute(c)
+            .execute(&mut *c)
             .await?;
         }
     }
+    let entry = Entry::new(Actor::System, Action::Decoded, served.tenant).about(served.installation);
+    let details = json!({"order_id": served.order_id, "live": served.asked.is_some()});
+    audit::append(c, vault, served.at, entry.with(details)).await?;
     Ok(())
 }

@@ -17,6 +17,15 @@ use crate::{AuthorizerInfo, TenantsError};
 /// After that many refusals of the platform an account is left alone until the platform says something new.
 const MOST_REFUSALS: u32 = 8;
 
+/// What hindered a try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hindrance {
+    /// No answer, or nothing to ask with. However long that lasts, it says nothing of the account.
+    Outage,
+    /// What the platform said of it.
+    Refusal,
+}
+
 impl Onboarding {
     /// Gives the tenant if it came back to work.
     pub(super) async fn work_on_account(
@@ -34,7 +43,7 @@ impl Onboarding {
         let given = match taken.code.clone() {
             Some(code) => match self.spend(platform, &taken, code).await? {
                 Ok(given) => given,
-                Err(problem) => return self.again(&taken, &problem, true).await.map(|()| None),
+                Err(problem) => return self.again(&taken, &problem, Hindrance::Outage).await.map(|()| None),
             },
             None => None,
         };
@@ -46,9 +55,9 @@ impl Onboarding {
             Ok(info) => self.follow(taken, given, info).await,
             Err(CallFailed::Refused(REVOKED, _)) => self.revoke(taken, "platform-61003").await.map(|()| None),
             Err(error @ CallFailed::Refused(..)) => {
-                self.again(&taken, &error.to_string(), taken.tries < MOST_REFUSALS).await.map(|()| None)
+                self.again(&taken, &error.to_string(), Hindrance::Refusal).await.map(|()| None)
             }
-            Err(error) => self.again(&taken, &error.to_string(), true).await.map(|()| None),
+            Err(error) => self.again(&taken, &error.to_string(), Hindrance::Outage).await.map(|()| None),
         }
     }
 
@@ -103,7 +112,7 @@ impl Onboarding {
         let refresh = refresh.or(info.refresh).or(taken.refresh.clone());
         if tenant.is_none() && refresh.is_none() {
             let problem = "the platform gave no refresh token";
-            return self.again(&taken, problem, taken.tries < MOST_REFUSALS).await.map(|()| None);
+            return self.again(&taken, problem, Hindrance::Refusal).await.map(|()| None);
         }
         let adoption = Adoption {
             appid: taken.appid.clone(),
@@ -120,7 +129,7 @@ impl Onboarding {
             // The platform shows what no tenant may be called: a person must look.
             Err(TenantsError::Invalid { member, problem }) => {
                 let problem = format!("`{member}` {problem}");
-                return self.again(&taken, &problem, taken.tries < MOST_REFUSALS).await.map(|()| None);
+                return self.again(&taken, &problem, Hindrance::Refusal).await.map(|()| None);
             }
             Err(error) => return Err(error),
         };
@@ -168,13 +177,24 @@ impl Onboarding {
         Ok(())
     }
 
-    async fn again(&self, taken: &Taken, problem: &str, again: bool) -> Result<(), TenantsError> {
-        tracing::warn!(appid = taken.appid, tries = taken.tries, problem, again, "an account could not be settled");
+    async fn again(&self, taken: &Taken, problem: &str, hindrance: Hindrance) -> Result<(), TenantsError> {
+        let refusals = taken.refusals + u32::from(hindrance == Hindrance::Refusal);
+        let again = hindrance == Hindrance::Outage || refusals < MOST_REFUSALS;
+        tracing::warn!(
+            appid = taken.appid,
+            tries = taken.tries,
+            refusals,
+            problem,
+            again,
+            "an account could not be settled"
+        );
         let now = self.now();
         let next_at = again.then(|| now + decide::pause_ms(taken.tries));
         let (appid, work_no, problem) = (taken.appid.clone(), taken.work_no, problem.to_owned());
         self.write(move |c| {
-            Box::pin(async move { Ok(account_rows::again(c, &appid, work_no, next_at, &problem, now).await?) })
+            Box::pin(
+                async move { Ok(account_rows::again(c, &appid, work_no, refusals, next_at, &problem, now).await?) },
+            )
         })
         .await
     }

@@ -50,6 +50,8 @@ pub(crate) struct Taken {
     pub(crate) work: Work,
     pub(crate) work_no: i64,
     pub(crate) tries: u32,
+    /// Of those, how many the platform refused.
+    pub(crate) refusals: u32,
     pub(crate) changed_s: i64,
     pub(crate) code: Option<SecretString>,
     pub(crate) refresh: Option<SecretString>,
@@ -143,7 +145,7 @@ pub(crate) async fn forget(c: &mut SqliteConnection, tenant: TenantId, now: i64)
     .await?;
     sqlx::query(
         "UPDATE authorizers SET deleted_s = $2, tenant_id = NULL, verdict = NULL, code = NULL, code_digest = NULL, \
-         refresh = NULL, work = NULL, work_no = work_no + 1, tries = 0, updated_at = $3, \
+         refresh = NULL, work = NULL, work_no = work_no + 1, tries = 0, refusals = 0, updated_at = $3, \
          problem = 'its tenant was deleted: it comes back when the merchant authorizes anew' \
          WHERE appid = (SELECT appid FROM tenants WHERE id = $1)",
     )
@@ -174,7 +176,7 @@ pub(crate) async fn want(
          ON CONFLICT (appid) DO UPDATE SET standing = $2, code = $4, \
          changed_s = CASE WHEN by_host = 1 AND $10 = 0 THEN $3 ELSE max(changed_s, $3) END, by_host = $10, \
          code_digest = coalesce($5, code_digest), refresh = coalesce($6, refresh), work = $7, work_no = work_no + 1, \
-         tries = 0, next_at = $8, problem = NULL, updated_at = $9, \
+         tries = 0, refusals = 0, next_at = $8, problem = NULL, updated_at = $9, \
          deleted_s = CASE WHEN $2 = 'granted' THEN NULL ELSE deleted_s END",
     )
     .bind(appid)
@@ -222,7 +224,7 @@ pub(crate) async fn take(
     let row = sqlx::query(
         "UPDATE authorizers SET next_at = $2, tries = tries + 1 WHERE appid = \
          (SELECT appid FROM authorizers WHERE work IS NOT NULL AND next_at <= $1 ORDER BY next_at LIMIT 1) \
-         RETURNING appid, work, work_no, tries, changed_s, code, refresh",
+         RETURNING appid, work, work_no, tries, refusals, changed_s, code, refresh",
     )
     .bind(now)
     .bind(until)
@@ -243,6 +245,7 @@ pub(crate) async fn take(
         work: Work::from_code(work).ok_or_else(|| sqlx::Error::Decode(format!("authorizers.work {work:?}").into()))?,
         work_no: row.try_get("work_no")?,
         tries: row.try_get("tries")?,
+        refusals: row.try_get("refusals")?,
         changed_s: row.try_get("changed_s")?,
         code: secret(CODE)?,
         refresh: secret(REFRESH)?,
@@ -277,24 +280,26 @@ pub(crate) async fn code_is_spent(
     Ok(())
 }
 
-/// Once more, not before `next_at`; `None` gives up until the platform says something new: so do the account's links, whose
+/// After so many refusals: once more, not before `next_at`; `None` gives up until the platform says something new: so do the account's links, whose
 /// end this work would have been.
 pub(crate) async fn again(
     c: &mut SqliteConnection,
     appid: &str,
     work_no: i64,
+    refusals: u32,
     next_at: Option<i64>,
     problem: &str,
     now: i64,
 ) -> Result<(), sqlx::Error> {
     let done = sqlx::query(
         "UPDATE authorizers SET next_at = coalesce($3, next_at), work = CASE WHEN $3 IS NULL THEN NULL ELSE work END, \
-         problem = $4 WHERE appid = $1 AND work_no = $2",
+         problem = $4, refusals = $5 WHERE appid = $1 AND work_no = $2",
     )
     .bind(appid)
     .bind(work_no)
     .bind(next_at)
     .bind(problem)
+    .bind(refusals)
     .execute(&mut *c)
     .await?;
     if next_at.is_none() && done.rows_affected() == 1 {

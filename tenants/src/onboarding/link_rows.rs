@@ -125,7 +125,8 @@ pub(crate) async fn opening(
 /// Id, state, appid, digest of the code.
 type Found = (i64, String, Option<String>, Option<Vec<u8>>);
 
-/// Keeps the code of a redirect, to be asked about. What came before, or comes too late, changes nothing.
+/// Keeps the code of a redirect, to be asked about. What came before, or comes when the link has ended, changes nothing. How
+/// late a code may come after the link expired is the platform's to say: it refuses one that is too old.
 pub(crate) async fn keep_code(
     c: &mut SqliteConnection,
     vault: &Vault,

@@ -265,6 +265,10 @@ impl Onboarding {
             ComponentCallError::Issue(IssueError::Unavailable(text) | IssueError::Unanswered(text)) => {
                 CallFailed::Unanswered(text)
             }
+            // No word on the account.
+            ComponentCallError::Issue(IssueError::Limited { code, message, .. }) => {
+                CallFailed::Unanswered(format!("{message} ({code})"))
+            }
             ComponentCallError::Issue(
                 IssueError::Refused { code, message } | IssueError::Invalid { code, message },
             ) => CallFailed::Refused(code, message),

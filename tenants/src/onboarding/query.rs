@@ -84,10 +84,15 @@ impl Onboarding {
         self.write(move |c| {
             Box::pin(async move {
                 let appid = authorization.appid.as_str();
-                if !link_rows::bind(c, link.id, link.work_no, appid, now).await? {
-                    tracing::info!(link = %link.id, "an event was faster than the redirect's code");
-                }
+                let bound = link_rows::bind(c, link.id, link.work_no, appid, now).await?;
                 let known = account_rows::known(c, appid).await?;
+                if !bound {
+                    tracing::info!(link = %link.id, "an event was faster than the redirect's code");
+                    if known.as_ref().is_some_and(|known| known.deleted_s.is_some()) {
+                        // The tenant that the event made was deleted meanwhile: this word is older.
+                        return Ok(());
+                    }
+                }
                 // The redirect carries no time of the platform; it is no older than the link.
                 let changed_s = known.map_or(0, |known| known.changed_s).max(link.created_at.div_euclid(1000));
                 let wanted = Wanted {

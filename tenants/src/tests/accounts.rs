@@ -1,10 +1,11 @@
 //! The platform's side of authorizations: accounts, codes that work once, a list in pages, calls that are cut off.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
 
 use super::platform::FakePlatform;
 use super::secret;
@@ -46,6 +47,8 @@ pub(super) struct Accounts {
     pub(super) page: Mutex<Option<usize>>,
     /// After that many pages this account joins, in front of all others.
     pub(super) joins: Mutex<Option<(usize, String)>>,
+    /// Answers about codes wait here, if it is set, after the call was carried out.
+    pub(super) query_gate: Mutex<Option<Arc<Semaphore>>>,
     made: Mutex<usize>,
 }
 
@@ -83,12 +86,17 @@ impl Accounts {
     async fn called<T>(&self, call: String, apply: impl FnOnce() -> Result<T, IssueError>) -> Result<T, IssueError> {
         let number = self.calls.lock().unwrap().len();
         let silent = self.unanswered.lock().unwrap().iter().any(|name| call.starts_with(name));
+        let is_query = call.starts_with("query");
         self.calls.lock().unwrap().push(call);
         let cut = self.cut.lock().unwrap().filter(|(at, _)| *at == number).map(|(_, cut)| cut);
         if cut == Some(Cut::Before) {
             std::future::pending::<()>().await;
         }
         let answer = apply();
+        let gate = self.query_gate.lock().unwrap().clone().filter(|_| is_query);
+        if let Some(gate) = gate {
+            let _ = gate.acquire().await.unwrap();
+        }
         if cut == Some(Cut::After) {
             std::future::pending::<()>().await;
         }

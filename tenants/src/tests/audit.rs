@@ -270,6 +270,58 @@ async fn a_cut_end_is_noticed_below_an_exported_head() {
 }
 
 #[tokio::test]
+async fn a_changed_budget_of_decodes_is_told_with_who_changed_it() {
+    let scene = scene().await;
+    let tenant = scene.authorized("wxa").await.id;
+    let patch = TenantPatch { decode_budget: Some(5), ..TenantPatch::default() };
+    scene.tenants.by(Actor::Operator(None)).update(tenant, patch).await.unwrap();
+    let filter = AuditFilter { limit: 1, ..AuditFilter::default() };
+    let last = scene.tenants.audit().list(&filter).await.unwrap().remove(0);
+    assert_eq!((last.action.as_str(), last.actor.as_str(), last.tenant), ("tenant-changed", "operator", tenant));
+    assert_eq!(last.details.unwrap()["changed"], json!(["decode_budget"]));
+    // Another process, and the next start, go by it.
+    let again = super::tenants_of(&scene.db, &scene.clock).await;
+    assert_eq!(again.get(tenant).unwrap().decode_budget, 5);
+}
+
+#[tokio::test]
+async fn heads_that_a_restore_cut_off_are_told_apart_and_the_rest_is_still_checked() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let scene = scene().await;
+    let (one, _) = scene.chain().await;
+    let before = ExportedHead { date: "2026-01-01".into(), number: 4, hash: hash_of(&scene, 4).await };
+    // Of the store that was lost: it went on after the backup, on the day of the restore too.
+    let lost = |date: &str, number| ExportedHead { date: date.into(), number, hash: Digest::of(&[number as u8]) };
+    scene.hand.advance(DAY_MS);
+    scene
+        .tenants
+        .audit()
+        .record(Entry::new(Actor::Operator(None), Action::StoreRestored, TenantId::HOST))
+        .await
+        .unwrap();
+    scene.tenants.audit().record(Entry::new(Actor::System, Action::Decoded, one)).await.unwrap();
+    let after = ExportedHead { date: "2026-01-02".into(), number: 6, hash: hash_of(&scene, 6).await };
+    let heads = [before.clone(), lost("2026-01-01", 5), lost("2026-01-02", 6), lost("2026-01-02", 900), after];
+    let verified = scene.verified_with(&heads).await.unwrap();
+    assert_eq!(verified.heads, 2);
+    let cut: Vec<(i64, i64)> = verified.cut.iter().map(|cut| (cut.head.number, cut.restored)).collect();
+    assert_eq!(cut, [(5, 5), (6, 5), (900, 5)]);
+    // What no restore explains is broken all the same: a head below it, one that is younger, and entries behind it.
+    for wrong in [lost("2026-01-01", 4), lost("2026-01-03", 6), lost("2026-01-03", 900)] {
+        let broken = scene.verified_with(&[wrong.clone()]).await.unwrap_err();
+        assert_eq!(broken.number, wrong.number.min(7), "{wrong:?}");
+    }
+    scene.unlock().await;
+    scene.sql("UPDATE audit SET actor = 'operator' WHERE number = 6").await;
+    assert_eq!(scene.verified_with(&heads[..4]).await.unwrap_err().number, 6, "checked behind the restore");
+}
+
+async fn hash_of(scene: &Scene, number: i64) -> Digest {
+    let all = scene.tenants.audit().list(&AuditFilter { limit: 1000, ..AuditFilter::default() }).await.unwrap();
+    all.into_iter().find(|entry| entry.number == number).unwrap().hash
+}
+
+#[tokio::test]
 async fn details_are_gone_with_the_data_key_and_the_chain_still_holds() {
     let scene = scene().await;
     let (one, two) = scene.chain().await;

@@ -7,7 +7,8 @@ use tokio::task::JoinHandle;
 
 use super::{authorized, database, kek, scene, secret, self_built, tenants_of};
 use crate::{
-    AccessToken, Action, CallbackKeys, IssueError, Issuer, StateChange, TenantPatch, TenantState, Tenants, TokenError,
+    AccessToken, Action, AuditFilter, CallbackKeys, IssueError, Issuer, StateChange, TenantPatch, TenantState, Tenants,
+    TokenError,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -131,6 +132,48 @@ async fn a_platform_in_trouble_is_left_alone_for_a_moment() {
         scene.hand.advance(2_000);
     }
     assert!(scene.token(shop).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_quota_that_is_used_up_is_left_alone_until_it_opens() {
+    let scene = scene().await;
+    let shop = scene.authorized("wxa").await.id;
+    let old = scene.token(shop).await.unwrap();
+    scene.hand.advance(6_300_000);
+    let limited = |hours: i64| IssueError::Limited {
+        code: 45009,
+        message: "daily quota used up".into(),
+        until: scene.clock.now() + hours * HOUR_MS,
+    };
+    // Ahead of time: the old one is used to its end, and nobody asks meanwhile.
+    scene.platform.fail_next(limited(8));
+    for _ in 0..5 {
+        assert_eq!(scene.token(shop).await.unwrap().version, old.version);
+        scene.hand.advance(61_000);
+    }
+    assert_eq!(scene.platform.count("authorizer"), 2);
+    scene.hand.advance(HOUR_MS);
+    for _ in 0..5 {
+        // Tickets come every ten minutes: they open no quota.
+        scene.tenants.custody().keep_ticket(secret("ticket"), scene.clock.now_s()).await.unwrap();
+        let error = scene.token(shop).await.unwrap_err();
+        assert!(matches!(error, TokenError::Unavailable(_)), "{error}");
+        scene.hand.advance(600_000);
+    }
+    assert_eq!(scene.platform.count("authorizer"), 2);
+    scene.hand.advance(7 * HOUR_MS);
+    scene.tenants.custody().keep_ticket(secret("ticket"), scene.clock.now_s()).await.unwrap();
+    // The component's own calls as well.
+    scene.platform.fail_next(limited(4));
+    let calls = scene.platform.count("component");
+    for _ in 0..5 {
+        assert!(matches!(scene.token(shop).await.unwrap_err(), TokenError::Unavailable(_)));
+        scene.hand.advance(120_000);
+        scene.tenants.custody().keep_ticket(secret("ticket"), scene.clock.now_s()).await.unwrap();
+    }
+    assert_eq!(scene.platform.count("component"), calls + 1);
+    scene.hand.advance(4 * HOUR_MS);
+    assert_eq!(scene.token(shop).await.unwrap().version, old.version + 1);
 }
 
 #[tokio::test]
@@ -269,6 +312,30 @@ async fn a_caller_that_gives_up_does_not_lose_the_platforms_answer() {
 }
 
 #[tokio::test]
+async fn a_stop_waits_for_the_refresh_under_way_and_begins_none() {
+    let scene = scene().await;
+    let (shop, other) = (scene.authorized("wxa").await.id, scene.authorized("wxb").await.id);
+    scene.platform.close_gate();
+    let caller = scene.ask(shop);
+    scene.called("authorizer", 1).await;
+    // The run that wanted it was cut off.
+    caller.abort();
+    let flights = scene.tenants.flights();
+    flights.close();
+    let error = scene.token(other).await.unwrap_err();
+    assert!(matches!(&error, TokenError::Unavailable(text) if text.contains("closing")), "{error}");
+    let landing = {
+        let flights = flights.clone();
+        tokio::spawn(async move { flights.land(std::time::Duration::from_secs(3_600)).await })
+    };
+    tokio::task::yield_now().await;
+    assert!(!landing.is_finished() && scene.platform.count("authorizer") == 1);
+    scene.platform.open_gate();
+    assert!(landing.await.unwrap());
+    assert_eq!(scene.number("SELECT version FROM tokens WHERE tenant_id = 1").await, 2);
+}
+
+#[tokio::test]
 async fn a_token_that_the_store_refuses_is_used_and_stored_later() {
     let scene = scene().await;
     let shop = scene.authorized("wxa").await.id;
@@ -317,6 +384,41 @@ async fn a_new_authorization_during_a_refresh_wins() {
     assert!(scene.platform.last().ends_with("refresh-new"), "{}", scene.platform.last());
     assert_eq!(token.expose(), "access-3");
     assert_eq!(scene.token(shop).await.unwrap().version, token.version);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_came_too_late_for_its_row_is_set_aside_and_told_of() {
+    let scene = scene().await;
+    let shop = scene.authorized("wxa").await.id;
+    scene.platform.close_gate();
+    let caller = scene.ask(shop);
+    scene.called("authorizer", 1).await;
+    let patch = TenantPatch { refresh_token: Some(secret("refresh-new")), ..TenantPatch::default() };
+    scene.tenants.update(shop, patch).await.unwrap();
+    assert_eq!(scene.audited(Action::TokenSetAside).await, 0);
+    scene.platform.open_gate();
+    caller.await.unwrap().unwrap();
+    assert_eq!(scene.audited(Action::TokenSetAside).await, 1);
+    let filter = AuditFilter { limit: 100, ..AuditFilter::default() };
+    let told = scene.tenants.audit().list(&filter).await.unwrap();
+    let entry = told.iter().find(|entry| entry.action == Action::TokenSetAside.code()).unwrap();
+    assert_eq!((entry.tenant, entry.actor.as_str()), (shop, "system"));
+    assert_eq!(entry.details, Some(serde_json::json!({"kind": "access", "version": 1})), "ids and numbers alone");
+}
+
+#[tokio::test]
+async fn an_older_ticket_after_a_newer_one_is_not_kept() {
+    let scene = scene().await;
+    let shop = scene.authorized("wxa").await.id;
+    let now = scene.clock.now_s();
+    let custody = scene.tenants.custody();
+    // Pushes are repeated and overtake each other.
+    for (ticket, at) in [("newer", now + 600), ("older", now + 599), ("oldest", now - 3_600)] {
+        custody.keep_ticket(secret(ticket), at).await.unwrap();
+    }
+    scene.token(shop).await.unwrap();
+    assert!(scene.platform.calls.lock().unwrap().contains(&"component newer".to_owned()));
+    assert_eq!(custody.component_health().await.unwrap().unwrap().ticket_at, (now + 600) * 1000);
 }
 
 #[tokio::test]

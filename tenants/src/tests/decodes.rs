@@ -32,7 +32,7 @@ async fn live(decodes: &Decodes, ask: &DecodeAsk) -> DecodeTicket {
 
 async fn decoded(decodes: &Decodes, ask: &DecodeAsk, text: &str) {
     let ticket = live(decodes, ask).await;
-    decodes.settle(ticket, Came::Answer(answer(text), None)).await.unwrap();
+    decodes.settle(&ticket, &Came::Answer(answer(text), None)).await.unwrap();
 }
 
 async fn used(scene: &Scene, tenant: TenantId) -> (u32, u32) {
@@ -100,7 +100,7 @@ async fn of_many_tasks_and_two_processes_one_calls() {
         }
     }
     assert_eq!(tickets.len(), 1);
-    others[0].decodes().settle(tickets.remove(0), Came::Answer(answer("x"), None)).await.unwrap();
+    others[0].decodes().settle(&tickets.remove(0), &Came::Answer(answer("x"), None)).await.unwrap();
     let kept = others[1].decodes().begin(&ask(shop, 9, "o1", b"a")).await.unwrap();
     assert!(matches!(kept, Begun::Kept(_)), "{kept:?}");
 }
@@ -118,9 +118,9 @@ async fn a_lease_of_a_dead_process_ends_and_its_call_counts() {
     let second = live(decodes, &wanted).await;
     assert_eq!(used(&scene, shop).await, (2, 28));
     // The first was only slow: its answer is served, and the row stays with whoever holds it now.
-    decodes.settle(dead, Came::Answer(answer("late"), None)).await.unwrap();
+    decodes.settle(&dead, &Came::Answer(answer("late"), None)).await.unwrap();
     assert_eq!(decodes.kept(&wanted).await.unwrap(), None);
-    decodes.settle(second, Came::Answer(answer("now"), None)).await.unwrap();
+    decodes.settle(&second, &Came::Answer(answer("now"), None)).await.unwrap();
     assert_eq!(decodes.kept(&wanted).await.unwrap().as_ref(), Some(&*answer("now")));
 }
 
@@ -133,10 +133,10 @@ async fn the_budget_counts_answers_and_lost_answers_and_not_refusals() {
     scene.tenants.update(shop, patch).await.unwrap();
 
     let refused = live(decodes, &ask(shop, 1, "o1", b"a")).await;
-    decodes.settle(refused, Came::Refused).await.unwrap();
+    decodes.settle(&refused, &Came::Refused).await.unwrap();
     assert_eq!(used(&scene, shop).await, (0, 3));
     let lost = live(decodes, &ask(shop, 1, "o1", b"a")).await;
-    decodes.settle(lost, Came::Lost).await.unwrap();
+    decodes.settle(&lost, &Came::Lost).await.unwrap();
     decoded(decodes, &ask(shop, 1, "o1", b"a"), "x").await;
     decoded(decodes, &ask(shop, 1, "o2", b"a"), "x").await;
     assert_eq!(used(&scene, shop).await, (3, 0));
@@ -176,8 +176,8 @@ async fn a_call_is_made_only_while_the_lease_is_ones_own() {
     let second = live(decodes, &wanted).await;
     assert!(!decodes.hold_on(&first).await.unwrap());
     assert!(decodes.hold_on(&second).await.unwrap());
-    decodes.settle(first, Came::Refused).await.unwrap();
+    decodes.settle(&first, &Came::Refused).await.unwrap();
     assert!(decodes.hold_on(&second).await.unwrap());
-    decodes.settle(second, Came::Answer(answer("B"), None)).await.unwrap();
+    decodes.settle(&second, &Came::Answer(answer("B"), None)).await.unwrap();
     assert_eq!(used(&scene, shop).await, (1, 29), "what was not sent does not count");
 }

@@ -1,8 +1,8 @@
 //! How an authorization ends: what told of it and the tenant's state are written together, and the operator's word stands.
 
 use super::onboarding::change;
-use super::{Scene, authorized, database, scene, secret, tenants_of};
-use crate::{Action, ChangeKind, StateChange, SuspendedBy, TenantId, TenantPatch, TenantState, TokenError};
+use super::{Scene, authorized, database, scene, secret, self_built, tenants_of};
+use crate::{Action, ChangeKind, IssueError, StateChange, SuspendedBy, TenantId, TenantPatch, TenantState, TokenError};
 
 const NO_SUSPENSION: &str = "CREATE TRIGGER full BEFORE UPDATE OF state ON tenants WHEN new.state <> old.state \
     BEGIN SELECT raise(ABORT, 'disk full'); END";
@@ -112,7 +112,7 @@ async fn what_the_operator_writes_as_a_reason_is_no_state() {
     assert!(matches!(scene.token(shop).await.unwrap_err(), TokenError::Suspended { .. }));
     scene.authorize_by_hand(shop).await;
     assert_eq!(scene.suspended_by(shop), Some(SuspendedBy::Operator));
-    assert!(scene.tenants.get(shop).unwrap().state.what_to_do().unwrap().en.contains("operator"));
+    assert!(scene.tenants.get(shop).unwrap().what_to_do().unwrap().en.contains("operator"));
 }
 
 #[tokio::test]
@@ -182,4 +182,33 @@ async fn a_token_that_could_not_be_stored_is_let_go_when_its_tenant_is_deleted()
     let anew = scene.authorized("wxa").await.id;
     scene.token(anew).await.unwrap();
     assert_eq!(scene.number("SELECT count(*) FROM tokens WHERE kind = 'access'").await, 1);
+}
+
+#[tokio::test]
+async fn what_to_do_fits_the_kind_of_shop() {
+    let scene = scene().await;
+    let component = scene.authorized("wxa").await.id;
+    let own = scene.tenants.create(self_built("wxown")).await.unwrap().id;
+    let told = |id| scene.tenants.get(id).unwrap().what_to_do().unwrap();
+    for (id, helps_by_link) in [(component, true), (own, false)] {
+        // The platform refuses what the shop's token is asked with.
+        scene.platform.refused_refresh.lock().unwrap().push("refresh-0".into());
+        scene.platform.accounts.authorize("wxa", &[131], 1);
+        scene.platform.accounts.by_appid.lock().unwrap().get_mut("wxa").unwrap().refresh = "refresh-0".into();
+        if !helps_by_link {
+            scene.platform.fail_next(IssueError::Invalid { code: 42007, message: "void".into() });
+        }
+        assert!(matches!(scene.token(id).await.unwrap_err(), TokenError::Reauthorize { .. }));
+        let text = told(id);
+        assert!(
+            text.en.contains("set the state to active") || text.en.contains("Set the state to active"),
+            "{}",
+            text.en
+        );
+        assert!(text.zh.contains("active") && text.zh.contains("PATCH") != helps_by_link, "{}", text.zh);
+        assert_eq!(text.en.contains("/api/v1/authorizations"), helps_by_link, "{}", text.en);
+        let state = Some(StateChange::Revoked { reason: "platform-61003".into() });
+        scene.tenants.update(id, TenantPatch { state, ..TenantPatch::default() }).await.unwrap();
+        assert_eq!(told(id).en.contains("/api/v1/authorizations"), helps_by_link, "{}", told(id).en);
+    }
 }

@@ -49,7 +49,7 @@ async fn a_revoked_tenant_has_no_calls_and_comes_back_with_a_new_refresh_token()
     assert!(matches!(scene.token(shop).await.unwrap_err(), TokenError::Revoked { .. }));
     let again = tenants_of(&scene.db, &scene.clock).await.get(shop).unwrap();
     assert_eq!(again.state, TenantState::Revoked { reason: "unauthorized".into(), since: scene.clock.now() });
-    assert!(again.state.what_to_do().unwrap().zh.contains("授权"));
+    assert!(again.what_to_do().unwrap().zh.contains("授权"));
     let patch = TenantPatch { refresh_token: Some(secret("refresh-new")), ..TenantPatch::default() };
     assert!(scene.tenants.update(shop, patch).await.unwrap().is_active());
     assert!(scene.token(shop).await.is_ok());
@@ -107,7 +107,7 @@ async fn a_deleted_tenant_cannot_be_read_and_its_key_is_not_in_the_file() {
         };
         let Begun::Live(ticket) = scene.tenants.decodes().begin(&ask).await.unwrap() else { panic!() };
         let answer = Arc::new(json!({"user_name": "BUYER-CANARY"}));
-        scene.tenants.decodes().settle(ticket, Came::Answer(answer, None)).await.unwrap();
+        scene.tenants.decodes().settle(&ticket, &Came::Answer(answer, None)).await.unwrap();
 
         scene.tenants.update(shop.id, revoked()).await.unwrap();
         scene.tenants.delete(shop.id, &shop.appid).await.unwrap();

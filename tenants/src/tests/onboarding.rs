@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use super::accounts::Cut;
 use super::{Scene, authorized, contains, kek, scene, secret, self_built, tenants_of};
 use crate::{
-    Actor, Arrived, AuthorizationChange, Authorizer, ChangeKind, FreshLink, Link, LinkState, NewLink, StateChange,
-    TenantPatch, TenantState, Tenants, TenantsError, TokenError,
+    Actor, Arrived, AuthorizationChange, Authorizer, ChangeKind, FreshLink, IssueError, Link, LinkState, NewLink,
+    StateChange, TenantPatch, TenantState, Tenants, TenantsError, TokenError,
 };
 
 const SHOP: &str = "wxshop";
@@ -531,6 +531,74 @@ async fn a_deleted_tenant_comes_back_only_when_its_merchant_authorizes_anew() {
     let second = scene.assert_onboarded("authorized anew").await;
     assert_ne!(first, second);
     assert_eq!(scene.number("SELECT count(*) FROM authorizers WHERE deleted_s IS NOT NULL").await, 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_under_way_brings_no_deleted_tenant_back() {
+    let scene = scene().await;
+    let at = scene.clock.now_s();
+    let link = scene.begin().await;
+    let code = scene.platform.accounts.authorize(SHOP, &[130, 131], at);
+    scene.tenants.onboarding().arrived(&link.nonce, secret(&code)).await.unwrap();
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    *scene.platform.accounts.query_gate.lock().unwrap() = Some(Arc::clone(&gate));
+    let asking = {
+        let (tenants, platform) = (scene.tenants.clone(), scene.authorizer());
+        tokio::spawn(async move { tenants.onboarding().step(&platform).await.map(|_| ()) })
+    };
+    while scene.platform.accounts.count("query") == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Faster: the event makes the tenant, and the operator lets it go again.
+    *scene.platform.accounts.query_gate.lock().unwrap() = None;
+    scene.event(change(ChangeKind::Authorized, at, Some("code-of-the-event"), Some(&link.opening.pre_auth_code))).await;
+    scene.settle().await;
+    let shop = scene.tenants.by_appid(SHOP).unwrap().id;
+    let state = Some(StateChange::Suspended { reason: "leaves".into() });
+    scene.tenants.update(shop, TenantPatch { state, ..TenantPatch::default() }).await.unwrap();
+    scene.tenants.delete(shop, SHOP).await.unwrap();
+    gate.add_permits(1);
+    asking.await.unwrap().unwrap();
+    scene.settle().await;
+    assert!(scene.tenants.by_appid(SHOP).is_none());
+    assert_eq!(scene.number("SELECT count(*) FROM authorizers WHERE deleted_s IS NOT NULL").await, 1);
+    assert_eq!(scene.work_left().await, 0);
+}
+
+#[tokio::test]
+async fn an_outage_is_no_refusal_however_long_it_lasts() {
+    let scene = scene().await;
+    let info = |error: Option<IssueError>| *scene.platform.accounts.refuses_info.lock().unwrap() = error;
+    let refused = || Some(IssueError::Refused { code: 61011, message: "wrong component".into() });
+    scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
+    info(Some(IssueError::Unavailable("connection reset".into())));
+    scene.tenants.onboarding().walk(&scene.authorizer()).await.unwrap();
+    scene.settle().await;
+    assert!(scene.number("SELECT tries FROM authorizers").await > 8, "it lasted");
+    // One refusal after it is one.
+    info(refused());
+    let asked = scene.platform.accounts.count("info");
+    while scene.platform.accounts.count("info") == asked {
+        scene.hand.advance(600_000);
+        scene.tenants.custody().keep_ticket(secret("ticket"), scene.clock.now_s()).await.unwrap();
+        scene.tenants.onboarding().step(&scene.authorizer()).await.unwrap();
+    }
+    assert_eq!((scene.number("SELECT refusals FROM authorizers").await, scene.work_left().await), (1, 1));
+    info(None);
+    scene.settle().await;
+    scene.assert_onboarded("after the outage").await;
+
+    // Eight are enough, and whoever wants it anew begins anew.
+    info(refused());
+    let shop = scene.tenants.by_appid(SHOP).unwrap().id;
+    scene.hand.advance(600_000);
+    assert!(scene.tenants.onboarding().doubt(shop).await.unwrap());
+    for _ in 0..4 {
+        scene.settle().await;
+    }
+    assert_eq!((scene.number("SELECT refusals FROM authorizers").await, scene.work_left().await), (8, 0));
+    assert!(scene.tenants.onboarding().doubt(shop).await.unwrap());
+    assert_eq!((scene.number("SELECT refusals FROM authorizers").await, scene.work_left().await), (0, 1));
 }
 
 #[tokio::test]

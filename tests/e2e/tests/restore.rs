@@ -89,6 +89,11 @@ async fn a_store_comes_back_from_a_backup_taken_under_load() {
     drained(&platform, &admin).await;
     assert!(orders.iter().all(|order| notes_of(&platform, order) == 1), "every order was noted once");
     host.kill().unwrap();
+    // A head of the lost store that was copied elsewhere: it knows of entries that the backup lacks.
+    let (code, head) = fangshi(first.path(), &["audit", "head"]);
+    assert_eq!(code, Some(0), "{head}");
+    let copy = away.path().join("heads.txt");
+    fs::write(&copy, format!("2020-01-01 {head}")).unwrap();
 
     let bytes = fs::read(&file).unwrap();
     let key = fs::read_to_string(first.path().join("keys/custody.key")).unwrap();
@@ -106,6 +111,7 @@ async fn a_store_comes_back_from_a_backup_taken_under_load() {
     fs::copy(first.path().join("keys/custody.key"), second.path().join("keys/custody.key")).unwrap();
     let (code, told) = fangshi(second.path(), &["restore", "--from", from]);
     assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("GET /api/v1/tokens"), "{told}");
     let (code, told) = fangshi(second.path(), &["restore", "--from", from]);
     assert!(code == Some(1) && told.contains("move it away"), "{told}");
     let (code, told) = fangshi(second.path(), &["restore", "--release"]);
@@ -144,4 +150,12 @@ async fn a_store_comes_back_from_a_backup_taken_under_load() {
     let runs: Vec<Value> = admin.all(&format!("/api/v1/tenants/{tenant}/runs")).await.unwrap();
     assert!(runs.iter().all(|run| run["state"] == "done"), "{runs:?}");
     host.terminate().unwrap();
+
+    let (code, told) = fangshi(second.path(), &["audit", "verify"]);
+    assert!(code == Some(0) && told.contains("the audit holds"), "{told}");
+    let (code, told) = fangshi(second.path(), &["audit", "verify", "--heads", copy.to_str().unwrap()]);
+    assert!(
+        code == Some(3) && told.contains("the audit holds") && told.contains("cut by the restore at entry"),
+        "{told}"
+    );
 }

@@ -1,9 +1,10 @@
 //! Three processes on one store, 64 tasks in each, demand the same expired token, round after round; in some rounds the one
 //! that refreshes is killed (-9) right before or right after the platform's call, now and then the one after it as well. A
-//! refresh kills the old refresh token on this platform: what a kill takes away only the platform can give back.
+//! refresh kills the old refresh token on this platform: what a kill takes away only the platform can give back. Other rounds
+//! lose an answer without a kill, or bring it when the lease has run out and another process has refreshed.
 //!
 //! The platform's ledger and the store are held against each other: refresh calls that issued a token = token lives + kills
-//! that fell between a call and its commit; no two calls overlap; the refresh token still works; no token is in a file.
+//! and losses that fell between a call and its commit; no two calls overlap; the refresh token still works; no token is in a file.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -38,15 +39,22 @@ enum Kill {
     Before,
     /// Between the platform's answer and the commit: the refresh token that it brought is lost.
     After,
+    /// Not killed: the platform's answer is lost. The lease is kept, and only its end lets anybody ask again.
+    Lost,
+    /// Not killed: the answer comes after the lease has ended, and another process has refreshed.
+    Slow,
 }
 
 /// The kills of one round, one version of the token: each hits whoever refreshes then.
-const PLANS: [&[Kill]; 5] = [
+const PLANS: [&[Kill]; 8] = [
     &[Kill::Before],
     &[Kill::After],
     &[Kill::After, Kill::After],
     &[Kill::Before, Kill::After],
     &[Kill::After, Kill::Before],
+    &[Kill::Lost],
+    &[Kill::Lost, Kill::After],
+    &[Kill::Slow],
 ];
 
 impl Kill {
@@ -54,6 +62,8 @@ impl Kill {
         match self {
             Kill::Before => "before",
             Kill::After => "after",
+            Kill::Lost => "lost",
+            Kill::Slow => "slow",
         }
     }
 }
@@ -105,17 +115,18 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
         let worker = scene.start(process)?;
         scene.workers.push(worker);
     }
-    let (mut before, mut between, mut in_a_row) = (0, 0, 0);
+    let (mut before, mut between, mut in_a_row, mut late) = (0, 0, 0, 0);
     let mut version = 1;
     for round in 0..rounds {
         let plan = match round % KILL_EVERY {
             n if n == KILL_EVERY - 1 => PLANS[dice.random_range(0..PLANS.len())],
             _ => &[],
         };
-        let after = plan.iter().filter(|kill| **kill == Kill::After).count();
-        before += plan.len() - after;
-        between += after as i64;
-        in_a_row += usize::from(after > 1);
+        let count = |of: Kill| plan.iter().filter(|kill| **kill == of).count();
+        before += count(Kill::Before);
+        between += count(Kill::After) as i64;
+        late += (count(Kill::Lost) + count(Kill::Slow)) as i64;
+        in_a_row += usize::from(count(Kill::After) > 1);
         scene.platform.expire_tokens(&shop.appid);
         version = scene.round(round, tenant, version, plan).with_context(|| format!("round {round}, seed {seed}"))?;
         if (round + 1) % 100 == 0 {
@@ -138,7 +149,8 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     let issued = calls.iter().filter(|call| call.issued.is_some()).count() as i64;
     let refused = calls.len() as i64 - issued;
     let recoveries = ledger.calls.iter().filter(|call| call.path == INFO).count();
-    let unexplained = (issued - (lives + between)).abs() + (refused - REFUSED_PER_LOSS * between).max(0);
+    let unexplained =
+        (issued - (lives + between + late)).abs() + (refused - REFUSED_PER_LOSS * (between + late)).max(0);
     let canaries = scene.canaries(&shop.appid, rounds)?;
 
     figures.add("refresh_calls", issued, "calls");
@@ -146,6 +158,7 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     figures.add("token_lives", lives, "lives");
     figures.add("kills_before_call", before, "kills");
     figures.add("kills_between_call_and_commit", between, "kills");
+    figures.add("answers_lost_or_late", late, "answers");
     figures.add("versions_killed_twice_after_the_call", in_a_row, "versions");
     figures.add("refresh_tokens_recovered", recoveries, "tokens");
     figures.add("refresh_calls_overlapping", overlapping, "calls");
@@ -248,6 +261,8 @@ impl Scene<'_> {
         let demand = format!("round {number} {tenant} {expired}");
         let mut plan = plan.iter();
         let halt = |kill: Option<&Kill>| format!("halt {}", kill.map_or("go", |kill| kill.place()));
+        // The process whose answer is late.
+        let mut late: Option<usize> = None;
         self.all(&halt(plan.next()))?;
         self.all(&demand)?;
         let mut got: Vec<Option<i64>> = vec![None; self.workers.len()];
@@ -258,6 +273,16 @@ impl Scene<'_> {
             }
             let words: Vec<&str> = said.line.splitn(4, ' ').collect();
             match words[..] {
+                ["at", place @ ("lost" | "slow")] => {
+                    self.now += LEASE_MS;
+                    let lines = format!("{}\nclock {}", halt(plan.next()), self.now);
+                    late = (place == "slow").then_some(said.process);
+                    for (process, worker) in self.workers.iter_mut().enumerate() {
+                        if late != Some(process) {
+                            writeln!(worker.input, "{lines}")?;
+                        }
+                    }
+                }
                 ["at", _] => {
                     // It is between two instructions of ours: this is the moment.
                     self.workers[said.process].child.kill()?;
@@ -277,6 +302,9 @@ impl Scene<'_> {
                 }
                 ["done", of, version, token] if of == number.to_string() => {
                     got[said.process] = Some(version.parse()?);
+                    if let Some(process) = late.take() {
+                        writeln!(self.workers[process].input, "clock {}\nhalt go", self.now)?;
+                    }
                     self.tokens.push(token.to_owned());
                 }
                 _ => bail!("process {} said {}", said.process, words[..2.min(words.len())].join(" ")),

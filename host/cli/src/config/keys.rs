@@ -217,7 +217,7 @@ pub const SHUTDOWN_SECONDS: Key = key(
     "limits",
     "shutdown_seconds",
     Kind::Number(0, 3600),
-    "how long a shutdown waits for running plugins, seconds (default 20)",
+    "how long a shutdown waits for running plugins, and then for tokens and decodes under way, seconds (default 20)",
 );
 pub const LOG_FORMAT: Key = key("log", "format", Kind::Text, "\"text\" (the default) or \"json\"");
 

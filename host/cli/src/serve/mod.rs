@@ -66,7 +66,7 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     let served = listen(&config, &rooms, metrics, &mut signals).await;
     life.abort();
     exporting.abort();
-    // A refresh under way is a task of its own: it ends by itself, and its answer is kept.
+    // A refresh under way is a flight of its own: the rooms are closed after it.
     ahead.abort();
     alerting.abort();
     holding.abort();

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use fangshi_journal::RunFilter;
-use fangshi_tenants::{Installation, InstallationState, TenantState};
+use fangshi_tenants::{Installation, InstallationState};
 
 use super::language::Language;
 use super::session::Session;
@@ -34,12 +34,18 @@ struct Home<'a> {
     language: Language,
     here: &'a str,
     shop: &'a str,
-    suspended: Option<&'a str>,
+    stopped: Option<Stopped>,
     proof: &'a str,
     trouble: Option<&'a Trouble>,
     installed: Vec<Installed>,
     waiting: Vec<Waiting>,
     runs: Vec<RunLine>,
+}
+
+struct Stopped {
+    title: &'static str,
+    why: &'static str,
+    since: String,
 }
 
 struct Installed {
@@ -108,10 +114,13 @@ async fn home<'a>(console: &Console, session: &'a Session, trouble: Option<&'a T
         language,
         here: "/merchant",
         shop: &session.tenant.name,
-        suspended: match &session.tenant.state {
-            TenantState::Suspended { reason, .. } | TenantState::Revoked { reason, .. } => Some(reason),
-            TenantState::Active => None,
-        },
+        stopped: session.tenant.state.because().zip(words::stopped(&session.tenant)).map(|((_, since), words)| {
+            Stopped {
+                title: language.pick(words.zh, words.en),
+                why: language.pick(words.why_zh, words.why_en),
+                since: view::time(since),
+            }
+        }),
         proof: &session.proof,
         trouble,
         waiting: waiting

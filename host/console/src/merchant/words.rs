@@ -1,7 +1,7 @@
 //! Hooks, runs and refusals in plain words, Chinese and English. Grants have theirs in `fangshi_operations::interfaces`.
 
 use fangshi_journal::RunState;
-use fangshi_tenants::Digest;
+use fangshi_tenants::{Digest, SuspendedBy, Tenant, TenantKind, TenantState};
 
 use super::language::Language;
 
@@ -77,6 +77,46 @@ pub(super) fn reason(code: Option<&str>, language: Language) -> &'static str {
     match REASONS.iter().find(|(known, ..)| *known == code) {
         Some((_, zh, en)) => language.pick(zh, en),
         None => language.pick("其他原因", "another reason"),
+    }
+}
+
+/// Why a shop's plugins do not run.
+pub(super) struct Stopped {
+    pub zh: &'static str,
+    pub en: &'static str,
+    pub why_zh: &'static str,
+    pub why_en: &'static str,
+}
+
+/// The words of a shop's state, unless it is active. What the operator noted as the reason is the operator's.
+pub(super) fn stopped(tenant: &Tenant) -> Option<Stopped> {
+    let suspended =
+        |why_zh, why_en| Stopped { zh: "店铺已暂停服务", en: "The shop is suspended", why_zh, why_en };
+    match (&tenant.state, tenant.kind) {
+        (TenantState::Active, _) => None,
+        (TenantState::Suspended { by: SuspendedBy::Operator, .. }, _) => {
+            Some(suspended("服务商暂停了您的店铺。", "Your service provider suspended it."))
+        }
+        (TenantState::Suspended { by: SuspendedBy::Platform, .. }, TenantKind::Authorized) => Some(suspended(
+            "微信不再接受店铺的授权，需要重新授权。",
+            "WeChat no longer accepts the shop's authorization: it has to be given again.",
+        )),
+        (TenantState::Suspended { by: SuspendedBy::Platform, .. }, _) => Some(suspended(
+            "微信拒绝了店铺自己的应用凭证。",
+            "WeChat refuses the credentials of the shop's own application.",
+        )),
+        (TenantState::Revoked { .. }, TenantKind::Authorized) => Some(Stopped {
+            zh: "店铺已取消授权",
+            en: "The shop's authorization was taken back",
+            why_zh: "店铺在微信侧取消了对服务商的授权。",
+            why_en: "The shop took it back from your service provider on WeChat.",
+        }),
+        (TenantState::Revoked { .. }, _) => Some(Stopped {
+            zh: "店铺已停止服务",
+            en: "The shop is no longer served",
+            why_zh: "微信不再向店铺自己的应用提供服务。",
+            why_en: "WeChat no longer serves the shop's own application.",
+        }),
     }
 }
 

@@ -379,6 +379,8 @@ async fn tokens_are_issued_as_the_platform_page_says() {
         r#"{"errcode":45009,"errmsg":"reach max api daily quota limit"}"#,
         r#"{"errcode":40125,"errmsg":"invalid appsecret SECRET"}"#,
         r#"{"expires_in":7200}"#,
+        r#"{"authorizer_access_token":"A2","authorizer_refresh_token":"R3"}"#,
+        r#"{"authorizer_access_token":"A3","authorizer_refresh_token":"R4","expires_in":-1}"#,
     ])
     .await;
     let weixin = operations(&base, keeper(true)).weixin;
@@ -410,10 +412,23 @@ async fn tokens_are_issued_as_the_platform_page_says() {
     let (weixin_token, refresh) = (secret("C1"), secret("R2"));
     let again = || weixin.authorizer_token(&weixin_token, "wxc", "wxa", &refresh);
     assert!(matches!(again().await, Err(IssueError::Invalid { code: 61023, message }) if message.contains("rid 1-2")));
-    assert!(matches!(again().await, Err(IssueError::Unavailable(_))));
+    // Until the next day in Beijing, not for a minute.
+    let now = Clock::system().now();
+    match again().await {
+        Err(IssueError::Limited { code: 45009, until, .. }) => {
+            assert_eq!((until / 1000 + 8 * 3600) % 86_400, 0, "{until} {now}")
+        }
+        other => panic!("{other:?}"),
+    }
     match weixin.stable_token("wxs", &secret("SECRET"), false).await {
         Err(IssueError::Refused { code: 40125, message }) => assert!(!message.contains("SECRET"), "{message}"),
         other => panic!("{other:?}"),
     }
     assert!(matches!(again().await, Err(IssueError::Unavailable(_))));
+    // What came is kept, whatever is said of its life.
+    for (access, kept) in [("A2", "R3"), ("A3", "R4")] {
+        let issued = again().await.unwrap();
+        let refresh = issued.refresh.unwrap();
+        assert_eq!((issued.access.expose_secret(), refresh.expose_secret(), issued.expires_in), (access, kept, 7200));
+    }
 }

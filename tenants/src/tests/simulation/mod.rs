@@ -55,6 +55,10 @@ enum Place {
     Release {
         version: i64,
     },
+    /// A call got no answer: this process leaves the platform alone until then, with the lease kept.
+    Resting {
+        until: i64,
+    },
     Served,
 }
 
@@ -65,6 +69,8 @@ struct Call {
     until: i64,
     ended: bool,
     issued: Option<String>,
+    /// The platform said no.
+    refused: bool,
     /// Nobody heard its answer, or somebody else's write came first.
     wasted: bool,
 }
@@ -182,14 +188,22 @@ impl World {
                 let under_way = self.calls.iter().filter(|call| !call.ended && call.version == row.version).count();
                 assert_eq!(under_way, 0, "two refreshes of version {} at once", row.version);
                 let until = self.now + CALL_MS;
-                let call = Call { version: row.version, until, ended: false, issued: None, wasted: false };
+                let call =
+                    Call { version: row.version, until, ended: false, issued: None, refused: false, wasted: false };
                 self.calls.push(call);
                 Place::Asking { row, call: self.calls.len() - 1 }
             }
             Place::Asking { row, call } if self.calls[call].ended => match self.calls[call].issued.clone() {
                 Some(access) if !self.calls[call].wasted => Place::Answered { fresh: self.fresh(&row, access), row },
-                _ => Place::Release { version: row.version },
+                // Refused, so nothing is under way.
+                None if self.calls[call].refused => Place::Release { version: row.version },
+                _ => Place::Resting { until: self.now + LEASE_MS },
             },
+            // Gave up at the end of its time; whether it was carried out nobody knows.
+            Place::Asking { call, .. } if self.calls[call].until <= self.now => {
+                self.calls[call].wasted = true;
+                Place::Resting { until: self.now + LEASE_MS }
+            }
             asking @ Place::Asking { .. } => asking,
             Place::Answered { row, fresh } => {
                 let write = Write::Settle { version: row.version, owner, fresh: fresh.clone() };
@@ -209,6 +223,8 @@ impl World {
                 let _ = self.commit(process, Write::Release { version, owner });
                 Place::Look
             }
+            Place::Resting { until } if until <= self.now => Place::Look,
+            resting @ Place::Resting { .. } => resting,
             Place::Served => Place::Served,
         };
     }
@@ -231,11 +247,13 @@ impl World {
         let Some(call) = open.get(self.dice.below(open.len().max(1))).copied() else { return };
         let fate = if self.calm { 9 } else { self.dice.below(10) };
         self.calls[call].ended = true;
-        if fate != 0 {
+        self.calls[call].refused = fate == 1;
+        if fate > 1 {
             self.issued += 1;
             self.calls[call].issued = Some(format!("access-{}", self.issued));
         }
-        self.calls[call].wasted |= fate < 2;
+        // Done, and the answer is lost.
+        self.calls[call].wasted |= fate == 2;
     }
 
     /// Time goes on, but not past the end of a call, nor far while a lease is held that was not used yet.

@@ -4,7 +4,6 @@
 #![allow(clippy::disallowed_methods, reason = "a harness compares tokens, and waits in real time")]
 
 use std::io::{BufRead, Write};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use fangshi_tenants::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 #[derive(Parser)]
 struct Arguments {
@@ -39,27 +39,36 @@ struct Arguments {
 const GO: u8 = 0;
 const BEFORE: u8 = 1;
 const AFTER: u8 = 2;
+/// After the platform's answer, until it is told to go on.
+const SLOW: u8 = 3;
+/// Nowhere: the platform's answer gets lost, once.
+const LOST: u8 = 4;
 
 fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// The platform's calls, with a place to be killed on either side.
+/// The platform's calls, with a place to be killed on either side, and answers that are late or lost. Failures are told as the
+/// host's client tells them.
 struct Watched {
     client: reqwest::Client,
     base: String,
-    halt: Arc<AtomicU8>,
+    halt: Arc<watch::Sender<u8>>,
 }
 
 impl Watched {
     async fn post(&self, path: &str, token: Option<&SecretString>, body: Value) -> Result<Value, IssueError> {
-        let unavailable = |error: reqwest::Error| IssueError::Unavailable(error.without_url().to_string());
+        let broken = |error: reqwest::Error| {
+            let never_sent = error.is_connect();
+            let text = error.without_url().to_string();
+            if never_sent { IssueError::Unavailable(text) } else { IssueError::Unanswered(text) }
+        };
         let mut request = self.client.post(format!("{}{path}", self.base)).json(&body);
         if let Some(token) = token {
             request = request.query(&[("component_access_token", token.expose_secret())]);
         }
-        let answer: Value = request.send().await.map_err(unavailable)?.json().await.map_err(unavailable)?;
+        let answer: Value = request.send().await.map_err(broken)?.json().await.map_err(broken)?;
         match answer["errcode"].as_i64().unwrap_or(0) {
             0 => Ok(answer),
             code @ (61023 | 61003 | 42007) => Err(IssueError::Invalid { code, message: "refused".into() }),
@@ -68,7 +77,7 @@ impl Watched {
     }
 
     async fn hold(&self, place: u8, name: &str) {
-        if self.halt.load(Ordering::SeqCst) == place {
+        if *self.halt.borrow() == place {
             say(&format!("at {name}"));
             std::future::pending::<()>().await;
         }
@@ -107,6 +116,15 @@ impl Issuer for Watched {
             "authorizer_refresh_token": refresh.expose_secret()});
         let answer = self.post("/cgi-bin/component/api_authorizer_token", Some(component_token), body).await?;
         self.hold(AFTER, "after").await;
+        if *self.halt.borrow() == SLOW {
+            say("at slow");
+            let _ = self.halt.subscribe().wait_for(|place| *place != SLOW).await;
+        }
+        if *self.halt.borrow() == LOST {
+            self.halt.send_replace(GO);
+            say("at lost");
+            return Err(IssueError::Unanswered("the answer was lost".into()));
+        }
         issued(&answer, "authorizer_access_token")
     }
 
@@ -146,7 +164,7 @@ async fn work(arguments: Arguments) -> Result<()> {
     let db = Database::open(options).await?;
     let component = ComponentCredentials { appid: arguments.component, appsecret: SecretString::from(secret) };
     let tenants = Tenants::open(db, Kek::from_bytes(&KEY), Some(component), clock).await?;
-    let halt = Arc::new(AtomicU8::new(GO));
+    let halt = Arc::new(watch::Sender::new(GO));
     let client = reqwest::Client::builder().no_proxy().build()?;
     let issuer: Arc<dyn Issuer> = Arc::new(Watched { client, base: arguments.platform, halt: Arc::clone(&halt) });
     say("ready");
@@ -158,7 +176,7 @@ async fn work(arguments: Arguments) -> Result<()> {
     while let Some(line) = tell.recv().await {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
-            ["halt", place] => halt.store(place_of(place), Ordering::SeqCst),
+            ["halt", place] => drop(halt.send_replace(place_of(place))),
             ["end"] => break,
             ["clock", ms] => hand.set(ms.parse()?),
             ["round", number, tenant, expired] => {
@@ -184,6 +202,8 @@ fn place_of(name: &str) -> u8 {
     match name {
         "before" => BEFORE,
         "after" => AFTER,
+        "slow" => SLOW,
+        "lost" => LOST,
         _ => GO,
     }
 }
