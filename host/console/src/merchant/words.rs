@@ -232,6 +232,13 @@ const REFUSALS: &[Refused] = &[
         "Let its developer build it without sending data outside, and upload it again.",
     ),
     no(
+        "hook-not-offered",
+        "插件需要的触发方式暂不提供",
+        "The plugin waits for something that is not offered yet",
+        "请让开发者去掉定时触发的功能后重新上传。",
+        "Let its developer build it without what is called by the clock, and upload it again.",
+    ),
+    no(
         "permission-set-missing",
         "店铺授权不足",
         "The shop has not granted enough",
