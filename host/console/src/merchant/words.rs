@@ -66,6 +66,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("trap", "插件出错", "the plugin broke down"),
     ("limit", "插件超出限制", "the plugin went beyond a limit"),
     ("deadline", "插件运行超时", "the plugin took too long"),
+    ("event-unfit", "订单消息的内容无法交给插件", "the platform's message says what no plugin can be given"),
     ("attempts", "多次尝试仍未成功", "did not succeed after many attempts"),
     ("loop", "插件反复修改同一订单", "the plugin changed one order again and again"),
     ("divergence", "恢复运行时结果不一致", "could not be resumed as it began"),
