@@ -1,4 +1,5 @@
 //! The workspace's chores: `cargo xtask NAME`. Each installs what it misses and says what it does.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 #![allow(clippy::print_stdout, reason = "a chore talks to the person who started it")]
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
-//! Opening and sealing a push: AES-256-CBC, PKCS#7 with a block of 32, random16 | u32 length | msg | appid
+//! Opening a push: AES-256-CBC, PKCS#7 with a block of 32, random16 | u32 length | msg | appid
 //! (platform page 1.3). Open only what the signature has vouched for: CBC alone authenticates nothing.
 
 use aes::Aes256;
-use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, inout::InOutBuf};
+use aes::cipher::{BlockModeDecrypt, KeyIvInit, inout::InOutBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -41,21 +41,6 @@ pub enum CipherError {
 }
 
 impl Plain {
-    /// The sixteen random bytes in front.
-    pub fn random(&self) -> &[u8] {
-        &self.buffer[..16]
-    }
-
-    /// The message, byte for byte: never trimmed.
-    pub fn message(&self) -> &[u8] {
-        &self.buffer[HEAD..self.message_end]
-    }
-
-    /// The appid that closes the plaintext.
-    pub fn appid(&self) -> &[u8] {
-        &self.buffer[self.message_end..]
-    }
-
     /// The message alone, in the buffer it was opened in.
     pub fn into_message(mut self) -> Vec<u8> {
         self.buffer.truncate(self.message_end);
@@ -81,33 +66,6 @@ pub fn open(keys: &KeyPair, encrypt: &str, appid: &str) -> Result<Plain, CipherE
             Err(_) => Err(error),
         },
     }
-}
-
-/// Opens `encrypt` with one key and says what it found; the appid is the caller's to check.
-pub fn decrypt(key: &AesKey, encrypt: &str) -> Result<Plain, CipherError> {
-    open_in_place(key, decode(encrypt)?)
-}
-
-/// Seals a message as the platform does. For tests, the bench and encrypted replies.
-pub fn encrypt(key: &AesKey, random: &[u8; 16], message: &[u8], appid: &str) -> String {
-    let mut buffer = Vec::with_capacity(HEAD + message.len() + appid.len() + PAD);
-    buffer.extend_from_slice(random);
-    // A message beyond 4 GiB can't come from a caller that holds it in a push.
-    buffer.extend_from_slice(&u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes());
-    buffer.extend_from_slice(message);
-    buffer.extend_from_slice(appid.as_bytes());
-    let pad = PAD - buffer.len() % PAD;
-    buffer.resize(buffer.len() + pad, pad as u8);
-    encrypt_blocks(key, buffer)
-}
-
-/// Seals bytes as they are, unpadded: so that a test can put any padding and layout into a push.
-/// Bytes after the last whole block of 16 are dropped.
-pub fn encrypt_blocks(key: &AesKey, mut buffer: Vec<u8>) -> String {
-    let (blocks, _) = InOutBuf::from(buffer.as_mut_slice()).into_chunks();
-    cbc::Encryptor::<Aes256>::new(key.key().into(), &key.iv().into()).encrypt_blocks_inout(blocks);
-    buffer.truncate(buffer.len() / 16 * 16);
-    STANDARD.encode(buffer)
 }
 
 fn decode(encrypt: &str) -> Result<Vec<u8>, CipherError> {
@@ -145,43 +103,12 @@ fn unpadded_length(buffer: &[u8]) -> Option<usize> {
 }
 
 fn closes_with(plain: Plain, appid: &str) -> Result<Plain, CipherError> {
-    if plain.appid() == appid.as_bytes() { Ok(plain) } else { Err(CipherError::Appid) }
+    if plain.buffer[plain.message_end..] == *appid.as_bytes() { Ok(plain) } else { Err(CipherError::Appid) }
 }
 
 impl std::fmt::Debug for Plain {
     /// Lengths only: the message is other people's.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Plain({} bytes)", self.message_end - HEAD)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(letter: &str) -> AesKey {
-        AesKey::parse(&letter.repeat(43)).unwrap()
-    }
-
-    #[test]
-    fn every_pad_from_1_to_32_opens() {
-        for length in 0..64 {
-            let message = vec![b'm'; length];
-            let plain = decrypt(&key("a"), &encrypt(&key("a"), &[7; 16], &message, "wx1")).unwrap();
-            assert_eq!((plain.random(), plain.message(), plain.appid()), (&[7; 16][..], &message[..], &b"wx1"[..]));
-            assert_eq!(plain.into_message(), message);
-        }
-    }
-
-    #[test]
-    fn the_previous_key_is_tried_and_the_better_error_wins() {
-        let rotated = KeyPair { current: key("a"), previous: Some(key("b")) };
-        let old = encrypt(&key("b"), &[0; 16], b"{}", "wx1");
-        assert_eq!(open(&rotated, &old, "wx1").map(Plain::into_message), Ok(b"{}".to_vec()));
-        assert_eq!(open(&rotated, &old, "wx2").map(|_| ()), Err(CipherError::Appid));
-        let new = encrypt(&key("a"), &[0; 16], b"{}", "wx1");
-        assert_eq!(open(&rotated, &new, "wx2").map(|_| ()), Err(CipherError::Appid));
-        let strange = encrypt(&key("c"), &[0; 16], b"{}", "wx1");
-        assert_eq!(open(&rotated, &strange, "wx1").map(|_| ()), Err(CipherError::Padding));
     }
 }

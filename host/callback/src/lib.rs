@@ -37,7 +37,7 @@ mod xml;
 pub use address::Address;
 pub use callback::{Callback, CallbackLimits, Component};
 pub use canonical::canonical;
-pub use cipher::{CipherError, Plain, decrypt, encrypt, encrypt_blocks, open};
+pub use cipher::{CipherError, Plain, open};
 pub use component::{ComponentMessage, component_event};
 pub use dedup::dedup_key;
 pub use door::Door;

@@ -32,7 +32,7 @@ pub struct Facts<'m> {
     pub event: &'m str,
     /// `CreateTime`, unix seconds.
     pub created_at: i64,
-    /// Plain digits, or empty for an event without an order.
+    /// Plain digits, or empty for an event without an order: no order event, and nothing there that names one.
     pub order_id: &'m str,
     /// `order_info.type` of `channels_ec_order_ext_info_update`; unknown values pass.
     pub ext_type: Option<i64>,
@@ -53,7 +53,7 @@ pub enum MessageError {
     /// `Event` is longer than 128 bytes or holds control characters.
     #[error("the event's name is no name")]
     Name,
-    /// `order_info.order_id` is no u64 in plain digits. A number with a sign, a fraction or an exponent has been
+    /// `order_info.order_id` of an order event is no u64 in plain digits. A number with a sign, a fraction or an exponent has been
     /// through a float on its way here and may name another order.
     #[error("order_id is not an unsigned 64-bit number in plain digits")]
     OrderId,
@@ -93,13 +93,15 @@ impl<'a> Message<'a> {
             None => return Err(MessageError::Missing("Event")),
         };
         let created_at = self.created_at()?;
+        let of_an_order = ORDER_EVENTS.contains(&event);
         let order_id = match self.order_info().and_then(|info| info.get("order_id")) {
             Some(Node::Scalar(text)) if text.is_empty() => "",
             Some(Node::Scalar(text)) if plain_number(text).is_some_and(|id| id > 0) => text,
-            Some(_) => return Err(MessageError::OrderId),
-            None => "",
+            Some(_) if of_an_order => return Err(MessageError::OrderId),
+            // Of another event nobody knows what its ids are. It is kept; nothing is done to an order because of it.
+            Some(_) | None => "",
         };
-        if order_id.is_empty() && ORDER_EVENTS.contains(&event) {
+        if order_id.is_empty() && of_an_order {
             return Err(MessageError::Missing("order_info.order_id"));
         }
         let ext_type = match self.order_info() {
@@ -172,6 +174,10 @@ mod tests {
             "{}",
         ] {
             assert_eq!(with(bad), Err(MessageError::OrderId), "{bad}");
+        }
+        for odd in ["1e18", "\"01\"", "\"after-sale-7\"", "[7]", "{}", "null"] {
+            let json = format!(r#"{{"CreateTime":1,"Event":"new_thing","order_info":{{"order_id":{odd}}}}}"#);
+            assert_eq!(facts(&json), Ok(("new_thing".to_owned(), 1, String::new(), None)), "{odd}");
         }
         for absent in ["null", "\"\""] {
             assert_eq!(with(absent), Err(MessageError::Missing("order_info.order_id")), "{absent}");

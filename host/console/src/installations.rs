@@ -124,7 +124,7 @@ impl From<Installation> for InstallationView {
     params(("tenant" = String, Path, description = "t1")),
     responses(
         (status = 201, body = InstallationView),
-        (status = 422, description = "Grants missing or not asked for (each named), a permission set that the shop did not grant, unknown limits, no such plugin or version", body = RefusalBody),
+        (status = 422, description = "Grants missing or not asked for (each named), a hook that is not offered, a permission set that the shop did not grant, unknown limits, no such plugin or version", body = RefusalBody),
     ),
 )]
 pub(crate) async fn create(

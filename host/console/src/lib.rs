@@ -26,6 +26,7 @@ mod lately;
 mod links;
 mod login;
 mod merchant;
+mod offered;
 mod openapi;
 mod operator;
 mod page;

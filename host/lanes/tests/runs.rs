@@ -248,6 +248,28 @@ async fn a_plugin_that_cannot_be_loaded_is_the_hosts_retry() {
 }
 
 #[tokio::test]
+async fn an_event_that_fits_no_hook_is_parked_at_once_and_blocks_nothing() {
+    let rig = Rig::new().await;
+    rig.install(
+        1,
+        false,
+        script!(|input, _host| match input.detail["pay_time"].as_str() {
+            Some("later") => Outcome::EventUnfit { reason: "pay_time: expected a whole number".into() },
+            _ => Outcome::Done,
+        }),
+    );
+    rig.push_detail("channels_ec_order_pay", ORDER, json!({"pay_time": "later"})).await;
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert_eq!(rig.states().await, [RunState::Parked, RunState::Done], "no retry could help, so nobody waits for one");
+    let run = &rig.runs().await[0];
+    assert_eq!(run.reason.as_deref(), Some("event-unfit"));
+    let detail = rig.journal.run(rig.tenant, run.id).await.unwrap().unwrap();
+    assert_eq!(detail.attempt_list.len(), 1);
+    assert_eq!(detail.attempt_list[0].reason.as_deref(), Some("pay_time: expected a whole number"));
+}
+
+#[tokio::test]
 async fn one_snapshot_serves_all_installations_until_an_effect() {
     let rig = Rig::new().await;
     for id in 1..=3 {

@@ -181,7 +181,7 @@ impl Operations {
     /// The `order` object of getorder: members as the platform has them, ids as text.
     ///
     /// # Errors
-    /// [`Fault`]. An answer that holds another order is refused as unreadable.
+    /// [`Fault`]. An answer that holds another order counts as one that never came: [`Class::Unreachable`].
     pub async fn read_order(&self, tenant: TenantId, order_id: &str) -> Result<Value, Fault> {
         let request = serde_json::json!({ "order_id": order_id });
         let order = self.call(tenant, table::read_order(), &request).await?;

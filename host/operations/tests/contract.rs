@@ -65,6 +65,23 @@ fn every_function_of_the_operation_interfaces_has_exactly_one_row_and_every_row_
 }
 
 #[test]
+fn every_function_of_both_packages_tells_an_author_what_it_is_for() {
+    let resolve = contract();
+    let mut silent = Vec::new();
+    let mut seen = 0;
+    for (id, interface) in resolve.interfaces.iter() {
+        for function in interface.functions.values() {
+            seen += 1;
+            if function.docs.contents.as_deref().unwrap_or_default().trim().is_empty() {
+                silent.push(format!("{}#{}", resolve.id_of(id).unwrap(), function.name));
+            }
+        }
+    }
+    assert!(seen > 80, "{seen}");
+    assert!(silent.is_empty(), "without a doc comment: {silent:?}");
+}
+
+#[test]
 fn the_doc_comment_of_every_function_names_the_platforms_operation() {
     let resolve = contract();
     for op in table() {

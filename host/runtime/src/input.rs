@@ -53,7 +53,7 @@ pub struct Envelope {
     pub is_last_attempt: bool,
     /// Empty for events without an order.
     pub order_id: String,
-    /// The decrypted message as JSON.
+    /// The message in its canonical JSON. A guest without the grant for it reads no buyer in it.
     pub raw: String,
 }
 

@@ -44,6 +44,7 @@ use Select::{At, Each, Given, Json, Of, OrderIf};
 
 const PRODUCTS: &str = "order_detail.product_infos";
 const ADDRESS: &str = "order_detail.delivery_info.address_info";
+const UNDER_REVIEW: &str = "order_detail.delivery_info.address_under_review";
 
 const fn row(interface: &'static str, function: &'static str, select: Select) -> Row {
     Row { interface, function, select }
@@ -57,12 +58,15 @@ pub(crate) const ROWS: &[Row] = &[
     row("order-summary", "customer-notes", At("order_detail.ext_info.customer_notes")),
     row("order-summary", "confirm-receipt-time", Given("order_detail.ext_info.confirm_receipt_time")),
     row("order-summary", "aftersale-order-ids", Each("aftersale_detail.aftersale_order_list", "aftersale_order_id")),
+    row("order-summary", "commission-handling-progress", At("order_detail.ext_info.commission_handling_progress")),
 
     row("order-items", "items", Each(PRODUCTS, "")),
     row("order-items", "attributes", Of(PRODUCTS, "product_unique_id", "sku_attrs")),
     row("order-items", "sku-changes", Each(PRODUCTS, "change_sku_info")),
     row("order-items", "coupons", Each(PRODUCTS, "order_product_coupon_info_list")),
     row("order-items", "thumb-img", Of(PRODUCTS, "product_unique_id", "thumb_img")),
+    row("order-items", "line-discounts", Each(PRODUCTS, "")),
+    row("order-items", "extra-services", Each(PRODUCTS, "extra_service")),
 
     row("order-price", "price", At("order_detail.price_info")),
     row("order-price", "commissions", Each("order_detail.commission_infos", "")),
@@ -76,11 +80,12 @@ pub(crate) const ROWS: &[Row] = &[
     row("order-delivery", "delivery", At("order_detail.delivery_info")),
 
     row("order-address", "address", At(ADDRESS)),
-    row("order-address", "address-under-review", Given("order_detail.delivery_info.address_under_review")),
+    row("order-address", "address-under-review", Given(UNDER_REVIEW)),
     row("order-address", "address-apply-time", Given("order_detail.delivery_info.address_apply_time")),
 
     row("order-phone", "phone", At(ADDRESS)),
     row("order-phone", "virtual-number", Given("order_detail.delivery_info.address_info.tel_number_ext_info")),
+    row("order-phone", "phone-under-review", Given(UNDER_REVIEW)),
 
     row("order-present", "present", OrderIf(&[
         "is_present", "order_present_info", "present_order_id_str", "present_order_id",
@@ -116,6 +121,7 @@ pub(crate) const PLACES: &[Places] = &[
     at("order-items", "item", "stock-type", &["sku_deliver_info.stock_type"]),
     at("order-items", "sku-change", "product-unique-id", &["^product_unique_id"]),
     at("order-items", "coupon", "product-unique-id", &["^product_unique_id"]),
+    at("order-items", "extra-service", "product-unique-id", &["^product_unique_id"]),
 
     // The platform spells it so; the right spelling is there in case it learns.
     at("order-price", "price-info", "merchant-receive-price", &["merchant_receieve_price", "merchant_receive_price"]),

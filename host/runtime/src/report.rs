@@ -57,6 +57,11 @@ pub enum Outcome {
     },
     /// The wall-clock deadline passed.
     Deadline,
+    /// The event holds a value that the hook's record can't: no attempt can change that. No guest ran.
+    EventUnfit {
+        /// Which member, and what was expected; never the value.
+        reason: String,
+    },
     /// The host ended the run.
     Aborted(Abort),
     /// Our own fault, not the plugin's: the text is for the operator.

@@ -104,8 +104,9 @@ async fn handle(
             }
             HookParam::Detail(shape) => {
                 let detail = View::of(Some(&store.data().input.detail));
-                from_json(detail, shape, &mut 0)
-                    .map_err(|mismatch| Stop::Fault(format!("the event does not fit `{}`: {mismatch}", hook.full)))?
+                from_json(detail, shape, &mut 0).map_err(|mismatch| {
+                    Stop::EventUnfit(format!("the event does not fit `{}`: {mismatch}", hook.full))
+                })?
             }
         });
     }
@@ -155,6 +156,7 @@ fn classify(error: &wasmtime::Error, state: &RunState, stack: usize) -> Outcome 
     match error.downcast_ref::<Stop>() {
         Some(Stop::Met(met)) => return (*met).into(),
         Some(Stop::Abort(abort)) => return Outcome::Aborted(abort.clone()),
+        Some(Stop::EventUnfit(reason)) => return Outcome::EventUnfit { reason: reason.clone() },
         Some(Stop::Fault(text)) => return Outcome::HostFault(text.clone()),
         None => {}
     }

@@ -17,6 +17,8 @@ pub(crate) enum Stop {
     Met(Met),
     #[error("{0}")]
     Abort(Abort),
+    #[error("{0}")]
+    EventUnfit(String),
     #[error("host fault: {0}")]
     Fault(String),
 }

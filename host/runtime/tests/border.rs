@@ -178,6 +178,28 @@ async fn the_envelope_is_what_the_host_recorded() {
     assert_eq!(told(&run(guest, input(), &Script::default()).await), "e73732676853715311104");
 }
 
+#[tokio::test]
+async fn the_buyer_shows_in_the_message_to_whom_the_order_would_show_him() {
+    let guest = Guest {
+        imports: &["fangshi:host/events"],
+        core_imports: r#"(import "fangshi:host/events@0.1.0" "[method]event.raw" (func $raw (param i32 i32)))"#,
+        handle: r#"(call $raw (local.get $event) (i32.const 3000))
+            (call $reject (i32.load (i32.const 3000)) (i32.load (i32.const 3004)))"#,
+        ..Guest::default()
+    };
+    let raw = r#"{"Event":"channels_ec_order_pay","FromUserName":"OPENID"}"#;
+    for (grants, shown) in [
+        (&[][..], ""),
+        (&["order-summary", "order-price"], ""),
+        (&["order-payment"], "OPENID"),
+        (&["order-raw"], "OPENID"),
+    ] {
+        let mut input = granted(grants);
+        input.envelope.raw = raw.into();
+        assert_eq!(told(&run(guest, input, &Script::default()).await), raw.replace("OPENID", shown), "{grants:?}");
+    }
+}
+
 /// Tells the hook's order's buyer note, or that of another order if `get` is called first.
 fn noting(handle: &'static str) -> Guest<'static> {
     Guest {

@@ -1,6 +1,9 @@
-//! Compiled plugins of every released version of the contract keep running (`wit/frozen`).
+//! What a release freezes (`wit/frozen`): functions and types of the contract stay as they are, and compiled plugins of
+//! every released version keep running.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "frozen/lines.rs"]
+mod lines;
 mod support;
 
 use std::collections::BTreeSet;
@@ -8,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use fangshi_runtime::{Outcome, RunInput};
 use serde_json::json;
-use support::{Script, input, load, runtime};
+use support::{Script, contract, input, load, runtime};
+use wit_parser::{Resolve, SourceMap};
 
 /// Every frozen plugin, with its hooks and the grants that it asks for. Rows are added, never changed.
 const FROZEN: &[(&str, &[&str], &[&str])] = &[
@@ -21,11 +25,105 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/frozen")
 }
 
+/// The lines of a released version, in its folder.
+const CONTRACT: &str = "contract.txt";
+
+/// Not frozen: nothing is installed that exports it, until a host offers it.
+const NOT_OFFERED: &str = "fangshi:host/on-schedule@0.1.0 ";
+
+fn offered(resolve: &Resolve) -> BTreeSet<String> {
+    lines::of(resolve).into_iter().filter(|line| !line.starts_with(NOT_OFFERED)).collect()
+}
+
+/// What a contract takes from those who built on a released one. Plugins import functions, so more of them do no harm; they
+/// export hooks, so a function more in a hook is one that they lack.
+fn broken(released: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<String> {
+    let is_of_a_hook = |line: &str| line.contains("/on-") && line.contains(": func(");
+    let lost = released.difference(now).map(|line| format!("changed or gone: {line}"));
+    let hooks: BTreeSet<&str> =
+        released.iter().filter(|line| is_of_a_hook(line)).filter_map(|line| line.split(' ').next()).collect();
+    let more = now
+        .difference(released)
+        .filter(|line| is_of_a_hook(line) && line.split(' ').next().is_some_and(|hook| hooks.contains(hook)));
+    lost.chain(more.map(|line| format!("old plugins do not have: {line}"))).collect()
+}
+
+fn released(version: &std::path::Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(version.join(CONTRACT)).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn functions_may_be_added_to_a_released_contract_and_nothing_else_changes() {
+    let now = offered(&contract());
+    for version in std::fs::read_dir(folder()).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir()) {
+        let broken = broken(&released(&version.path()), &now);
+        assert!(broken.is_empty(), "see wit/frozen/README.md:\n{}", broken.join("\n"));
+    }
+}
+
+#[test]
+#[ignore = "writes: the step of a release that freezes what was added since the last one"]
+fn freeze_the_contract() {
+    let version = contract().package_names.keys().next().unwrap().version.clone().unwrap();
+    let file = folder().join(version.to_string()).join(CONTRACT);
+    let text: String = offered(&contract()).iter().map(|line| format!("{line}\n")).collect();
+    std::fs::write(file, text).unwrap();
+}
+
+/// The contract with one change in the text of a file.
+fn changed(file: &str, from: &str, to: &str) -> BTreeSet<String> {
+    let mut resolve = Resolve::new();
+    for package in ["host", "store"] {
+        let mut map = SourceMap::new();
+        for entry in std::fs::read_dir(folder().join("..").join(package)).unwrap().map(Result::unwrap) {
+            let mut text = std::fs::read_to_string(entry.path()).unwrap();
+            if entry.file_name() == file {
+                assert!(text.contains(from), "{file} has no {from}");
+                text = text.replacen(from, to, 1);
+            }
+            map.push_str(entry.file_name().to_str().unwrap(), text);
+        }
+        resolve.push_group(map.parse().map_err(|(_, error)| error).unwrap()).unwrap();
+    }
+    offered(&resolve)
+}
+
+#[test]
+fn the_check_tells_what_breaks_from_what_does_not() {
+    let now = offered(&contract());
+    assert!(now.len() > 150, "{now:?}");
+    let broken_by = |file, from, to| broken(&now, &changed(file, from, to));
+    let notes = "thumb-img: func(";
+    assert_eq!(broken_by("orders.wit", notes, "more: func() -> u32;\n thumb-img: func("), [""; 0], "a function more");
+    assert_eq!(broken_by("orders.wit", "/// How and by", "interface more { f: func(); }\n /// How and by"), [""; 0]);
+    assert_eq!(
+        broken_by("services.wit", "name: string,\n        /// The moment", "/// The moment"),
+        [""; 0],
+        "not offered"
+    );
+    for (file, from, to) in [
+        ("orders.wit", notes, "thumb: func("),
+        ("orders.wit", "get: func(order-id: string)", "get: func(order-id: string, fresh: bool)"),
+        ("orders.wit", "is-free-gift: bool,", ""),
+        ("orders.wit", "is-free-gift: bool,", "is-free-gift: bool, more: u32,"),
+        ("orders.wit", "sku-cnt: u32", "sku-cnt: u64"),
+        ("events.wit", "raw: func() -> string", "raw: func() -> list<u8>"),
+        ("errors.wit", "not-found,", "not-found, gone,"),
+        ("hooks.wit", "interface on-new {", "interface on-new {\n more: func();"),
+    ] {
+        assert_eq!(broken_by(file, from, to).len(), 1, "{from} → {to}");
+    }
+}
+
 #[test]
 fn the_list_and_the_folder_have_the_same_files() {
     let mut found = BTreeSet::new();
     for version in std::fs::read_dir(folder()).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir()) {
         for file in std::fs::read_dir(version.path()).unwrap().map(Result::unwrap) {
+            if file.file_name() == CONTRACT {
+                continue;
+            }
             let name = format!("{}/{}", version.file_name().display(), file.file_name().display());
             assert!(file.metadata().unwrap().len() < 200 << 10, "{name} is too large to be kept");
             found.insert(name);

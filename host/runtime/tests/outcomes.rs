@@ -276,9 +276,9 @@ async fn a_hook_the_plugin_does_not_have_and_an_event_that_does_not_fit() {
 
     let report =
         run(Guest::default(), RunInput { detail: json!({"pay_time": "noon"}), ..input() }, &Script::default()).await;
-    let Outcome::HostFault(text) = report.outcome else { panic!() };
+    let Outcome::EventUnfit { reason } = report.outcome else { panic!() };
     assert_eq!(
-        text,
+        reason,
         "the event does not fit `fangshi:store/on-pay@0.1.0`: pay_time: expected a whole number, found a text that is none"
     );
 }

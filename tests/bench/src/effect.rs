@@ -19,14 +19,14 @@ use fangshi_journal::{Journal, NewEvent, Source};
 use fangshi_lanes::{Finished, Lanes, LanesConfig, Parts, WasmGuests};
 use fangshi_operations::{Operations, OperationsConfig};
 use fangshi_runtime::{Runtime, RuntimeConfig, digest_of};
-use fangshi_tenants::{Credentials, GrantAsked, Kek, ManifestRecord, NewInstallation, NewTenant, Platform, Tenants};
-use secrecy::SecretString;
+use fangshi_tenants::{GrantAsked, ManifestRecord, NewInstallation, Tenants};
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
+use crate::shop::{self, TOKEN};
+
 const GUEST: &str = "one-effect";
 const NOTES: &str = "/channels/ec/order/merchantnotes/update";
-const TOKEN: &str = "token-of-the-benchmark";
 const ANSWERED_AFTER: Duration = Duration::from_millis(2);
 const RUNS: usize = 100;
 const REPETITIONS: usize = 9;
@@ -89,19 +89,7 @@ impl Host {
     async fn start(folder: &std::path::Path, address: SocketAddr) -> Result<Host> {
         let clock = Clock::system();
         let database = Database::open(OpenOptions::new(folder)).await?;
-        let tenants = Tenants::open(database.clone(), Kek::from_bytes(&[9; 32]), None, clock.clone()).await?;
-        let new = NewTenant {
-            platform: Platform::Weixin,
-            appid: "wx0000000000000001".to_owned(),
-            user_name: None,
-            name: "a shop".to_owned(),
-            credentials: Credentials::Authorized {
-                access_token: Some(SecretString::from(TOKEN)),
-                expires_in: None,
-                refresh_token: None,
-            },
-        };
-        let tenant = tenants.create(new).await?.id;
+        let (tenants, tenant) = shop::open(&database, &clock).await?;
         let code_dir = Some(folder.join("code"));
         let runtime = Runtime::new(RuntimeConfig { code_dir, code_key: [1; 32].into(), ..RuntimeConfig::default() })?;
         install(&tenants, &runtime, tenant).await?;

@@ -6,6 +6,7 @@ mod effect;
 mod hello;
 mod raw;
 mod run;
+mod shop;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

@@ -1,4 +1,4 @@
-//! Whether the platform's ledger and the host's journal agree on everything: each order event pushed is one event, each run has
+//! Whether the platform's ledger and the host's journal agree: each order event pushed is one event, each run has
 //! ended well, and each change that the platform applied is exactly one effect of one run.
 use std::collections::BTreeMap;
 
@@ -96,7 +96,10 @@ pub async fn check(scene: &Scene, story: &mut Story) -> Result<()> {
             effects.values().sum::<usize>()
         ));
     }
-    story.say("they agree");
+    story.say(
+        "they agree: pushes and events one by one (name, order, type, time; those about no order by their number), no run but \
+         done ones, and what the platform changed and the runs' effects by operation and order",
+    );
     Ok(())
 }
 

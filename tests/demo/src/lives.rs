@@ -1,4 +1,4 @@
-//! The lives of the orders.
+//! The lives of the orders, each shown before and after.
 use anyhow::{Context, Result};
 use fangshi_platform::{Address, Body, By, NewOrder, Step, real_orders};
 
@@ -43,6 +43,7 @@ async fn the_real_orders(scene: &Scene, story: &mut Story) -> Result<()> {
         "the other order of the question, {}, leaves without a virtual number: no type 5",
         real_orders::SECOND
     ));
+    story.order(scene, real_orders::SECOND)?;
     scene.platform.play_second_real_order().await?;
     story.follow(scene).await?;
     story.order(scene, real_orders::SECOND)
@@ -53,7 +54,8 @@ async fn two_address_wishes(scene: &Scene, story: &mut Story) -> Result<()> {
     story.title("Two buyers ask for another address: one in time, one after packing");
     for packed in [false, true] {
         let order = scene.platform.add_order(GIFTS, NewOrder::priced(12_800))?;
-        story.step(&format!("order {order} is placed and paid"));
+        story.order(scene, &order)?;
+        story.step("it is paid");
         scene.platform.drive(&order, Step::Pay)?;
         if packed {
             story.step("the warehouse packs it and says so in the merchant's note");
@@ -72,6 +74,7 @@ async fn two_address_wishes(scene: &Scene, story: &mut Story) -> Result<()> {
 async fn a_whole_life_in_javascript(scene: &Scene, story: &mut Story) -> Result<()> {
     story.title("A whole life in the tea house, whose plugin is written in JavaScript");
     let order = scene.platform.add_order(TEA, NewOrder::priced(66_600))?;
+    story.order(scene, &order)?;
     for (words, step) in [
         ("the buyer pays 666.00 yuan", Step::Pay),
         ("the parcel leaves", Step::ShipAll { delivery_id: "SF".into(), waybill_id: "SF3262259346638".into() }),
@@ -91,6 +94,7 @@ async fn a_gift(scene: &Scene, story: &mut Story) -> Result<()> {
     let present = fangshi_platform::NewPresent { note: "生日快乐".into(), ..Default::default() };
     let order =
         scene.platform.add_order(CONTROLLERS, NewOrder { present: Some(present), ..NewOrder::priced(9_900) })?;
+    story.order(scene, &order)?;
     story.step("the giver pays");
     scene.platform.drive(&order, Step::Pay)?;
     story.follow(scene).await?;

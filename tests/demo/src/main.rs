@@ -1,6 +1,6 @@
 //! The main job on real input: a fake WeChat Store pushes encrypted callbacks of whole order lives to a real host process, which
 //! runs the shops' plugins. Each callback, answer, run and operation is printed; `--check` compares the platform's ledger with
-//! the host's journal and ends with 0 only if they agree on everything.
+//! the host's journal and ends with 0 only if they agree (`agreement.rs`).
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod agreement;

@@ -43,6 +43,20 @@ fn hook(event: &Event, order: &Order, pay: Pay) -> Outcome {
         );
     }
     log!(Info, "sku changes {} coupons {}", order.sku_changes().len(), order.coupons().len());
+    for line in order.line_discounts() {
+        log!(
+            Info,
+            "line expected {} off {}/{}/{}",
+            line.estimate_price,
+            line.merchant_discounted_price,
+            line.finder_discounted_price,
+            line.cash_coupon_discounted_price
+        );
+    }
+    for service in order.extra_services() {
+        log!(Info, "services {}/{}", service.seven_day_return, service.freight_insurance);
+    }
+    log!(Info, "commissions worked out to {:?}", order.commission_handling_progress());
 
     let price = order.price();
     log!(
@@ -87,8 +101,9 @@ fn hook(event: &Event, order: &Order, pay: Pay) -> Outcome {
     );
     log!(
         Info,
-        "phone {} virtual {:?}",
+        "phone {} under review {} virtual {:?}",
         order.phone().use_tel_number,
+        order.phone_under_review().is_some(),
         order.virtual_number().map(|number| (number.virtual_tel_expire_time, number.has_delay_times))
     );
     log!(Info, "present {:?}", order.present().map(|present| present.channel()));

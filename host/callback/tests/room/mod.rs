@@ -1,6 +1,7 @@
 //! The real room over a real store in a temporary folder, and pushes made as the platform makes them.
 #![allow(dead_code)]
 
+pub mod seal;
 pub mod spelling;
 
 use std::time::Duration;
@@ -9,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use fangshi_callback::signature::{msg_signature, url_signature};
-use fangshi_callback::{AesKey, Callback, CallbackLimits, Component, Durable, Intake, encrypt};
+use fangshi_callback::{Callback, CallbackLimits, Component, Durable, Intake};
 use fangshi_database::{Database, OpenOptions};
 use fangshi_journal::{EventFilter, EventView, Journal};
 use fangshi_tenants::{CallbackKeys, Clock, Credentials, Kek, ManualClock, NewTenant, Platform, TenantId, Tenants};
@@ -184,7 +185,8 @@ impl Answer {
 pub struct Push {
     pub path: String,
     pub token: String,
-    pub key: AesKey,
+    /// The EncodingAESKey.
+    pub key: String,
     /// Closes the plaintext.
     pub appid: String,
     pub timestamp: String,
@@ -200,7 +202,7 @@ impl Push {
         Self {
             path: format!("/callback/weixin/{appid}"),
             token: COMPONENT_TOKEN.to_owned(),
-            key: AesKey::parse(COMPONENT_KEY).unwrap(),
+            key: COMPONENT_KEY.to_owned(),
             appid: COMPONENT.to_owned(),
             timestamp: NOW.to_string(),
             nonce: "415670741".to_owned(),
@@ -214,7 +216,7 @@ impl Push {
         Self {
             path: format!("/callback/weixin/{SELMA}"),
             token: SELF_TOKEN.to_owned(),
-            key: AesKey::parse(SELF_KEY).unwrap(),
+            key: SELF_KEY.to_owned(),
             appid: SELMA.to_owned(),
             xml: false,
             ..Self::authorized(SELMA, message)
@@ -227,7 +229,7 @@ impl Push {
     }
 
     pub fn sealed(&self) -> String {
-        encrypt(&self.key, b"0123456789abcdef", &self.message, &self.appid)
+        seal::encrypt(&self.key, b"0123456789abcdef", &self.message, &self.appid)
     }
 
     pub fn signature(&self, sealed: &str) -> String {

@@ -51,7 +51,8 @@ fn xml(name: &str, value: &Value, scalar: &dyn Fn(&str) -> String) -> String {
 
 /// Every form of every event in the fixture, as (name, message).
 pub fn order_events() -> Vec<(String, Value)> {
-    let file: Value = serde_json::from_str(include_str!("../../fixtures/order-events.json")).unwrap();
+    let file: Value =
+        serde_json::from_str(include_str!("../../../../tests/platform/fixtures/order-events.json")).unwrap();
     let mut forms = Vec::new();
     for event in file["events"].as_array().unwrap() {
         let members = event.as_object().unwrap();

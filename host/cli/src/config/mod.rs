@@ -1,5 +1,6 @@
 //! The config file of `fangshi serve`: TOML, read with lines, so that an error names key, file, line and what is
-//! expected. `keys` is the list of all keys; README documents them from it.
+//! expected. `keys` is the list of all keys: `fangshi config keys` prints it, and
+//! `fangshi.example.toml` shows them in use.
 
 mod keys;
 mod problem;

@@ -17,7 +17,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 use fangshi_database::Digest;
-use fangshi_lanes::RunLimits;
+use fangshi_lanes::decide::retry::Tried;
+use fangshi_lanes::{RunLimits, Schedule};
 use fangshi_operations::Kind;
 use fangshi_runtime::{Envelope, Limits, Manifest, Outcome, RunInput, Runtime, RuntimeConfig};
 use serde_json::Value;
@@ -31,8 +32,8 @@ use recorder::{Record, Recorder};
 
 /// `fangshi plugin run`.
 ///
-/// Operations are not sent: an effect is printed as `would call …` and answered ok, a read is answered from the answers
-/// file or refused as unavailable. The same files give the same output: the clock is the event's time, the seed is 0.
+/// Operations are not sent: an effect is printed as `would call …`. It is answered ok if its answer says no more; all others,
+/// and reads, are answered from the answers file or refused as unavailable. The same files give the same output: the clock is the event's time, the seed is 0.
 #[derive(Args)]
 pub struct RunArguments {
     /// The component (.wasm).
@@ -52,13 +53,15 @@ pub struct RunArguments {
     /// The grants, with commas; all that the plugin asks for if absent.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     grants: Option<Vec<String>>,
-    /// Answers of operations: a JSON object of `interface.function` to an answer, or to a list of answers in order.
+    /// Answers of operations: a JSON object of `interface.function` to an answer, or to a list of answers in order. Where an
+    /// answer is a list itself, always a list of them: `{"sku-decision.waiting": [["37…"]]}`. A refusal is
+    /// `{"error": {"kind": "conflict", "detail": "…"}}`.
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
     /// The installation's limits: a JSON object, as the admin API takes it.
     #[arg(long, value_name = "FILE")]
     limits: Option<PathBuf>,
-    /// Which attempt this is, from 1.
+    /// Which attempt this is, from 1; the twelfth is the last one.
     #[arg(long, value_name = "N", default_value_t = 1)]
     attempt: u32,
 }
@@ -205,8 +208,27 @@ fn envelope_of(event: &EventFile, attempt: u32) -> Envelope {
         created_at: event.created_at,
         received_at: event.created_at,
         attempt,
-        is_last_attempt: false,
+        // By the host's own schedule, as far as it counts attempts.
+        is_last_attempt: Schedule::default().is_last(Tried { attempt, first_at: 0, started_at: 0 }),
         order_id: event.order_id.clone(),
         raw: event.raw.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_twelfth_attempt_is_the_last_at_the_desk_too() {
+        let event = EventFile {
+            event: "channels_ec_order_pay".to_owned(),
+            order_id: "37".to_owned(),
+            created_at: 1,
+            detail: Value::Null,
+            raw: String::new(),
+        };
+        assert!((1..12).all(|attempt| !envelope_of(&event, attempt).is_last_attempt));
+        assert!(envelope_of(&event, 12).is_last_attempt);
     }
 }

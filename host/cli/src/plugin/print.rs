@@ -91,6 +91,7 @@ fn outcome(outcome: &Outcome) -> String {
         Outcome::Trap { message } => format!("trap: {message}"),
         Outcome::Limit { limit, allowed } => format!("limit {limit} of {allowed} reached"),
         Outcome::Deadline => "deadline passed".to_owned(),
+        Outcome::EventUnfit { reason } => format!("event unfit: {reason}"),
         Outcome::Aborted(abort) => format!("aborted: {abort}"),
         Outcome::HostFault(cause) => format!("host fault: {cause}"),
     }

@@ -66,6 +66,7 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("trap", "插件出错", "the plugin broke down"),
     ("limit", "插件超出限制", "the plugin went beyond a limit"),
     ("deadline", "插件运行超时", "the plugin took too long"),
+    ("event-unfit", "订单消息的内容无法交给插件", "the platform's message says what no plugin can be given"),
     ("attempts", "多次尝试仍未成功", "did not succeed after many attempts"),
     ("loop", "插件反复修改同一订单", "the plugin changed one order again and again"),
     ("divergence", "恢复运行时结果不一致", "could not be resumed as it began"),
@@ -270,6 +271,13 @@ const REFUSALS: &[Refused] = &[
         "The plugin asks for a grant that is not offered yet",
         "请让开发者去掉向外部网址发送数据的功能后重新上传。",
         "Let its developer build it without sending data outside, and upload it again.",
+    ),
+    no(
+        "hook-not-offered",
+        "插件需要的触发方式暂不提供",
+        "The plugin waits for something that is not offered yet",
+        "请让开发者去掉定时触发的功能后重新上传。",
+        "Let its developer build it without what is called by the clock, and upload it again.",
     ),
     no(
         "permission-set-missing",

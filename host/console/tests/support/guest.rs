@@ -39,6 +39,15 @@ pub fn calling_out() -> Vec<u8> {
     plugin("import fangshi:host/http@0.1.0;", "", "")
 }
 
+/// A plugin with `on-schedule`, which is not offered yet, and nothing else.
+pub fn ticking() -> Vec<u8> {
+    let core = r#"(module
+      (memory (export "memory") 1)
+      (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8192))
+      (func (export "fangshi:host/on-schedule@0.1.0#handle") (param i32 i32 i32 i64) (result i32) (i32.const 1024)))"#;
+    component(core, "export fangshi:host/on-schedule@0.1.0;")
+}
+
 /// A core module.
 pub fn core_module() -> Vec<u8> {
     wat::parse_str("(module)").unwrap()
@@ -79,14 +88,17 @@ fn plugin(imports: &str, core_imports: &str, body: &str) -> Vec<u8> {
         (i32.store (i32.const 1024) (i32.const 0))
         (i32.const 1024)))"#
     );
-    let mut module = wat::parse_str(&core).unwrap_or_else(|error| panic!("{error}"));
+    component(&core, &format!("import fangshi:host/log@0.1.0; {imports} export fangshi:store/on-pay@0.1.0;"))
+}
+
+/// A component of a core module and a world's items.
+fn component(core: &str, items: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(core).unwrap_or_else(|error| panic!("{error}"));
     let mut resolve = Resolve::new();
     let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
     resolve.push_dir(format!("{wit}/host")).unwrap();
     resolve.push_dir(format!("{wit}/store")).unwrap();
-    let text = format!(
-        "package test:guest;\nworld guest {{ import fangshi:host/log@0.1.0; {imports} export fangshi:store/on-pay@0.1.0; }}"
-    );
+    let text = format!("package test:guest;\nworld guest {{ {items} }}");
     let package = resolve.push_source("guest.wit", &text).unwrap();
     let world = resolve.packages[package].worlds["guest"];
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();

@@ -61,6 +61,7 @@ pub fn code_of(outcome: &Outcome) -> &'static str {
         Outcome::Trap { .. } => "trap",
         Outcome::Limit { .. } => "limit",
         Outcome::Deadline => "deadline",
+        Outcome::EventUnfit { .. } => "event-unfit",
         Outcome::Aborted(Abort::Divergence(_)) => "divergence",
         Outcome::Aborted(_) | Outcome::HostFault(_) => "host-fault",
     }
@@ -117,6 +118,8 @@ pub fn ending(
                 Outcome::Trap { message } => retry(code, message.clone(), None),
                 Outcome::Limit { limit, allowed } => retry(code, format!("{limit}: {allowed} allowed"), None),
                 Outcome::Deadline => retry(code, String::new(), None),
+                // The same event at every attempt: waiting would only hold up the installation's later events.
+                Outcome::EventUnfit { reason } => park(code, reason.clone()),
                 Outcome::Aborted(Abort::Divergence(text)) => park(code, text.clone()),
                 Outcome::Aborted(abort) => retry(code, abort.to_string(), None),
                 Outcome::HostFault(text) => retry(code, text.clone(), None),

@@ -63,7 +63,8 @@ pub enum ReplayVerdict {
 const ENDED_BY_THE_HOST: [&str; 8] =
     ["deadline", "loop", "divergence", "host-fault", "crashed", "removed", "paused", "withdrawn"];
 /// Outcomes without a guest, unless it made calls before.
-const BEFORE_THE_GUEST: [&str; 6] = ["order-unavailable", "not-loaded", "withdrawn", "crashed", "paused", "removed"];
+const BEFORE_THE_GUEST: [&str; 7] =
+    ["order-unavailable", "not-loaded", "event-unfit", "withdrawn", "crashed", "paused", "removed"];
 
 impl Replays {
     /// Executes one attempt again; `None` is the last one that was recorded. Sends nothing and writes nothing.

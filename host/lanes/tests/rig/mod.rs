@@ -358,30 +358,35 @@ impl Rig {
     }
 
     pub async fn push_for(&self, tenant: TenantId, event: &str, order: &str, ext_type: Option<i64>) -> EventSeq {
-        self.record(tenant, event, order, ext_type, Source::Callback, self.clock.now_s()).await
+        let ext = ext_type.map(|ext_type| json!({"type": ext_type})).unwrap_or(json!({}));
+        self.record(tenant, event, order, ext_type, ext, Source::Callback, self.clock.now_s()).await
+    }
+
+    /// An event with members of its own.
+    pub async fn push_detail(&self, event: &str, order: &str, detail: Value) -> EventSeq {
+        self.record(self.tenant, event, order, None, detail, Source::Callback, self.clock.now_s()).await
     }
 
     /// Reconciliation makes an event of what happened at a time, unix seconds.
     pub async fn reconcile(&self, event: &str, order: &str, created_at: i64) -> EventSeq {
-        self.record(self.tenant, event, order, None, Source::Reconciled, created_at).await
+        self.record(self.tenant, event, order, None, json!({}), Source::Reconciled, created_at).await
     }
 
+    #[allow(clippy::too_many_arguments, reason = "what an event is made of, said once by each caller above")]
     async fn record(
         &self,
         tenant: TenantId,
         event: &str,
         order: &str,
         ext_type: Option<i64>,
+        mut info: Value,
         source: Source,
         created_at: i64,
     ) -> EventSeq {
         let n = self.next_event.fetch_add(1, Ordering::SeqCst);
         let mut dedup = [0; 32];
         dedup[..4].copy_from_slice(&n.to_be_bytes());
-        let info = match ext_type {
-            Some(ext_type) => json!({"order_id": order, "type": ext_type}),
-            None => json!({"order_id": order}),
-        };
+        info["order_id"] = json!(order);
         let body = json!({"Event": event, "CreateTime": created_at, "order_info": info});
         let new = NewEvent {
             tenant,

@@ -121,6 +121,8 @@ pub struct ContractFunction {
     pub function: &'static str,
     /// Whether it reads the order snapshot (no call leaves the host).
     pub order_data: bool,
+    /// Whether its answer is a list.
+    pub gives_list: bool,
 }
 
 /// Every function of the contract behind a grant, in no particular order.
@@ -133,6 +135,7 @@ pub fn contract_functions() -> Vec<ContractFunction> {
                 interface: &interface.name,
                 function: &function.name,
                 order_data: interface.kind == Kind::OrderData,
+                gives_list: matches!(function.ok, Some(Shape::List(_))),
             })
         })
         .collect()

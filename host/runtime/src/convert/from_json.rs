@@ -155,8 +155,13 @@ fn whole(value: Option<&Value>) -> Result<i128, Mismatch> {
                 _ => Err(Mismatch::new(WANTED, "a fraction or a number that lost digits")),
             }
         }
-        Some(Value::String(text)) if text.trim().is_empty() => Ok(0),
-        Some(Value::String(text)) => text.trim().parse().map_err(|_| Mismatch::new(WANTED, "a text that is none")),
+        Some(Value::String(text)) => match text.trim() {
+            "" => Ok(0),
+            // Every scalar of a message is kept as text, so a flag arrives as one.
+            flag if flag.eq_ignore_ascii_case("true") => Ok(1),
+            flag if flag.eq_ignore_ascii_case("false") => Ok(0),
+            number => number.parse().map_err(|_| Mismatch::new(WANTED, "a text that is none")),
+        },
         Some(value) if is_void(value) => Ok(0),
         Some(value) => Err(Mismatch::new(WANTED, kind(value))),
     }
@@ -188,12 +193,7 @@ fn float(value: Option<&Value>) -> Result<f64, Mismatch> {
 }
 
 fn flag(value: Option<&Value>) -> Result<bool, Mismatch> {
-    match value {
-        Some(Value::Bool(flag)) => Ok(*flag),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(true),
-        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(false),
-        other => whole(other).map(|n| n != 0).map_err(|error| Mismatch { wanted: "true or false", ..error }),
-    }
+    whole(value).map(|n| n != 0).map_err(|error| Mismatch { wanted: "true or false", ..error })
 }
 
 fn kind(value: &Value) -> &'static str {

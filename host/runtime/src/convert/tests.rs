@@ -67,7 +67,9 @@ fn numbers_come_as_text_and_flags_as_numbers() {
     assert_eq!(int(json!("1658509200"), Int::S64), Ok(json!(1_658_509_200)));
     assert_eq!(int(json!(" 2 "), Int::U32), Ok(json!(2)));
     assert_eq!(int(json!(3.0), Int::U32), Ok(json!(3)));
-    assert_eq!(int(json!(true), Int::U32), Ok(json!(1)));
+    for (flag, number) in [(json!(true), 1), (json!("true"), 1), (json!(false), 0), (json!("False"), 0)] {
+        assert_eq!(int(flag, Int::U32), Ok(json!(number)));
+    }
     for yes in [json!(true), json!(1), json!("1"), json!("true")] {
         assert_eq!(through(&yes, &Shape::Bool), json!(true), "{yes}");
     }

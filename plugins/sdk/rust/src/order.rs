@@ -30,6 +30,11 @@ impl Order {
     pub fn aftersale_order_ids(&self) -> Vec<String> {
         order_summary::aftersale_order_ids(self)
     }
+
+    /// How far the promoters' commissions are worked out, where the platform tells.
+    pub fn commission_handling_progress(&self) -> Option<u32> {
+        order_summary::commission_handling_progress(self)
+    }
 }
 
 /// Grant `order-items`.
@@ -57,6 +62,16 @@ impl Order {
     /// Address of a line's picture, by its `product_unique_id`.
     pub fn thumb_img(&self, product_unique_id: &str) -> String {
         order_items::thumb_img(self, product_unique_id)
+    }
+
+    /// What each line was expected to cost and what was taken off, 分.
+    pub fn line_discounts(&self) -> Vec<order_items::LineDiscount> {
+        order_items::line_discounts(self)
+    }
+
+    /// Services that come with the lines.
+    pub fn extra_services(&self) -> Vec<order_items::ExtraService> {
+        order_items::extra_services(self)
     }
 }
 
@@ -137,6 +152,11 @@ impl Order {
     /// The number that forwards to the recipient, once one was given out.
     pub fn virtual_number(&self) -> Option<order_phone::TelNumberExtInfo> {
         order_phone::virtual_number(self)
+    }
+
+    /// The numbers of the address that the buyer asks for, while nobody has decided.
+    pub fn phone_under_review(&self) -> Option<order_phone::PhoneInfo> {
+        order_phone::phone_under_review(self)
     }
 }
 

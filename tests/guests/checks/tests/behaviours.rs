@@ -99,11 +99,14 @@ async fn every_data_group_is_read_from_the_real_order() {
         "summary ToBeShipped 1764642390 1764642403 present false flash false scene Some(Other)",
         "item 10000154828123/3616331648 1 × 39800 = 38800 (2 attributes, picture true, deadline 1764815203, code MIC4007",
         "sku changes 0 coupons 1",
+        "line expected 38800 off 0/0/1000",
+        "services 1/1",
+        "commissions worked out to Some(1)",
         "price 38800 of 39800 freight 0 merchant 39800 commission 776 settled 0",
         "payment 1 at 1764642403 openid 28 unionid false",
         "delivery 0 done 0 parcels 0 products 0 inspection None",
         "address hash 32 under review false since None",
-        "phone 0 virtual None",
+        "phone 0 under review false virtual None",
         "present None",
     ] {
         assert!(log.contains(part), "{part} is not in\n{log}");
