@@ -18,7 +18,7 @@ use crate::error::LanesError;
 use crate::finished::Finished;
 use crate::replay::Replays;
 use crate::seams::{Directory, Guests, Shop};
-use crate::shell::{Core, Drained, drain, watch_deadlines};
+use crate::shell::{Core, Drained, drain, plan_alone, watch_deadlines};
 
 /// What lanes are made of.
 pub struct Parts {
@@ -276,7 +276,12 @@ impl Inner {
         let mut after: Option<LaneKey> = None;
         loop {
             let page = core.journal.unplanned_lanes(after.as_ref(), SWEEP_PAGE).await?;
-            page.iter().for_each(|lane| self.poke(lane));
+            for lane in &page {
+                if self.held.load(Ordering::SeqCst) {
+                    plan_alone(core, lane).await;
+                }
+                self.poke(lane);
+            }
             after = page.last().cloned();
             if after.is_none() {
                 break;

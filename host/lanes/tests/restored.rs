@@ -13,7 +13,7 @@ mod rig;
 
 use std::sync::{Arc, Mutex};
 
-use fangshi_journal::{EffectState, EventFilter, RunState};
+use fangshi_journal::{AlertKind, EffectState, EventFilter, RunState};
 use fangshi_runtime::{CallError, Outcome};
 use fangshi_tenants::Actor;
 use rig::{ORDER, Rig, set_note};
@@ -263,4 +263,21 @@ async fn ids_that_the_lost_store_may_have_given_out_are_left_free() {
     assert_eq!(rig.count("SELECT seq FROM sqlite_sequence WHERE name = 'alerts'").await, 1_000_000);
     let events = rig.journal.events(rig.tenant, &EventFilter { limit: 9, ..EventFilter::default() }).await.unwrap();
     assert_eq!(events.items.iter().map(|event| event.seq).collect::<Vec<_>>(), [after, before], "over the gap");
+}
+
+#[tokio::test]
+async fn the_operator_is_told_of_a_deadline_that_comes_near_while_the_store_is_held() {
+    let answers = Answers::default();
+    let rig = restored(&answers).await;
+    // A buyer asks for another address: the platform agrees in twelve hours.
+    rig.push("channels_ec_order_ext_info_update", "3700000000000000009", Some(4)).await;
+    rig.lanes.sweep().await.unwrap();
+    assert_eq!((rig.runs().await.len(), rig.ran().len()), (2, 0), "there are runs, and none is executed");
+    assert!(rig.lanes.stats().waiting > 0);
+    rig.hand.advance(11 * 3_600_000);
+    rig.lanes.sweep().await.unwrap();
+    let alerts = rig.journal.alerts(None, 9).await.unwrap();
+    assert_eq!(alerts.iter().map(|alert| alert.kind).collect::<Vec<_>>(), [AlertKind::DeadlineNear]);
+    release(&rig).await;
+    assert_eq!(rig.ran().len(), 2);
 }
