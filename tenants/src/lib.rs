@@ -44,7 +44,7 @@ pub use custody::{
 pub use decodes::{Begun, Came, DECODES_A_DAY, DecodeAsk, DecodeTicket, DecodeUsage, Decodes, ShownAddress};
 pub use error::{AccessError, AuditError, CustodyError, KekError, RegistryError, TenantsError, TokenError};
 pub use kek::{Kek, KeyWrap, Rotated, rotate};
-pub use life::Retention;
+pub use life::{Deletion, Erased, ErasedList, Retention};
 pub use onboarding::{
     AccountView, Arrived, Authorization, AuthorizationChange, Authorizer, AuthorizerPage, ChangeKind, FreshLink, Link,
     LinkOpening, LinkState, ListedAuthorizer, NewLink, Onboarding, PreAuthCode, Stepped, Walked,

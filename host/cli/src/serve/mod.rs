@@ -51,7 +51,7 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     // Asked for first: a signal during the start ends it like one after.
     let mut signals = Signals::new()?;
     let rooms = Rooms::open(&config).await?;
-    let life = life::start(rooms.journal.clone(), rooms.lanes.clone(), config.retention);
+    let life = life::start(rooms.tenants.clone(), rooms.journal.clone(), rooms.lanes.clone(), config.retention);
     let holding = hold::Hold {
         tenants: rooms.tenants.clone(),
         journal: rooms.journal.clone(),
