@@ -178,8 +178,15 @@ impl Directory {
         .await
     }
 
-    /// Begins the deletion of a tenant that is not active. `appid` must name it again.
-    pub(crate) async fn delete(self: &Arc<Self>, actor: Actor, id: TenantId, appid: &str) -> Result<(), TenantsError> {
+    /// Begins the deletion of a tenant that is not active, or once more that of `again` (unix ms), whatever the tenant is
+    /// now. `appid` must name it.
+    pub(crate) async fn delete(
+        self: &Arc<Self>,
+        actor: Actor,
+        id: TenantId,
+        appid: &str,
+        again: Option<i64>,
+    ) -> Result<(), TenantsError> {
         let (directory, appid) = (Arc::clone(self), appid.to_owned());
         to_the_end(async move {
             let _changing = directory.changing.lock().await;
@@ -187,7 +194,7 @@ impl Directory {
             if current.appid != appid {
                 return Err(invalid("appid", "does not name this tenant: repeat its appid to confirm the deletion"));
             }
-            if current.is_active() {
+            if current.is_active() && again.is_none() {
                 return Err(TenantsError::StillActive(id));
             }
             let now = directory.clock.now();
@@ -196,7 +203,7 @@ impl Directory {
                 Box::pin(async move {
                     let entry = Entry::new(actor, Action::TenantDeleted, id).about(id);
                     audit::append(c, &vault, now, entry).await?;
-                    life::destroy(c, id, now).await
+                    life::destroy(c, id, again.unwrap_or(now)).await
                 })
             });
             destroyed.await?;

@@ -135,6 +135,14 @@ pub enum TenantsError {
         /// Which.
         what: String,
     },
+    /// The list of deletions that lies outside of the store can't be kept.
+    #[error("cannot keep the list of deletions {}: {cause}", .file.display())]
+    ErasedList {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
     /// The appid is taken.
     #[error("appid {appid} already belongs to {tenant}: change that tenant instead of making another")]
     DuplicateAppid {

@@ -46,7 +46,7 @@ pub use decodes::{Begun, Came, DECODES_A_DAY, DecodeAsk, DecodeTicket, DecodeUsa
 pub use error::{AccessError, AuditError, CustodyError, KekError, RegistryError, TenantsError, TokenError};
 pub use flights::Flights;
 pub use kek::{Kek, KeyWrap, Rotated, rotate};
-pub use life::Retention;
+pub use life::{Deletion, Erased, ErasedList, Retention};
 pub use onboarding::{
     AccountView, Arrived, Authorization, AuthorizationChange, Authorizer, AuthorizerPage, ChangeKind, FreshLink, Link,
     LinkOpening, LinkState, ListedAuthorizer, NewLink, Onboarding, PreAuthCode, Stepped, Walked,

@@ -1,6 +1,6 @@
 //! The door to this crate.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fangshi_database::{Clock, Database, TenantId, WriteError};
@@ -16,7 +16,7 @@ use crate::onboarding::Onboarding;
 use crate::refusals::{Refusal, Refusals};
 use crate::registry::Registry;
 use crate::tenant::{NewTenant, Tenant, TenantPatch};
-use crate::{KeyWrap, Retention, TenantsError, Vault, life};
+use crate::{Deletion, ErasedList, KeyWrap, Retention, TenantsError, Vault, life};
 
 /// How often counted refusals go to the store.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
@@ -31,6 +31,7 @@ pub struct Tenants {
     onboarding: Onboarding,
     refusals: Arc<Refusals>,
     flights: Flights,
+    erased: Arc<OnceLock<ErasedList>>,
     actor: Actor,
 }
 
@@ -63,6 +64,7 @@ impl Tenants {
             directory,
             refusals,
             flights,
+            erased: Arc::default(),
             actor: Actor::System,
         })
     }
@@ -109,11 +111,51 @@ impl Tenants {
     /// # Errors
     /// [`TenantsError::Unknown`], [`TenantsError::StillActive`], [`TenantsError::Invalid`] for another appid.
     pub async fn delete(&self, id: TenantId, appid: &str) -> Result<(), TenantsError> {
-        self.directory.delete(self.actor, id, appid).await?;
+        self.destroy(id, appid, None).await?;
+        if let Err(error) = self.note_deletions().await {
+            // It is deleted; what is missing in the list is added by the next try.
+            tracing::error!(tenant = %id, %error, "a deletion is not in the list of deletions yet");
+        }
+        Ok(())
+    }
+
+    /// Repeats a deletion in a store that came from a backup, and tells whether there was anything to delete: the same
+    /// tenant, made before that.
+    ///
+    /// # Errors
+    /// The store refused.
+    pub async fn delete_again(&self, deletion: &Deletion) -> Result<bool, TenantsError> {
+        let same = |tenant: &Tenant| tenant.appid == deletion.appid && tenant.created_at <= deletion.at;
+        if !self.get(deletion.tenant).is_some_and(|tenant| same(&tenant)) {
+            return Ok(false);
+        }
+        self.destroy(deletion.tenant, &deletion.appid, Some(deletion.at)).await?;
+        Ok(true)
+    }
+
+    async fn destroy(&self, id: TenantId, appid: &str, again: Option<i64>) -> Result<(), TenantsError> {
+        self.directory.delete(self.actor, id, appid, again).await?;
         self.custody.forget(id);
         self.registry.forget(id);
         self.refusals.forget(id);
         Ok(())
+    }
+
+    /// Deletions are noted in this list from now on.
+    pub fn note_deletions_in(&self, list: ErasedList) {
+        let _ = self.erased.set(list);
+    }
+
+    /// Notes what the list of deletions lacks; nothing without a list.
+    ///
+    /// # Errors
+    /// The store or the list refused.
+    pub async fn note_deletions(&self) -> Result<(), TenantsError> {
+        let Some(list) = self.erased.get().cloned() else { return Ok(()) };
+        let deletions = life::all(self.directory.db.reader()).await?;
+        let file = list.file().to_owned();
+        let noted = tokio::task::spawn_blocking(move || list.note(&deletions)).await.map_err(std::io::Error::other);
+        noted.flatten().map_err(|cause| TenantsError::ErasedList { file, cause })
     }
 
     /// Tenants whose data is to be deleted by now (unix ms).

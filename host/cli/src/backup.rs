@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use fangshi_database::{Clock, Database, DatabaseError, OpenOptions, back_up, open_to_read, put_back, stage};
 use fangshi_journal::{Journal, Restore, last_restore};
-use fangshi_tenants::{Actor, KeyWrap, Tenants};
+use fangshi_tenants::{Actor, ErasedList, KeyWrap, Tenants};
 
 use crate::config::{Config, KEY_VARIABLE, KeySource};
 use crate::serve::release_file;
@@ -54,6 +54,7 @@ pub fn backup(arguments: &BackupArguments) -> anyhow::Result<ExitCode> {
         KeySource::File(file) => writeln!(out, "that key is in {}", file.display())?,
         KeySource::Text(_) => writeln!(out, "that key is in the environment's {KEY_VARIABLE}")?,
     }
+    writeln!(out, "who is deleted from now on is in {}: keep it, a restore needs it", config.erased_file.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -72,22 +73,39 @@ async fn restore_from(config: &Config, from: &Path) -> anyhow::Result<ExitCode> 
     // Asked first: without the right key the copy is of no use, and none may be made for it.
     let kek = crate::keys::existing(config)?;
     let id = KeyWrap::id(&kek);
+    let list = ErasedList::new(config.erased_file.clone());
     let staged = stage(from, &config.data_dir).await?;
     let database = Database::open(OpenOptions::new(&staged)).await?;
     let held = async {
         let clock = Clock::system();
         let tenants = Tenants::open(database.clone(), kek, None, clock.clone()).await?;
-        Journal::open(database.clone(), tenants, clock).hold(Actor::Operator(None)).await?;
-        anyhow::Ok(())
+        let journal = Journal::open(database.clone(), tenants.clone(), clock);
+        journal.hold(Actor::Operator(None)).await?;
+        delete_again(&tenants.by(Actor::Operator(None)), &journal, &list).await
     }
     .await;
     database.close().await;
-    held?;
+    let erased = held?;
     // A word that an earlier release left behind is not meant for this hold.
     let _ = std::fs::remove_file(release_file(&config.data_dir));
     put_back(&config.data_dir)?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "the store is back in {}, under the key {id}, and held", config.data_dir.display())?;
+    match erased {
+        Some(Repeated { tenants, unreadable }) => {
+            writeln!(out, "{tenants} tenants that were deleted since the backup are deleted again")?;
+            if unreadable > 0 {
+                writeln!(out, "WARNING: {unreadable} lines of {} can't be read", config.erased_file.display())?;
+            }
+        }
+        None => {
+            writeln!(out, "WARNING: there is no list of deletions {}:", config.erased_file.display())?;
+            writeln!(
+                out,
+                "tenants that were deleted since the backup are back with all their data; delete them again"
+            )?;
+        }
+    }
     writeln!(
         out,
         "start the host: callbacks are recorded, tokens and the orders of unfinished events are read again,"
@@ -99,6 +117,25 @@ async fn restore_from(config: &Config, from: &Path) -> anyhow::Result<ExitCode> 
     )?;
     writeln!(out, "work again. Read GET /api/v1/tokens and revoke them anew")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What became of the list of deletions.
+struct Repeated {
+    /// Tenants that the backup had brought back.
+    tenants: usize,
+    /// Lines that can't be read.
+    unreadable: usize,
+}
+
+/// Repeats the deletions of the list in the store, rows included; none if there is no list.
+async fn delete_again(tenants: &Tenants, journal: &Journal, list: &ErasedList) -> anyhow::Result<Option<Repeated>> {
+    let Some(erased) = list.read().with_context(|| list.file().display().to_string())? else { return Ok(None) };
+    let mut repeated = Repeated { tenants: 0, unreadable: erased.unreadable };
+    for deletion in &erased.deletions {
+        repeated.tenants += usize::from(tenants.delete_again(deletion).await?);
+    }
+    journal.erase_deleted(journal.clock().now()).await?;
+    Ok(Some(repeated))
 }
 
 async fn release(config: &Config, force: bool) -> anyhow::Result<ExitCode> {

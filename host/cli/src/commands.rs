@@ -178,6 +178,7 @@ fn check_config(file: &std::path::Path) -> anyhow::Result<ExitCode> {
         KeySource::File(file) => writeln!(out, "key_file  {}", file.display())?,
         KeySource::Text(_) => writeln!(out, "key_file  none: the key is in the environment's {KEY_VARIABLE}")?,
     }
+    writeln!(out, "erased    {}", config.erased_file.display())?;
     writeln!(out, "api_base  {}", config.api_base)?;
     match &config.component {
         Some(component) => writeln!(out, "component {}", component.appid)?,

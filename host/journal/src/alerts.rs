@@ -183,22 +183,45 @@ impl Journal {
         Ok(count as u64)
     }
 
-    /// Somebody took the alert as it was read. What happened again meanwhile is still to be told.
+    /// Somebody took the alert as it was read. What happened again meanwhile is another alert: whoever took this one knows
+    /// its number.
     pub async fn alert_sent(&self, alert: &Alert) -> Result<(), JournalError> {
-        let (id, count, now) = (alert.id, i64::from(alert.count), self.clock.now());
+        let (alert, now) = (alert.clone(), self.clock.now());
         self.write(move |conn| {
             Box::pin(async move {
+                let row: Option<(i64, i64, Option<i64>)> =
+                    sqlx::query_as("SELECT count, last_at, ended_at FROM alerts WHERE id = $1 AND sent_at IS NULL")
+                        .bind(alert.id)
+                        .fetch_optional(&mut *conn)
+                        .await?;
+                let Some((count, last_at, ended_at)) = row else { return Ok(()) };
+                let rest = count - i64::from(alert.count);
+                // With a rest, what was sent is over; a condition that holds is then the rest's.
                 sqlx::query(
-                    "UPDATE alerts SET sent_at = CASE WHEN count = $2 THEN $3 END, \
-                     first_at = CASE WHEN count = $2 THEN first_at ELSE last_at END, \
-                     count = CASE WHEN count = $2 THEN count ELSE count - $2 END, tries = 0, next_at = $3 \
-                     WHERE id = $1 AND sent_at IS NULL",
+                    "UPDATE alerts SET sent_at = $2, tries = 0, count = $3, last_at = $4, ended_at = $5 WHERE id = $1",
                 )
-                .bind(id)
-                .bind(count)
+                .bind(alert.id)
                 .bind(now)
-                .execute(conn)
+                .bind(if rest > 0 { i64::from(alert.count) } else { count })
+                .bind(if rest > 0 { alert.last_at } else { last_at })
+                .bind(if rest > 0 { alert.ended_at.or(Some(last_at)) } else { ended_at })
+                .execute(&mut *conn)
                 .await?;
+                if rest > 0 {
+                    sqlx::query(
+                        "INSERT INTO alerts (kind, tenant_id, subject, count, first_at, last_at, ended_at, next_at) \
+                         VALUES ($1, $2, $3, $4, $5, $5, $6, $7)",
+                    )
+                    .bind(alert.kind.code())
+                    .bind(alert.tenant.0)
+                    .bind(alert.subject)
+                    .bind(rest)
+                    .bind(last_at)
+                    .bind(ended_at)
+                    .bind(now)
+                    .execute(conn)
+                    .await?;
+                }
                 Ok(())
             })
         })

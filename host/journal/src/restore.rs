@@ -4,12 +4,15 @@
 use fangshi_database::{EventSeq, TenantId};
 use fangshi_tenants::{Action, Actor, Entry};
 use serde_json::json;
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::event::{Source, StoredEvent};
 use crate::lane::LaneKey;
 use crate::snapshot::{SealedSnapshot, SnapshotRow};
 use crate::{Journal, JournalError};
+
+/// More than a store gives out between two backups.
+const IDS_LEFT_FREE: i64 = 1_000_000;
 
 /// The last restore of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
@@ -36,13 +39,16 @@ impl Restore {
     }
 
     /// Since when effects of an event's runs may have been sent of which this store knows nothing, unix milliseconds; none
-    /// if it knows them all. That is so for the events of the backup, and for those that reconciliation made of changes
-    /// before the restore: the store that was lost may have heard of them by callbacks.
+    /// if it knows them all. That is so for the events of the backup, and for those of what happened before the restore: the
+    /// store that was lost may have heard of it. The platform repeats a callback whose answer it did not get for hours, and
+    /// reconciliation finds what it does not repeat.
     pub fn sent_perhaps_since(&self, event: &StoredEvent) -> Option<i64> {
         let happened_at = event.created_at.saturating_mul(1_000);
         match event.source {
             _ if event.seq <= self.until() => Some(event.received_at),
-            Source::Reconciled if happened_at <= self.restored_at => Some(happened_at.min(event.received_at)),
+            Source::Callback | Source::Reconciled if happened_at <= self.restored_at => {
+                Some(happened_at.min(event.received_at))
+            }
             _ => None,
         }
     }
@@ -71,6 +77,27 @@ pub async fn last_restore(store: &SqlitePool) -> Result<Option<Restore>, Journal
     .await?)
 }
 
+/// Ids that the lost store may have given out since the backup are left free: receivers of alerts and the systems that
+/// plugins tell of their events know them as something else.
+async fn leave_ids_free(conn: &mut SqliteConnection) -> Result<(), JournalError> {
+    for table in ["alerts", "events", "runs"] {
+        let raised = sqlx::query("UPDATE sqlite_sequence SET seq = seq + $2 WHERE name = $1")
+            .bind(table)
+            .bind(IDS_LEFT_FREE)
+            .execute(&mut *conn)
+            .await?;
+        if raised.rows_affected() == 0 {
+            // Nothing was ever written to it.
+            sqlx::query("INSERT INTO sqlite_sequence (name, seq) VALUES ($1, $2)")
+                .bind(table)
+                .bind(IDS_LEFT_FREE)
+                .execute(&mut *conn)
+                .await?;
+        }
+    }
+    Ok(())
+}
+
 impl Journal {
     /// The last restore of this store.
     pub async fn restored(&self) -> Result<Option<Restore>, JournalError> {
@@ -90,6 +117,7 @@ impl Journal {
                 .bind(now)
                 .execute(&mut *conn)
                 .await?;
+                leave_ids_free(conn).await?;
                 custody.doubt_all(conn).await?;
                 let (sessions, links) = access.end_page(conn).await?;
                 let entry = Entry::new(actor, Action::StoreRestored, TenantId::HOST);

@@ -67,6 +67,8 @@ pub struct OpenRun {
     pub first_at: Option<i64>,
     /// Not before this, unix milliseconds.
     pub next_at: i64,
+    /// When the last attempt ended, unix milliseconds.
+    pub ended_at: Option<i64>,
     /// When the platform decides by itself, unix milliseconds.
     pub deadline_at: Option<i64>,
     /// Run again by a person: outside the sequence.
@@ -87,6 +89,7 @@ struct RunRow {
     budget_from: i64,
     first_at: Option<i64>,
     next_at: i64,
+    ended_at: Option<i64>,
     deadline_at: Option<i64>,
     repaired_at: Option<i64>,
     cut_number: Option<i64>,
@@ -131,7 +134,8 @@ impl Journal {
         };
         let runs: Vec<RunRow> = sqlx::query_as(
             "SELECT r.id, r.event_seq, r.installation_id, r.version, r.hook, r.state, r.attempts, r.budget_from, \
-             r.first_at, r.next_at, r.deadline_at, r.repaired_at, a.number AS cut_number, a.resumes AS cut_resumes \
+             r.first_at, r.next_at, (SELECT ended_at FROM attempts WHERE run_id = r.id AND number = r.attempts) AS ended_at, \
+             r.deadline_at, r.repaired_at, a.number AS cut_number, a.resumes AS cut_resumes \
              FROM runs r LEFT JOIN attempts a ON a.run_id = r.id AND a.number = r.attempts + 1 AND a.ended_at IS NULL \
              WHERE r.tenant_id = $1 AND r.order_id = $2 AND r.state < 2 ORDER BY r.event_seq, r.installation_id",
         )
@@ -177,6 +181,7 @@ fn open_run(row: RunRow) -> Result<OpenRun, JournalError> {
         budget_from: row.budget_from as u32,
         first_at: row.first_at,
         next_at: row.next_at,
+        ended_at: row.ended_at,
         deadline_at: row.deadline_at,
         repaired: row.repaired_at.is_some(),
         cut_off: row.cut_number.map(|number| (number as u32, row.cut_resumes.unwrap_or(0) as u32)),

@@ -110,12 +110,15 @@ async fn runs_that_are_parked_are_counted_in_one_alert_until_it_is_sent() {
     park(3).await;
     rig.journal.alert_sent(&due[0]).await.unwrap();
     let rest = rig.journal.due_alerts(9).await.unwrap();
-    assert_eq!((rest[0].id, rest[0].count, rest[0].tries), (alert.id, 1, 0));
+    assert!(rest[0].id > alert.id, "a number names one alert: {rest:?}");
+    assert_eq!((rest.len(), rest[0].count, rest[0].tries, rest[0].ended_at.is_some()), (1, 1, 0, true));
+    let all = rig.journal.alerts(None, 9).await.unwrap();
+    assert_eq!((all[1].id, all[1].count, all[1].sent_at.is_some()), (alert.id, 2, true), "as it was sent");
     rig.journal.alert_sent(&rest[0]).await.unwrap();
     assert_eq!(rig.journal.alerts_waiting().await.unwrap(), 0);
     park(4).await;
     let new = rig.journal.due_alerts(9).await.unwrap();
-    assert!(new[0].id > alert.id && new[0].count == 1, "what was sent is not counted on");
+    assert!(new[0].id > rest[0].id && new[0].count == 1, "what was sent is not counted on");
 }
 
 #[tokio::test]
@@ -150,6 +153,14 @@ async fn a_condition_is_told_once_for_as_long_as_it_holds() {
     rig.journal.conditions_hold(Vec::new()).await.unwrap();
     rig.journal.conditions_hold(vec![stopped()]).await.unwrap();
     assert_eq!(rig.journal.alerts_waiting().await.unwrap(), 1, "it began anew");
+    // It ends and begins once more while that is being sent.
+    let due = rig.journal.due_alerts(9).await.unwrap();
+    rig.journal.conditions_hold(Vec::new()).await.unwrap();
+    rig.journal.conditions_hold(vec![stopped()]).await.unwrap();
+    rig.journal.alert_sent(&due[0]).await.unwrap();
+    let all = rig.journal.alerts(None, 9).await.unwrap();
+    assert_eq!((all[0].count, all[0].sent_at, all[0].ended_at), (1, None, None), "it holds");
+    assert_eq!((all[1].id, all[1].ended_at.is_some()), (due[0].id, true), "and what was sent is over");
     rig.hand.advance(31 * 24 * 3_600_000);
     rig.journal.conditions_hold(vec![stopped()]).await.unwrap();
     let kept = rig.journal.alerts(None, 9).await.unwrap();

@@ -1,7 +1,7 @@
 //! The handle, and the task that hands lanes to drains.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::config::LanesConfig;
+use crate::decide::choose::SET_BACK_MS;
 use crate::decide::queue::Queue;
 use crate::error::LanesError;
 use crate::finished::Finished;
 use crate::replay::Replays;
 use crate::seams::{Directory, Guests, Shop};
-use crate::shell::{Core, Drained, drain, watch_deadlines};
+use crate::shell::{Core, Drained, drain, plan_alone, watch_deadlines};
 
 /// What lanes are made of.
 pub struct Parts {
@@ -50,6 +51,8 @@ struct Inner {
     idle: Notify,
     /// The store was restored and not released yet: lanes are poked, and none is worked on.
     held: AtomicBool,
+    /// When the sweeper looked last, unix milliseconds; at the start later than any time.
+    swept_at: AtomicI64,
     stopping: CancellationToken,
     drains: TaskTracker,
     dispatcher: Mutex<Option<JoinHandle<()>>>,
@@ -107,6 +110,7 @@ impl Lanes {
             wake: Notify::new(),
             idle: Notify::new(),
             held: AtomicBool::new(restored.is_some_and(|restored| restored.is_held())),
+            swept_at: AtomicI64::new(i64::MAX),
             drains: TaskTracker::new(),
             dispatcher: Mutex::new(None),
         });
@@ -266,10 +270,18 @@ impl Inner {
     async fn sweep(&self) -> Result<(), LanesError> {
         let core = &self.core;
         let now = core.clock.now();
+        // Times that were set by a clock that was ahead lie in the future: once every lane that waits is looked at.
+        let set_back = self.swept_at.load(Ordering::SeqCst) > now.saturating_add(SET_BACK_MS);
+        let until = if set_back { i64::MAX } else { now };
         let mut after: Option<LaneKey> = None;
         loop {
             let page = core.journal.unplanned_lanes(after.as_ref(), SWEEP_PAGE).await?;
-            page.iter().for_each(|lane| self.poke(lane));
+            for lane in &page {
+                if self.held.load(Ordering::SeqCst) {
+                    plan_alone(core, lane).await;
+                }
+                self.poke(lane);
+            }
             after = page.last().cloned();
             if after.is_none() {
                 break;
@@ -277,7 +289,7 @@ impl Inner {
         }
         let mut after = (i64::MIN, i64::MIN);
         loop {
-            let page = core.journal.due_runs(now, after, SWEEP_PAGE).await?;
+            let page = core.journal.due_runs(until, after, SWEEP_PAGE).await?;
             let Some(last) = page.last() else { break };
             after = (last.at_ms, last.id);
             for due in &page {
@@ -287,6 +299,8 @@ impl Inner {
                 }
             }
         }
+        // Only now: a look that failed is made again.
+        self.swept_at.store(now, Ordering::SeqCst);
         watch_deadlines(core).await;
         Ok(())
     }

@@ -140,3 +140,20 @@ async fn nobody_looks_for_a_deadline_that_is_known_or_not_needed() {
     assert_eq!((rig.count(TOLD).await, rig.count(LOOKED_FOR).await), (0, 0));
     assert_eq!(rig.shop.reads.load(Ordering::SeqCst), 2);
 }
+
+#[tokio::test]
+async fn no_deadline_is_looked_for_longer_than_any_lasts() {
+    let rig = Rig::new().await;
+    wish(&rig, 5 * 3_600);
+    rig.install(1, false, script!(|_input, _host| Outcome::Done));
+    rig.stand(1, Standing::Held);
+    rig.push(EXT_INFO, ORDER, SKU_WISH).await;
+    rig.settle().await;
+    rig.shop.reads_fail.store(9, Ordering::SeqCst);
+    rig.advance(8 * 86_400 - 1).await;
+    rig.lanes.sweep().await.unwrap();
+    assert_eq!(rig.shop.reads.load(Ordering::SeqCst), 1);
+    rig.advance(601).await;
+    rig.lanes.sweep().await.unwrap();
+    assert_eq!(rig.shop.reads.load(Ordering::SeqCst), 1);
+}

@@ -146,6 +146,7 @@ fn run(id: i64, event: i64, installation: i64) -> OpenRun {
         budget_from: 0,
         first_at: None,
         next_at: 0,
+        ended_at: None,
         deadline_at: None,
         repaired: false,
         cut_off: None,
@@ -223,6 +224,16 @@ fn a_waiting_run_frees_the_lane_for_others_but_not_for_its_own_later_events() {
     runs.remove(2);
     assert_eq!(choose(&runs, open, 0), Step::Wait(100));
     assert_eq!(choose(&runs, open, 100), Step::Run(RunId(1)));
+}
+
+#[test]
+fn a_run_whose_attempt_ended_in_the_future_waits_for_no_time_of_that_clock() {
+    let mut waiting = run(1, 1, 1);
+    (waiting.state, waiting.next_at) = (RunState::Waiting, 200_000);
+    waiting.ended_at = Some(100_000);
+    let open = |_| Standing::Open;
+    assert_eq!(choose(&[waiting.clone()], open, 40_000), Step::Wait(200_000), "clocks differ by that much");
+    assert_eq!(choose(&[waiting], open, 39_999), Step::Run(RunId(1)));
 }
 
 #[test]

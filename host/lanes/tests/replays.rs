@@ -14,7 +14,7 @@ mod rig;
 use std::sync::Arc;
 
 use fangshi_database::{Digest, InstallationId};
-use fangshi_journal::{Repair, RunState};
+use fangshi_journal::{Found, KnownOrder, NewEvent, Reading, Repair, RunState, Source};
 use fangshi_lanes::{Backtest, BacktestReport, ReplayError, ReplayVerdict, Standing};
 use fangshi_operations::Class;
 use fangshi_runtime::Outcome;
@@ -301,6 +301,53 @@ async fn a_backtest_answers_reads_from_the_journal_and_says_where_it_has_no_answ
     let report = tried(&rig, &["on-pay"], search(2)).await;
     assert_eq!((report.totals.uncertain, report.totals.lost), (2, 2));
     assert_eq!(report.items[0].unanswered, ["search/list-orders"]);
+}
+
+#[tokio::test]
+async fn a_backtest_counts_a_call_that_is_made_again_after_a_refusal_as_one_effect() {
+    let rig = Rig::new().await;
+    let insists = || {
+        script!(|_input, host| {
+            for _ in 0..2 {
+                set_note(host, ORDER, "one").await.unwrap_err();
+            }
+            Outcome::Done
+        })
+    };
+    rig.install(1, false, insists());
+    rig.shop.moods.lock().unwrap().extend([1, 2].map(|_| Mood::Refuse(refused(Class::Conflict, 100_003))));
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    let report = tried(&rig, &["on-pay"], insists()).await;
+    assert_eq!((report.totals.same, report.totals.added, report.items.len()), (1, 0, 0), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_backtest_leaves_out_what_was_absorbed() {
+    let rig = Rig::new().await;
+    let nothing = || script!(|_input, _host| Outcome::Done);
+    rig.install(1, false, nothing());
+    let event = NewEvent {
+        tenant: rig.tenant,
+        event: "channels_ec_order_pay".into(),
+        order_id: ORDER.into(),
+        source: Source::Reconciled,
+        ext_type: None,
+        created_at: rig.clock.now_s(),
+        received_at: rig.clock.now(),
+        dedup: [9; 32],
+        body: json!({"order_info": {"order_id": ORDER}}).to_string().into_bytes(),
+    };
+    let update_time = rig.clock.now_s();
+    let known = KnownOrder { status: 20, update_time, read_at: 0, seen: None, look_at: None, facts: json!({}) };
+    let found = vec![Found { event, since: 0 }];
+    rig.journal.note_reading(Reading { order: rig.lane(ORDER), known, found, transition: None }).await.unwrap();
+    rig.settle().await;
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert_eq!((rig.count("SELECT count(*) FROM events").await, rig.ran().len()), (2, 1), "the callback was absorbed");
+    let report = tried(&rig, &["on-pay"], nothing()).await;
+    assert_eq!(report.events, 1);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ mod rig;
 
 use std::sync::{Arc, Mutex};
 
-use fangshi_journal::{EffectState, RunState};
+use fangshi_journal::{AlertKind, EffectState, EventFilter, RunState};
 use fangshi_runtime::{CallError, Outcome};
 use fangshi_tenants::{Actor, AuditFilter, Door, NewToken, Role};
 use rig::{ORDER, Rig, set_note};
@@ -202,6 +202,30 @@ async fn a_change_of_the_lost_time_that_reconciliation_finds_may_have_had_its_ef
 }
 
 #[tokio::test]
+async fn a_callback_of_the_lost_time_that_is_pushed_again_may_have_had_its_effects() {
+    let answers = Answers::default();
+    let mut rig = Rig::new().await;
+    rig.install(1, false, three(&answers));
+    rig.crash().await;
+    // The store that was lost committed it and sent its effects; only `success` did not arrive.
+    let paid_at = rig.clock.now_s();
+    rig.hand.advance(600_000);
+    rig.journal.hold(Actor::Operator(None)).await.unwrap();
+    rig.restart().await;
+    rig.hand.advance(600_000);
+    rig.push_of("channels_ec_order_pay", ORDER, paid_at).await;
+    // As that run left the order.
+    let order = json!({"order_id": ORDER, "status": 30, "update_time": paid_at + 1, "order_detail": {
+        "ext_info": {"merchant_notes": "one", "customer_notes": ""},
+        "delivery_info": {"delivery_product_info": parcel()["delivery_list"]}}});
+    rig.shop.orders.lock().unwrap().insert(ORDER.into(), order);
+    release(&rig).await;
+    assert!(rig.shop.applied().is_empty(), "nothing was sent twice");
+    let told = std::mem::take(&mut *answers.lock().unwrap());
+    assert!(told[0].1.is_ok() && told[1].1.is_ok() && is_unknown(&told[2].1), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_restored_run_decodes_nothing_anew() {
     for kept in [None, Some(json!({"address_info": {"user_name": "kept"}}))] {
         let answers = Answers::default();
@@ -238,4 +262,42 @@ async fn events_after_the_restore_are_as_ever() {
     rig.settle().await;
     assert!(answers.lock().unwrap().iter().all(|(_, answer)| answer.is_ok()));
     assert_eq!(rig.shop.applied().len(), before + 3);
+}
+
+#[tokio::test]
+async fn ids_that_the_lost_store_may_have_given_out_are_left_free() {
+    let mut rig = Rig::new().await;
+    rig.install(1, false, script!(|_input, _host| Outcome::Reject { reason: "no".into() }));
+    let before = rig.pay(ORDER).await;
+    rig.settle().await;
+    rig.crash().await;
+    rig.journal.hold(Actor::Operator(None)).await.unwrap();
+    assert_eq!(rig.journal.restored().await.unwrap().unwrap().until(), before);
+    rig.restart().await;
+    release(&rig).await;
+    let after = rig.pay(ORDER).await;
+    rig.settle().await;
+    assert!(after.0 > before.0 + 1_000_000);
+    let runs = rig.runs().await;
+    assert!(runs.len() == 2 && runs[1].id.0 > 1_000_000, "{runs:?}");
+    assert_eq!(rig.count("SELECT seq FROM sqlite_sequence WHERE name = 'alerts'").await, 1_000_000);
+    let events = rig.journal.events(rig.tenant, &EventFilter { limit: 9, ..EventFilter::default() }).await.unwrap();
+    assert_eq!(events.items.iter().map(|event| event.seq).collect::<Vec<_>>(), [after, before], "over the gap");
+}
+
+#[tokio::test]
+async fn the_operator_is_told_of_a_deadline_that_comes_near_while_the_store_is_held() {
+    let answers = Answers::default();
+    let rig = restored(&answers).await;
+    // A buyer asks for another address: the platform agrees in twelve hours.
+    rig.push("channels_ec_order_ext_info_update", "3700000000000000009", Some(4)).await;
+    rig.lanes.sweep().await.unwrap();
+    assert_eq!((rig.runs().await.len(), rig.ran().len()), (2, 0), "there are runs, and none is executed");
+    assert!(rig.lanes.stats().waiting > 0);
+    rig.hand.advance(11 * 3_600_000);
+    rig.lanes.sweep().await.unwrap();
+    let alerts = rig.journal.alerts(None, 9).await.unwrap();
+    assert_eq!(alerts.iter().map(|alert| alert.kind).collect::<Vec<_>>(), [AlertKind::DeadlineNear]);
+    release(&rig).await;
+    assert_eq!(rig.ran().len(), 2);
 }

@@ -563,3 +563,31 @@ async fn a_run_of_a_version_whose_grants_were_taken_back_is_parked_and_no_guest_
     assert_eq!((run.state, run.reason.as_deref()), (RunState::Parked, Some("withdrawn")));
     assert_eq!(rig.shop.applied().len(), 1);
 }
+
+#[tokio::test]
+async fn a_retry_that_was_set_by_a_clock_ahead_comes_when_the_clock_is_set_back() {
+    for restarts in [false, true] {
+        let mut rig = Rig::new().await;
+        rig.install(
+            1,
+            false,
+            script!(|input, _host| match input.envelope.attempt {
+                1 => Outcome::RetryLater { reason: "soon".into(), after: None },
+                _ => Outcome::Done,
+            }),
+        );
+        let start = rig.clock.now();
+        rig.hand.advance(40 * 86_400_000);
+        rig.pay(ORDER).await;
+        rig.settle().await;
+        rig.lanes.sweep().await.unwrap();
+        assert_eq!(rig.states().await, [RunState::Waiting]);
+        rig.hand.set(start);
+        if restarts {
+            rig.restart().await;
+        }
+        rig.lanes.sweep().await.unwrap();
+        rig.settle().await;
+        assert_eq!(rig.states().await, [RunState::Done], "restarted: {restarts}");
+    }
+}

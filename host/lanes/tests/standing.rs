@@ -142,6 +142,34 @@ async fn what_may_have_been_sent_before_the_change_stays_in_doubt() {
 }
 
 #[tokio::test]
+async fn a_sending_that_a_pause_kept_back_is_not_in_doubt() {
+    let rig = Rig::new().await;
+    let seats = rig.seats.clone();
+    rig.install(
+        1,
+        false,
+        script!(
+            [seats] | input,
+            host | {
+                if input.envelope.attempt == 1 {
+                    // The first sending is lost; the pause comes with the intent of the second.
+                    seats.at_ask(3, |seats| seats.stand(1, Standing::Held));
+                }
+                outcome_of(set_note(host, ORDER, "x").await.map(drop))
+            }
+        ),
+    );
+    rig.shop.moods.lock().unwrap().push_back(Mood::LoseRequest);
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert_eq!(rig.count("SELECT sum(sends * 10 + unsure) FROM effects").await, 11, "one left the host");
+    rig.stand(1, Standing::Open);
+    rig.lanes.poke_tenant(rig.tenant).await.unwrap();
+    rig.settle().await;
+    assert_eq!((rig.states().await, rig.shop.applied().len()), (vec![RunState::Done], 1), "sent once more");
+}
+
+#[tokio::test]
 async fn a_paused_attempt_is_not_counted_and_the_run_goes_on_when_the_installation_does() {
     let schedule = Schedule { attempts: 2, ..Schedule::default() };
     let rig = Rig::with(LanesConfig { sweep_every: None, schedule, ..LanesConfig::default() }).await;

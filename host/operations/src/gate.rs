@@ -48,7 +48,7 @@ impl Gate {
         let mut shops = self.shops();
         let Some(shop) = shops.get_mut(&tenant) else { return Ok(Pass(Admission::Pass)) };
         if let Some((until, class)) = shop.limited.get(operation).copied() {
-            if now < until {
+            if holds(until, now) {
                 let text = "the quota of this call is used up: it was not sent";
                 let mut fault = Fault::new(class, Sent::NotSent, text);
                 fault.retry_after = u32::try_from((until - now + 999) / 1_000).ok();
@@ -93,7 +93,7 @@ impl Gate {
         {
             shop.limited.insert(operation, (now.saturating_add(i64::from(seconds) * 1_000), fault.class));
         }
-        let idle = shop.breaker == Breaker::new(config) && shop.limited.values().all(|(until, _)| *until <= now);
+        let idle = shop.breaker == Breaker::new(config) && !shop.limited.values().any(|(until, _)| holds(*until, now));
         if idle {
             shops.remove(&tenant);
         }
@@ -105,7 +105,7 @@ impl Gate {
         let (breaker, limited) = match shops.get(&tenant) {
             None => (Breaker::new(self.config), BTreeMap::new()),
             Some(shop) => {
-                let open = shop.limited.iter().filter(|(_, (until, _))| now < *until);
+                let open = shop.limited.iter().filter(|(_, (until, _))| holds(*until, now));
                 (shop.breaker, open.map(|(name, (until, _))| (*name, *until)).collect())
             }
         };
@@ -129,6 +129,14 @@ impl Gate {
     fn shops(&self) -> MutexGuard<'_, HashMap<TenantId, Shop>> {
         self.shops.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The longest that a quota can be used up, milliseconds: a day.
+const LONGEST_MS: i64 = 86_400_000;
+
+/// Whether a quota is used up still. One that ends later than any can was noted by a clock that was set back since.
+fn holds(until: i64, now: i64) -> bool {
+    now < until && until <= now.saturating_add(LONGEST_MS)
 }
 
 fn is_quota<T>(outcome: &Result<T, Fault>) -> bool {
@@ -176,6 +184,17 @@ mod tests {
         call(&gate, ONE, "getorder", Ok(()), 100_000);
         assert!(gate.standing(ONE, 100_000).limited.is_empty());
         assert!(gate.shops().is_empty(), "nothing is kept of a shop that works");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_leaves_no_quota_used_up_for_years() {
+        let gate = Gate::new(BreakerConfig::default());
+        let year = 365 * LONGEST_MS;
+        call(&gate, ONE, "getorder", failed(Class::DayQuota, Sent::Answered, Some(86_400)), year);
+        assert!(gate.enter(ONE, "getorder", year).is_err());
+        assert!(gate.standing(ONE, 0).limited.is_empty());
+        call(&gate, ONE, "getorder", Ok(()), 0);
+        assert!(gate.shops().is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A visit to one tenant: as many steps of its passes as its budget of calls allows.
 
-use fangshi_journal::{Clock, Journal, Standing};
+use fangshi_journal::{Clock, Journal, LaneKey, Standing};
 use fangshi_operations::{Class, Fault, Sent};
 use fangshi_tenants::Tenant;
 
@@ -17,6 +17,9 @@ const LOOKS: u32 = 500;
 const STEPS: usize = 64;
 /// After a failure that time may cure, milliseconds.
 const AGAIN_MS: i64 = 60_000;
+
+/// When an order is looked at again whose time has come and that the platform does not show, milliseconds: a day.
+const LOOK_AGAIN_MS: i64 = 86_400_000;
 
 /// What a visit works with.
 pub(crate) struct Visit<'a> {
@@ -52,14 +55,12 @@ impl Visit<'_> {
         let mut standing = match self.journal.standing(tenant).await? {
             Some(standing) => standing,
             None => {
-                // Far apart for neighbours.
-                let spread = tenant.0.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
-                let standing = walk::first(now, spread, self.config);
+                let standing = walk::first(now, self.spread(), self.config);
                 self.journal.keep_standing(tenant, &standing).await?;
                 standing
             }
         };
-        if standing.paused_until > now {
+        if walk::is_paused(&standing, now) {
             return Ok(standing.paused_until);
         }
         let begun = walk::begin(&mut standing, now, self.config);
@@ -76,7 +77,7 @@ impl Visit<'_> {
             if steps == STEPS {
                 break self.clock.now();
             }
-            if let Some(again) = self.afford(&step) {
+            if let Some(again) = self.afford(&mut standing, &step) {
                 break again;
             }
             steps += 1;
@@ -98,14 +99,23 @@ impl Visit<'_> {
         Ok(again)
     }
 
-    /// When the call of a step can be afforded, if not now. The full pass leaves half for the incremental one.
-    fn afford(&mut self, step: &Step) -> Option<i64> {
+    /// A number of the tenant's own, far apart for neighbours.
+    fn spread(&self) -> u64 {
+        self.tenant.id.0.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16
+    }
+
+    /// When the call of a step can be afforded, if not now. The full pass leaves half of a minute for the incremental one.
+    fn afford(&mut self, standing: &mut Standing, step: &Step) -> Option<i64> {
         let which = match step {
             Step::Read(which, _) | Step::List(which, _) => *which,
             Step::End(_) => return None,
         };
-        let reserve = if which == Which::Full { self.config.calls_per_minute / 2 } else { 0 };
-        self.bucket.take(reserve, self.clock.now()).err()
+        let (now, config) = (self.clock.now(), self.config);
+        let reserve = if which == Which::Full { config.calls_per_minute / 2 } else { 0 };
+        if let Err(again) = self.bucket.take(reserve, now) {
+            return Some(again);
+        }
+        walk::take_of_day(standing, which, now, config.calls_per_day).err()
     }
 
     /// Takes one step; gives when to come again if the visit ends with it.
@@ -168,6 +178,11 @@ impl Visit<'_> {
                     }
                     Err(error) => return Err(error),
                 };
+                if made.is_none() {
+                    let order = LaneKey::new(self.tenant.id, &order_id);
+                    let now = self.clock.now();
+                    self.journal.put_off_look(&order, now, now.saturating_add(LOOK_AGAIN_MS)).await?;
+                }
                 if let Some(walk) = &mut which.of(standing).walk {
                     walk::read(walk, made);
                 }
@@ -192,7 +207,7 @@ impl Visit<'_> {
     }
 
     fn end(&self, standing: &mut Standing, which: Which, refused: Option<&'static str>) {
-        walk::end(standing, which, refused, self.clock.now(), self.config);
+        walk::end(standing, which, refused, self.clock.now(), self.spread(), self.config);
         let outcome = refused.unwrap_or("done");
         metrics::counter!("fangshi_reconcile_passes_total", "pass" => which.name(), "outcome" => outcome).increment(1);
         if let Some(last) = &which.of(standing).last {

@@ -5,7 +5,7 @@
 
 use fangshi_journal::{Pass, PassReport, Standing, Walk};
 
-use crate::config::ReconcileConfig;
+use crate::config::{ReconcileConfig, beijing_day};
 use crate::seams::{Listed, Span};
 
 /// Which pass.
@@ -39,6 +39,11 @@ const LATER: usize = 1_000;
 const TRIES: u32 = 3;
 /// When an order that was given up is read again, milliseconds.
 const GIVEN_UP_MS: i64 = 3_600_000;
+/// No order is noted for later than this, milliseconds.
+const LATEST_MS: i64 = 2 * GIVEN_UP_MS;
+const DAY_MS: i64 = DAY_S * 1_000;
+/// No quota of the platform is used up for longer than this, milliseconds: a day, and what clocks differ.
+const LONGEST_PAUSE_MS: i64 = DAY_MS + 3_600_000;
 
 impl Which {
     /// Its name in metrics and pages.
@@ -68,17 +73,37 @@ pub fn first(now: i64, spread: u64, config: &ReconcileConfig) -> Standing {
     Standing { since_s, incremental, full: Pass { due_at: now, ..Pass::default() }, ..Standing::default() }
 }
 
+/// Whether nothing may be asked yet. A pause that ends later than any can was noted by a clock that was set back since.
+pub fn is_paused(standing: &Standing, now: i64) -> bool {
+    standing.paused_until > now && standing.paused_until <= now.saturating_add(LONGEST_PAUSE_MS)
+}
+
+/// Whether a pass is due, that comes again after `longest` milliseconds at most: one that is due later than that was noted
+/// by a clock that was set back since.
+fn is_due(pass: &Pass, longest: i64, now: i64) -> bool {
+    pass.due_at <= now || pass.due_at > now.saturating_add(longest)
+}
+
 /// Begins the passes that are due; tells which began.
 pub fn begin(standing: &mut Standing, now: i64, config: &ReconcileConfig) -> Vec<Which> {
     let mut begun = Vec::new();
-    let until_s = now.div_euclid(1_000) - config.grace.as_secs() as i64;
+    let grace_s = config.grace.as_secs() as i64;
+    let until_s = now.div_euclid(1_000) - grace_s;
     let furthest = until_s - i64::from(config.full_days) * DAY_S;
+    // Orders that are placed now are not from before the tenant's first visit, whatever the clock was then.
+    standing.since_s = standing.since_s.min(now.div_euclid(1_000));
     for which in [Which::Incremental, Which::Full] {
         let pass = which.of(standing);
-        if pass.walk.is_some() || pass.due_at > now {
+        let longest = match which {
+            Which::Incremental => config.interval.as_millis() as i64,
+            Which::Full => DAY_MS,
+        };
+        if pass.walk.is_some() || !is_due(pass, longest, now) {
             continue;
         }
         let from_s = match which {
+            // Looked at until a time that has yet to come: that clock was wrong, and nobody knows since when.
+            Which::Incremental if pass.done_until_s > until_s + grace_s + OVERLAP_S => furthest,
             Which::Incremental => (pass.done_until_s - OVERLAP_S).max(furthest).min(until_s),
             Which::Full => furthest,
         };
@@ -163,17 +188,26 @@ pub fn read(walk: &mut Walk, made: Option<u32>) {
 }
 
 /// Ends a pass that was walked to its end, or that the platform refuses (`refused`: the class of its fault).
-pub fn end(standing: &mut Standing, which: Which, refused: Option<&str>, now: i64, config: &ReconcileConfig) {
+/// `spread`: the tenant's own number, see [`first`].
+pub fn end(
+    standing: &mut Standing,
+    which: Which,
+    refused: Option<&str>,
+    now: i64,
+    spread: u64,
+    config: &ReconcileConfig,
+) {
     let pass = which.of(standing);
     let Some(walk) = pass.walk.take() else { return };
     if refused.is_none() && which == Which::Incremental {
-        pass.done_until_s = pass.done_until_s.max(walk.until_s);
+        pass.done_until_s = walk.until_s;
     }
     let interval = now.saturating_add(config.interval.as_millis() as i64);
+    let tomorrow = config.full_pass_at.after(now, spread);
     pass.due_at = match (which, refused) {
         (Which::Incremental, _) => interval,
-        (Which::Full, None) => config.full_pass_at.after(now),
-        (Which::Full, Some(_)) => interval.min(config.full_pass_at.after(now)),
+        (Which::Full, None) => tomorrow,
+        (Which::Full, Some(_)) => interval.min(tomorrow),
     };
     pass.last = Some(PassReport {
         begun_at: walk.begun_at,
@@ -195,12 +229,36 @@ pub fn keep_for_later(standing: &mut Standing, order_id: &str, at: i64) {
     }
 }
 
-/// Takes the orders whose time has come.
+/// Takes the orders whose time has come, and those whose time is further off than any is noted for.
 pub fn take_later(standing: &mut Standing, now: i64) -> Vec<String> {
-    let (due, wait) = std::mem::take(&mut standing.later).into_iter().partition(|(at, _)| *at <= now);
+    let (due, wait) = std::mem::take(&mut standing.later)
+        .into_iter()
+        .partition(|(at, _)| !(now + 1..=now.saturating_add(LATEST_MS)).contains(at));
     standing.later = wait;
     let due: Vec<(i64, String)> = due;
     due.into_iter().map(|(_, id)| id).collect()
+}
+
+/// Counts a call against the day's budget, or tells when there will be one again if the budget is used up, unix
+/// milliseconds. The full pass leaves a quarter for the incremental one.
+pub fn take_of_day(standing: &mut Standing, which: Which, now: i64, calls_per_day: u32) -> Result<(), i64> {
+    let (day, midnight) = beijing_day(now);
+    if standing.day != day {
+        (standing.day, standing.calls) = (day, 0);
+    }
+    let most = match which {
+        Which::Incremental => calls_per_day,
+        Which::Full => calls_per_day - calls_per_day / 4,
+    };
+    if standing.calls < most {
+        standing.calls += 1;
+        return Ok(());
+    }
+    match which {
+        Which::Incremental => Err(midnight),
+        // The incremental one need not wait with it.
+        Which::Full => Err(midnight.min(standing.incremental.due_at)),
+    }
 }
 
 /// When there will be something to do if nothing is under way, unix milliseconds.
@@ -229,7 +287,7 @@ mod tests {
                     listed(which.of(standing).walk.as_mut().unwrap(), page(&[], ""));
                 }
                 Step::Read(which, _) => read(which.of(standing).walk.as_mut().unwrap(), Some(0)),
-                Step::End(which) => end(standing, which, None, now, config),
+                Step::End(which) => end(standing, which, None, now, 0, config),
             }
         }
         spans
@@ -267,14 +325,14 @@ mod tests {
         assert!(spans.iter().all(|span| span.created));
         assert_eq!(spans.len(), 5);
         assert_eq!(spans[4].until_s - spans[0].from_s, 30 * 86_400);
-        assert_eq!(standing.full.due_at, config.full_pass_at.after(NOW));
+        assert_eq!(standing.full.due_at, config.full_pass_at.after(NOW, 0));
     }
 
     #[test]
     fn pages_follow_their_cursor_and_orders_are_read_before_the_next() {
         let config = ReconcileConfig::default();
         let mut standing = first(NOW, 0, &config);
-        standing.full.due_at = i64::MAX;
+        standing.full.due_at = NOW + DAY_MS;
         begin(&mut standing, NOW, &config);
         let walk = |standing: &mut Standing| standing.incremental.walk.clone().unwrap();
         listed(standing.incremental.walk.as_mut().unwrap(), page(&["1", "2", "1"], "k"));
@@ -291,7 +349,7 @@ mod tests {
         listed(standing.incremental.walk.as_mut().unwrap(), page(&["3"], "k"));
         read(standing.incremental.walk.as_mut().unwrap(), Some(0));
         assert_eq!(next(&standing), Some(Step::End(Which::Incremental)));
-        end(&mut standing, Which::Incremental, Some("permission"), NOW, &config);
+        end(&mut standing, Which::Incremental, Some("permission"), NOW, 0, &config);
         let last = standing.incremental.last.clone().unwrap();
         assert_eq!((last.listed, last.read, last.made, last.failed), (4, 2, 2, 1));
         assert_eq!(last.outcome, "permission");
@@ -308,5 +366,41 @@ mod tests {
         assert_eq!(take_later(&mut standing, 5), ["5"]);
         assert_eq!(take_later(&mut standing, 9), ["9"]);
         assert!(standing.later.is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_jumped_ahead_and_was_set_back_costs_nothing_but_a_longer_list() {
+        let config = ReconcileConfig::default();
+        let mut standing = first(NOW, 0, &config);
+        // The clock is a month ahead for one visit.
+        let ahead = NOW + 30 * DAY_MS;
+        begin(&mut standing, ahead, &config);
+        spans(&mut standing, ahead, &config);
+        (standing.since_s, standing.paused_until) = (ahead / 1_000, ahead + DAY_MS);
+        keep_for_later(&mut standing, "1", ahead);
+        let now = NOW + 60_000;
+        assert!(is_paused(&standing, ahead) && !is_paused(&standing, now));
+        assert_eq!(begin(&mut standing, now, &config), [Which::Incremental, Which::Full]);
+        assert_eq!(standing.since_s, now / 1_000);
+        assert_eq!(take_later(&mut standing, now), ["1"]);
+        let spans = spans(&mut standing, now, &config);
+        let end_s = now / 1_000 - 120;
+        let updated: Vec<&Span> = spans.iter().filter(|span| !span.created).collect();
+        assert_eq!(updated[0].from_s, end_s - 30 * DAY_S, "nobody knows since when the clock was wrong");
+        assert_eq!(standing.incremental.done_until_s, end_s);
+        assert!(due_at(&standing) <= now + 900_000);
+    }
+
+    #[test]
+    fn a_day_has_its_calls_and_the_full_pass_leaves_some() {
+        let mut standing = Standing::default();
+        standing.incremental.due_at = NOW + 5;
+        let take = |standing: &mut Standing, which, now| take_of_day(standing, which, now, 8);
+        let (_, midnight) = beijing_day(NOW);
+        assert_eq!((0..9).filter(|_| take(&mut standing, Which::Full, NOW).is_ok()).count(), 6);
+        assert_eq!(take(&mut standing, Which::Full, NOW), Err(NOW + 5), "the incremental pass goes on");
+        assert_eq!((0..9).filter(|_| take(&mut standing, Which::Incremental, NOW).is_ok()).count(), 2);
+        assert_eq!(take(&mut standing, Which::Incremental, NOW), Err(midnight));
+        assert_eq!(take(&mut standing, Which::Full, midnight), Ok(()), "and goes on the next day");
     }
 }

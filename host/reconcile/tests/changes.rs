@@ -94,6 +94,45 @@ fn each_part_has_its_type() {
 }
 
 #[test]
+fn a_product_that_was_changed_tells_of_it_whether_its_wish_still_shows_or_not() {
+    let mut wished = order(BEFORE);
+    let old = wished["order_detail"]["product_infos"][0]["sku_id"].clone();
+    wished["order_detail"]["product_infos"][0]["change_sku_info"] =
+        json!({"old_sku_id": old, "new_sku_id": "777", "ddl_time_stamp": 9});
+    let mut granted = wished.clone();
+    granted["order_detail"]["product_infos"][0]["sku_id"] = json!("777");
+    let mut gone = granted.clone();
+    gone["order_detail"]["product_infos"][0].as_object_mut().unwrap().remove("change_sku_info");
+    let told = |before: &Value, after: &Value| words(&net_changes(Some(&facts(before, 0)), &facts(after, 0)));
+    assert_eq!(told(&wished, &granted), [Word::Ext(10)]);
+    assert_eq!(told(&wished, &gone), [Word::Ext(10)]);
+    assert_eq!(told(&granted, &gone), []);
+}
+
+#[test]
+fn products_in_another_order_are_the_same() {
+    let mut before = order(BEFORE);
+    let mut second = before["order_detail"]["product_infos"][0].clone();
+    second["sku_id"] = json!("777");
+    before["order_detail"]["product_infos"].as_array_mut().unwrap().push(second);
+    let mut after = before.clone();
+    after["order_detail"]["product_infos"].as_array_mut().unwrap().reverse();
+    assert_eq!(net_changes(Some(&facts(&before, 0)), &facts(&after, 0)), []);
+}
+
+#[test]
+fn a_gift_that_was_read_unpaid_and_then_accepted_has_moved_nowhere() {
+    let mut unpaid = order(BEFORE);
+    unpaid["status"] = json!(10);
+    unpaid["order_detail"]["pay_info"] = json!({});
+    unpaid["order_detail"]["delivery_info"]["address_info"] = json!({});
+    let mut accepted = order(BEFORE);
+    accepted["order_detail"]["product_infos"][0]["sku_id"] = json!("777");
+    let told = words(&net_changes(Some(&facts(&unpaid, 0)), &facts(&accepted, 0)));
+    assert_eq!(told, [Word::Pay(1_764_642_403), Word::WaitShipping, Word::Ext(11)], "its first address is no change");
+}
+
+#[test]
 fn statuses_in_between_are_told_as_well() {
     let mut unpaid = order(BEFORE);
     unpaid["status"] = json!(10);
@@ -179,6 +218,40 @@ fn a_part_that_changed_again_after_its_callback_is_told_again() {
     assert_eq!(told(start + 500, start + 500), []);
     assert_eq!(told(start + 500, start + 500 - SKEW_S + 1), []);
     assert_eq!(told(start + 900, start + 500), [(Word::Ext(3), start + 900)]);
+}
+
+#[test]
+fn a_late_word_of_a_change_that_was_told_as_another_type_hides_no_later_change() {
+    let start = 1_764_650_000;
+    let address = |text: &str, at: i64| {
+        let mut order = order(BEFORE);
+        order["order_detail"]["delivery_info"]["address_info"]["detail_info"] = json!(text);
+        order["update_time"] = json!(at);
+        order
+    };
+    let read = |text: &str, at: i64, seen: i64| {
+        let facts = facts(&address(text, at), at + 200);
+        Snapshot { facts, read_at: (at + 200) * 1_000, seen: Some(EventSeq(seen)) }
+    };
+    let known = |seq: i64, ext_type: i64, source: Source, created_at: i64, received_s: i64| Known {
+        seq: EventSeq(seq),
+        event: EXT.into(),
+        ext_type: Some(ext_type),
+        complete: None,
+        source,
+        created_at,
+        received_at: received_s * 1_000,
+    };
+    // The first change was told as type 2; its own word comes later, and the address changes again without one.
+    let before = read("a", start, 1);
+    let after = read("b", start + 5_000, 3);
+    for late in [16, 19] {
+        let events =
+            [known(1, 2, Source::Reconciled, start, start + 201), known(2, late, Source::Callback, start, start + 400)];
+        let judged = judge(Some(&before), &after, &events);
+        let told: Vec<_> = judged.told.iter().map(|told| told.change.word).collect();
+        assert_eq!(told, [Word::Ext(2)], "type {late}");
+    }
 }
 
 // ---- random lives

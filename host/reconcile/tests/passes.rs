@@ -231,6 +231,79 @@ async fn a_callback_that_comes_while_an_order_is_read_is_not_overlooked() {
 }
 
 #[tokio::test]
+async fn a_day_has_its_calls_and_the_full_pass_goes_on_the_next_day() {
+    let config = ReconcileConfig { calls_per_day: 100, ..plenty() };
+    let rig = Rig::new(START, config).await;
+    let orders: Vec<String> =
+        (0..90).map(|_| rig.platform.add_order(&rig.appid, NewOrder::default()).unwrap()).collect();
+    rig.pass(300).await;
+    for _ in 0..4 {
+        rig.reconciler.round().await;
+    }
+    let calls = || rig.platform.ledger().calls.iter().filter(|call| call.path == GET || call.path == LIST).count();
+    assert_eq!(calls(), 75, "a quarter is left");
+    rig.pass(1_000).await;
+    rig.reconciler.round().await;
+    assert_eq!(rig.standing().await.incremental.last.unwrap().outcome, "done", "for what was updated since");
+    let midnight = (rig.clock.now_s() + 8 * 3_600).div_euclid(86_400) * 86_400 + 86_400 - 8 * 3_600;
+    rig.advance_to(midnight + 1).await;
+    rig.settle().await;
+    let last = rig.standing().await.full.last.unwrap();
+    assert_eq!((last.outcome.as_str(), last.listed, last.read), ("done", orders.len() as u32, orders.len() as u32));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_keeps_no_tenant_waiting() {
+    let rig = Rig::new(START, plenty()).await;
+    rig.settle().await;
+    // For one visit the host's clock is a month ahead.
+    rig.set_clock(START + 30 * 86_400);
+    rig.reconciler.round().await;
+    rig.set_clock(START + 60);
+    let order = rig.platform.add_order(&rig.appid, NewOrder::default()).unwrap();
+    rig.pass(240).await;
+    rig.settle().await;
+    assert_eq!(names(&rig.reconciled(&order).await), ["new"], "placed since the first visit, and told at once");
+}
+
+/// A platform without orders that never answers one tenant, and tells whose list it gave to the others.
+struct Deaf {
+    to: TenantId,
+    listed: tokio::sync::mpsc::UnboundedSender<TenantId>,
+}
+
+#[async_trait::async_trait]
+impl Shop for Deaf {
+    async fn list(&self, tenant: TenantId, _: &Span) -> Result<Listed, fangshi_operations::Fault> {
+        if tenant == self.to {
+            return std::future::pending().await;
+        }
+        self.listed.send(tenant).unwrap();
+        Ok(Listed::default())
+    }
+
+    async fn order(&self, _: TenantId, _: &str) -> Result<Value, fangshi_operations::Fault> {
+        unreachable!("it has none")
+    }
+}
+
+#[tokio::test]
+async fn a_visit_that_takes_long_holds_up_no_other_tenant() {
+    let rig = Rig::new(START, plenty()).await;
+    let other = rig.add_tenant().await;
+    let (listed, mut lists) = tokio::sync::mpsc::unbounded_channel();
+    let shop = Arc::new(Deaf { to: rig.tenant, listed });
+    let (journal, tenants) = (rig.journal.clone(), rig.tenants.clone());
+    let running = Reconciler::new(journal, tenants, shop, rig.clock.clone(), rig.config.clone()).start();
+    for day in 1..4 {
+        assert_eq!(lists.recv().await, Some(other));
+        // What is due then comes, though the first visit to the other has not ended.
+        rig.set_clock(START + day * 86_400);
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_comparison_that_an_event_overtook_writes_nothing() {
     let rig = Rig::new(START, plenty()).await;
     let order = LaneKey::new(rig.tenant, "3705115058471208928");

@@ -6,12 +6,13 @@ mod rig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use fangshi_journal::{KnownOrder, LaneKey, Reading};
 use fangshi_operations::{Class, Fault, Operations, Sent};
 use fangshi_platform::{NewOrder, Step};
 use fangshi_reconcile::{Listed, ReconcileConfig, Reconciler, Shop, Span};
 use fangshi_tenants::TenantId;
 use rig::Rig;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const START: i64 = 1_764_642_403;
 
@@ -66,6 +67,25 @@ async fn an_order_that_cannot_be_read_holds_up_no_pass_and_comes_again() {
     }
     assert!(!rig.reconciled(&orders[0]).await.is_empty(), "it was read in the end");
     assert!(rig.standing().await.later.is_empty());
+}
+
+#[tokio::test]
+async fn an_order_that_is_gone_is_not_looked_for_in_every_pass() {
+    let rig = Rig::new(START, plenty()).await;
+    rig.settle().await;
+    let order = LaneKey::new(rig.tenant, "3705115058471208928");
+    let look_at = Some(rig.clock.now());
+    let known = KnownOrder { status: 20, update_time: START, read_at: 0, seen: None, look_at, facts: json!({}) };
+    let reading = Reading { order: order.clone(), known, found: Vec::new(), transition: None };
+    rig.journal.note_reading(reading).await.unwrap();
+    let reads = || rig.platform.ledger().calls_of("getorder").len();
+    let before = reads();
+    for _ in 0..3 {
+        rig.next_pass().await;
+    }
+    assert_eq!(reads(), before + 1);
+    let look_at = rig.journal.known_order(&order).await.unwrap().unwrap().look_at.unwrap();
+    assert!(look_at > rig.clock.now() && look_at <= rig.clock.now() + 86_400_000, "tomorrow");
 }
 
 #[tokio::test]

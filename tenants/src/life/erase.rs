@@ -3,6 +3,7 @@
 use fangshi_database::TenantId;
 use sqlx::{SqliteConnection, SqlitePool};
 
+use super::Deletion;
 use crate::TenantsError;
 
 /// Rows by their table, children first. A component is megabytes: one a step.
@@ -47,6 +48,16 @@ pub(crate) async fn begun(db: &SqlitePool) -> Result<Vec<(TenantId, i64)>, Tenan
             .fetch_all(db)
             .await?;
     Ok(rows.into_iter().map(|(tenant, at)| (TenantId(tenant), at)).collect())
+}
+
+/// All deletions whose appid is known, finished or not.
+pub(crate) async fn all(db: &SqlitePool) -> Result<Vec<Deletion>, TenantsError> {
+    let rows: Vec<(i64, String, i64)> = sqlx::query_as(
+        "SELECT tenant_id, appid, begun_at FROM deletions WHERE appid IS NOT NULL ORDER BY begun_at, tenant_id",
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|(tenant, appid, at)| Deletion { tenant: TenantId(tenant), appid, at }).collect())
 }
 
 /// The tenant's own row goes last.

@@ -4,8 +4,12 @@
 //! the deletion: from its commit on, nothing that was sealed for the tenant can be read, backups with their key apart.
 //! What is left are rows without meaning; they go in small steps of the writer, so that acknowledgements do not wait
 //! ([`Tenants::erase`](crate::Tenants::erase) here, the journal its own), and a start goes on with what a crash left.
+//!
+//! Backups from before still hold the key. So a deletion is noted outside of the store as well ([`ErasedList`]), and a
+//! restore repeats it.
 
 mod erase;
+mod erased;
 mod export;
 mod retention;
 mod stop;
@@ -13,9 +17,10 @@ mod stop;
 use fangshi_database::TenantId;
 use sqlx::SqliteConnection;
 
+pub use self::erased::{Deletion, Erased, ErasedList};
 pub use self::retention::Retention;
 
-pub(crate) use self::erase::{begun, erase, finish};
+pub(crate) use self::erase::{all, begun, erase, finish};
 
 use crate::{TenantsError, onboarding};
 
@@ -46,15 +51,17 @@ async fn destroy_rows(c: &mut SqliteConnection, tenant: TenantId, now: i64) -> R
     for step in SECRETS {
         sqlx::query(step).bind(tenant.0).execute(&mut *c).await?;
     }
-    // Needs the appid, which goes next.
+    // These need the appid, which goes next.
     onboarding::forget(c, tenant, now).await?;
+    sqlx::query(
+        "INSERT INTO deletions (tenant_id, appid, begun_at) VALUES ($1, (SELECT appid FROM tenants WHERE id = $1), $2)",
+    )
+    .bind(tenant.0)
+    .bind(now)
+    .execute(&mut *c)
+    .await?;
     for step in NAMES {
         sqlx::query(step).bind(tenant.0).execute(&mut *c).await?;
     }
-    sqlx::query("INSERT INTO deletions (tenant_id, begun_at) VALUES ($1, $2)")
-        .bind(tenant.0)
-        .bind(now)
-        .execute(c)
-        .await?;
     Ok(())
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::{Scene, authorized, contains, scene, secret, self_built, tenants_of};
 use crate::{
-    Begun, Came, CustodyError, DecodeAsk, Place, Retention, ShownAddress, StateChange, TenantPatch, TenantState,
+    Begun, Came, CustodyError, DecodeAsk, Deletion, ErasedList, Place, Retention, ShownAddress, StateChange,
+    TenantPatch, TenantState,
 };
 use crate::{TenantsError, TokenError};
 
@@ -144,4 +145,41 @@ async fn a_deletion_survives_a_crash_and_the_appid_can_be_onboarded_anew() {
     assert_eq!(scene.number("SELECT count(*) FROM deletions WHERE finished_at IS NOT NULL").await, 1);
     let after = tenants_of(&scene.db, &scene.clock).await.create(authorized("wxc", None, None)).await.unwrap();
     assert!(after.id > anew.id, "numbers are not given twice");
+}
+
+#[tokio::test]
+async fn a_deletion_is_noted_outside_of_the_store_and_repeated_in_one_from_before() {
+    let scene = scene().await;
+    let folder = tempfile::tempdir().unwrap();
+    let list = ErasedList::new(folder.path().join("erased"));
+    scene.tenants.note_deletions_in(list.clone());
+    let (gone, stays) = (scene.authorized("wxa").await, scene.authorized("wxb").await);
+    let deletion = Deletion { tenant: gone.id, appid: "wxa".into(), at: scene.clock.now() };
+    scene.tenants.update(gone.id, revoked()).await.unwrap();
+    scene.tenants.delete(gone.id, "wxa").await.unwrap();
+    assert_eq!(list.read().unwrap().unwrap().deletions, [deletion.clone()]);
+    // A list that got lost is made anew.
+    std::fs::remove_file(list.file()).unwrap();
+    scene.tenants.note_deletions().await.unwrap();
+    assert_eq!(list.read().unwrap().unwrap().deletions, [deletion.clone()]);
+
+    // A store from before: the tenant is active.
+    let older = self::scene().await;
+    assert_eq!(older.authorized("wxa").await.id, gone.id);
+    let other = |appid: &str, at| Deletion { tenant: gone.id, appid: appid.into(), at };
+    let made = older.tenants.get(gone.id).unwrap().created_at;
+    for another in
+        [other("wxb", deletion.at), other("wxa", made - 1), Deletion { tenant: stays.id, ..deletion.clone() }]
+    {
+        assert!(!older.tenants.delete_again(&another).await.unwrap(), "{another:?}");
+    }
+    assert!(older.tenants.delete_again(&deletion).await.unwrap());
+    assert!(older.tenants.get(gone.id).is_none());
+    assert!(!older.tenants.delete_again(&deletion).await.unwrap(), "once");
+    let keys: i64 = sqlx::query_scalar("SELECT count(*) FROM data_keys WHERE tenant_id = $1")
+        .bind(gone.id.0)
+        .fetch_one(older.db.reader())
+        .await
+        .unwrap();
+    assert_eq!(keys, 0, "its data can't be read");
 }

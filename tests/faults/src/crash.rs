@@ -55,5 +55,7 @@ pub fn run(kills: usize, events: usize, seed: u64, figures: &mut Figures) -> Res
     figures.add("kills_in_intake", in_intake, "kills");
     figures.add("drain_after_the_last_kill", drained.as_secs(), "s");
     figures.add("crash_seconds", begun.elapsed().as_secs(), "s");
+    ensure!(in_intake > 0, "no kill fell into the intake (seed {seed})");
+    ensure!(found.attempts_resumed > 0, "no kill cut a run off (seed {seed})");
     found.hold(seed)
 }

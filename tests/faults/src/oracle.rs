@@ -1,14 +1,15 @@
 //! The one oracle of the fault tests (DESIGN section 9): after a fault, the store and the platform's ledger are held against
 //! what was acknowledged. The host must have ended, or its backlog be empty.
 //!
-//! What it can tell rests on the guest `one-unit`: its requests name the event that made them.
+//! What it can tell rests on the guests `one-unit` and `ships-by-time`: their requests name the event that made them, by its
+//! number or by the callback's time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use fangshi_harness::Figures;
-use fangshi_platform::Ledger;
+use fangshi_platform::{Call, Ledger};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
 /// Tenant, order, installation, its first and its last attempt.
@@ -28,11 +29,12 @@ pub struct Found {
     pub acknowledged_lost: usize,
     /// I1: callbacks with more than one event.
     pub events_doubled: usize,
-    /// I1: events without their one run.
+    /// I1: events without their one run an installation.
     pub runs_missing: usize,
     /// I6: runs that are neither done, rejected nor parked.
     pub runs_unfinished: i64,
-    /// I2: runs of one order that began before the run of an earlier event was over, and notes out of sequence.
+    /// I2: runs of one order and installation that began before the run of an earlier event was over, calls about one order
+    /// that overlapped, and notes out of sequence.
     pub lane_order_broken: usize,
     /// I3: effects that were applied more often than their kind allows.
     pub unsafe_effects_doubled: usize,
@@ -73,7 +75,8 @@ impl Found {
         self.acknowledged_lost = acknowledged.iter().filter(|one| !events.contains_key(one)).count();
         self.events_doubled = events.values().filter(|count| **count > 1).count();
         let without: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM events e WHERE (SELECT count(*) FROM runs r WHERE r.event_seq = e.seq) <> 1",
+            "SELECT count(*) FROM events e WHERE (SELECT count(*) FROM runs r WHERE r.event_seq = e.seq) <> \
+             (SELECT count(*) FROM installations i WHERE i.tenant_id = e.tenant_id)",
         )
         .fetch_one(pool)
         .await?;
@@ -116,29 +119,40 @@ impl Found {
         self.effects_sent_again = number("SELECT count(*) FROM effects WHERE sends > 1").await?;
         let owners: HashMap<&str, &str> =
             ledger.pushes.iter().filter_map(|push| Some((push.order_id()?, push.appid.as_deref()?))).collect();
-        let foreign = |call: &&fangshi_platform::Call| {
+        let foreign = |call: &&Call| {
             let owner = call.order_id.as_deref().and_then(|order| owners.get(order));
             owner.is_some_and(|owner| call.appid.as_deref() != Some(*owner))
         };
         self.foreign_tokens = ledger.calls.iter().filter(foreign).count();
+        self.lane_order_broken += overlaps(ledger);
         for (path, operation, most) in EFFECTS {
             let mut applied: BTreeMap<String, usize> = BTreeMap::new();
-            let mut last: HashMap<&str, u64> = HashMap::new();
+            let mut last: HashMap<&str, i64> = HashMap::new();
+            let mut named: HashSet<Named> = HashSet::new();
             for call in ledger.calls.iter().filter(|call| call.path == path && call.applied) {
                 let shop = call.appid.as_deref().unwrap_or_default();
                 *applied.entry(format!("{shop} {}", call.request)).or_default() += 1;
-                if let (Some(order), Some(note)) = (&call.order_id, call.request["merchant_notes"].as_str()) {
-                    let event = note.trim_start_matches(|letter: char| !letter.is_ascii_digit()).parse()?;
-                    let before = last.insert(order, event).unwrap_or(0);
-                    self.lane_order_broken += usize::from(event < before);
+                let name = Named::of(call).with_context(|| format!("a request of {path} names no event"))?;
+                if let (Some(order), Named::Event(event), true) =
+                    (&call.order_id, &name, call.request["merchant_notes"].is_string())
+                {
+                    let before = last.insert(order, *event).unwrap_or(0);
+                    self.lane_order_broken += usize::from(*event < before);
                 }
+                named.insert(name);
             }
             self.unsafe_effects_doubled += applied.values().filter(|times| **times > most).count();
-            let believed: i64 = sqlx::query_scalar("SELECT count(*) FROM effects WHERE operation = $1 AND state = 1")
-                .bind(operation)
-                .fetch_one(pool)
-                .await?;
-            self.effects_invented += (believed - applied.len() as i64).max(0);
+            let believed: Vec<(i64, String, i64)> = sqlx::query_as(
+                "SELECT e.seq, e.order_id, e.created_at FROM effects f JOIN runs r ON r.id = f.run_id \
+                 JOIN events e ON e.seq = r.event_seq WHERE f.operation = $1 AND f.state = 1",
+            )
+            .bind(operation)
+            .fetch_all(pool)
+            .await?;
+            let invented = believed.into_iter().filter(|(event, order, at)| {
+                !named.contains(&Named::Event(*event)) && !named.contains(&Named::Callback(order.clone(), *at))
+            });
+            self.effects_invented += invented.count() as i64;
         }
         Ok(())
     }
@@ -171,4 +185,45 @@ impl Found {
         );
         Ok(())
     }
+}
+
+/// The event that a request names.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Named {
+    /// By its number.
+    Event(i64),
+    /// By its order and CreateTime.
+    Callback(String, i64),
+}
+
+impl Named {
+    fn of(call: &Call) -> Option<Named> {
+        let request = &call.request;
+        if let Some(note) = request["merchant_notes"].as_str() {
+            return Some(Named::Event(note.strip_prefix('e')?.parse().ok()?));
+        }
+        if let Some(waybill) = request.pointer("/delivery_list/0/waybill_id").and_then(|waybill| waybill.as_str()) {
+            return match waybill.strip_prefix("AT") {
+                Some(at) => Some(Named::Callback(call.order_id.clone()?, at.parse().ok()?)),
+                None => Some(Named::Event(waybill.strip_prefix("SFe")?.parse().ok()?)),
+            };
+        }
+        Some(Named::Event(request["mobile"].as_str()?.strip_prefix("139")?.parse().ok()?))
+    }
+}
+
+/// Calls about one order that were under way at once; those that a fault or the host's end left hanging don't count.
+fn overlaps(ledger: &Ledger) -> usize {
+    let mut of_order: HashMap<&str, Vec<(u64, u64)>> = HashMap::new();
+    for call in ledger.calls.iter().filter(|call| call.fault.is_none() && call.ended > 0) {
+        if let Some(order) = &call.order_id {
+            of_order.entry(order).or_default().push((call.began, call.ended));
+        }
+    }
+    let mut found = 0;
+    for spans in of_order.values_mut() {
+        spans.sort_unstable();
+        found += spans.windows(2).filter(|pair| pair[1].0 < pair[0].1).count();
+    }
+    found
 }

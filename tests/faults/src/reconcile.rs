@@ -37,7 +37,7 @@ async fn live(seed: u64, figures: &mut Figures) -> Result<()> {
     let platform = Platform::start(Settings { seed, ticket_every_s: None, ..Settings::default() }).await?;
     let folder = tempfile::tempdir()?;
     let extra = format!(
-        "\n[reconcile]\ninterval_seconds = {INTERVAL_S}\ncalls_per_minute = 6000\ngrace_seconds = {GRACE_S}\nfull_days = 1\n"
+        "\n[reconcile]\ninterval_seconds = {INTERVAL_S}\ncalls_per_minute = 6000\ncalls_per_day = 10000000\ngrace_seconds = {GRACE_S}\nfull_days = 1\n"
     );
     let host = HostProcess::start(folder.path(), &HostConfig::of(&platform, &extra))?;
     let admin = host.admin();

@@ -15,13 +15,17 @@ use tokio::runtime::Runtime;
 
 /// Shops whose plugin (`settings-only`) asks nothing of the platform.
 const STILL: usize = 10;
-/// Shops whose plugin (`one-unit`) notes, ships and sends a code.
+/// Shops with a plugin (`one-unit`) that notes, ships and sends a code, and one (`reads-twice`) that reads beside it.
 const BUSY: usize = 10;
+const BUSY_GUESTS: [&str; 2] = ["one-unit", "reads-twice"];
 /// Events of one order of a busy shop: they share its lane.
 pub const EVENTS_AN_ORDER: usize = 2;
 const CONNECTIONS: usize = 64;
 /// Looks at the backlog, one every 100 ms, before it counts as stuck.
 const PATIENCE: usize = 3_000;
+
+/// I7: the platform waits no longer for an answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How many callbacks of a batch have effects.
 #[derive(Clone, Copy)]
@@ -87,9 +91,15 @@ impl Scene {
 
     /// Makes the shops tenants and installs their plugins.
     pub fn prepare(&self, host: &HostProcess) -> Result<()> {
+        self.prepare_with(host, &BUSY_GUESTS)
+    }
+
+    /// The same with other plugins for busy shops.
+    pub fn prepare_with(&self, host: &HostProcess, busy: &[&str]) -> Result<()> {
         let admin = host.admin();
-        for (shops, name) in [(&self.still, "settings-only"), (&self.busy, "one-unit")] {
-            let wasm = guest(name)?;
+        for (shops, names) in [(&self.still, &["settings-only"][..]), (&self.busy, busy)] {
+            let plugins: Vec<(&str, Vec<u8>)> =
+                names.iter().map(|name| Ok((*name, guest(name)?))).collect::<Result<_>>()?;
             for shop in shops {
                 let issued = self.platform.issue_tokens(&shop.appid)?;
                 let tenant = json!({
@@ -99,15 +109,18 @@ impl Scene {
                 self.runtime.block_on(async {
                     let tenant = admin.post("/api/v1/tenants", &tenant).await?;
                     let tenant = tenant["id"].as_str().context("no id of the tenant")?;
-                    let uploaded = admin.upload(tenant, name, wasm.clone()).await?;
-                    let asked = uploaded["grants"].as_array().into_iter().flatten();
-                    let grants: Vec<&str> = asked.filter_map(|grant| grant["name"].as_str()).collect();
-                    // Codes belong to no order: an hour's worth of all of them counts as one.
-                    let installation = json!({
-                        "plugin": uploaded["plugin"], "version": uploaded["version"], "grants": grants,
-                        "settings": {}, "limits": {"effects_per_hour": 10_000},
-                    });
-                    admin.post(&format!("/api/v1/tenants/{tenant}/installations"), &installation).await
+                    for (name, wasm) in &plugins {
+                        let uploaded = admin.upload(tenant, name, wasm.clone()).await?;
+                        let asked = uploaded["grants"].as_array().into_iter().flatten();
+                        let grants: Vec<&str> = asked.filter_map(|grant| grant["name"].as_str()).collect();
+                        // Codes belong to no order: an hour's worth of all of them counts as one.
+                        let installation = json!({
+                            "plugin": uploaded["plugin"], "version": uploaded["version"], "grants": grants,
+                            "settings": {}, "limits": {"effects_per_hour": 10_000},
+                        });
+                        admin.post(&format!("/api/v1/tenants/{tenant}/installations"), &installation).await?;
+                    }
+                    anyhow::Ok(())
                 })?;
             }
         }
@@ -125,7 +138,8 @@ impl Scene {
         self.next_order += mix.still as u64;
         for n in 0..mix.busy / EVENTS_AN_ORDER {
             let shop = &self.busy[n % BUSY];
-            let item = NewItem { sku_cnt: EVENTS_AN_ORDER as i64, ..NewItem::default() };
+            // Each event ships one unit. As many are left: what is sent twice is shipped twice, and not refused.
+            let item = NewItem { sku_cnt: 2 * EVENTS_AN_ORDER as i64, ..NewItem::default() };
             let order = NewOrder { items: vec![item], ..NewOrder::default() };
             let order_id = self.platform.add_order(&shop.appid, order)?;
             self.platform.drive(&order_id, Step::Pay)?;
@@ -165,6 +179,11 @@ impl Scene {
     /// Takes the answers in: what was not acknowledged waits on.
     pub fn pushed(&mut self, pushing: Pushing) -> Result<load::Report> {
         let report = pushing.join().map_err(|_| anyhow::anyhow!("the generator panicked"))??;
+        let slowest = report.latencies.last().copied().unwrap_or_default();
+        ensure!(
+            slowest < ANSWERED_WITHIN,
+            "a callback was answered after {slowest:?}: the platform waits no longer than 5 s"
+        );
         let sent = std::mem::take(&mut self.waiting);
         for (number, callback) in sent.into_iter().enumerate() {
             match report.answers.get(number) {

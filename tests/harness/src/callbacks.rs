@@ -38,6 +38,7 @@ pub fn shops(count: usize) -> Vec<Shop> {
 }
 
 /// One callback and what it is about.
+#[derive(Clone)]
 pub struct Callback {
     pub appid: String,
     pub order_id: String,

@@ -31,6 +31,7 @@ mod control;
 mod courier;
 pub mod crypto;
 mod dice;
+mod door;
 mod envelope;
 mod faults;
 mod ledger;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, watch};
 
 use crate::crypto::sign;
+use crate::door::Door;
 use crate::faults::{Fault, Target};
 use crate::ledger::Ledger;
 use crate::message::{Body, PushForm};
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     /// For those who wait for quiet.
     changed: Notify,
     pub stop: watch::Sender<bool>,
+    /// Whether connections are refused.
+    pub shut: watch::Sender<bool>,
     pub client: reqwest::Client,
 }
 
@@ -184,10 +187,12 @@ impl Platform {
             wake: Notify::new(),
             changed: Notify::new(),
             stop: watch::Sender::new(false),
+            shut: watch::Sender::new(false),
             client,
         });
         tokio::spawn(courier::run(Arc::clone(&inner)));
-        tokio::spawn(server::serve(listener, Arc::clone(&inner)));
+        let door = Door::new(listener, addr, inner.shut.subscribe());
+        tokio::spawn(server::serve(door, Arc::clone(&inner)));
         Ok(Platform { _guard: Arc::new(Guard(Arc::clone(&inner))), inner, addr })
     }
 
@@ -432,9 +437,16 @@ impl Platform {
         self.inner.with(|state, _| state.faults.add(target, times, fault));
     }
 
+    /// Refuses connections until [`Platform::heal`]; those that are open break at their next call.
+    pub fn refuse_connections(&self) {
+        self.fail_next(Target::default(), u64::MAX, Fault::Reset { applied: false });
+        self.inner.shut.send_replace(true);
+    }
+
     /// Forgets the faults that are still due.
     pub fn heal(&self) {
         self.inner.with(|state, _| state.faults.clear());
+        self.inner.shut.send_replace(false);
     }
 
     /// A copy of the ledger.

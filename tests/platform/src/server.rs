@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::play;
 use crate::control;
+use crate::door::Door;
 use crate::faults::Fault;
 use crate::ledger::{self, Call as Entry};
 use crate::operations::input::Input;
@@ -25,7 +26,7 @@ use crate::state::State;
 /// Larger bodies get 45002.
 const LARGEST_BODY: usize = 1024 * 1024;
 
-pub(crate) async fn serve(listener: tokio::net::TcpListener, inner: Arc<Inner>) {
+pub(crate) async fn serve(door: Door, inner: Arc<Inner>) {
     let mut stop = inner.stop.subscribe();
     let router = Router::new()
         .nest("/control", control::router())
@@ -37,7 +38,7 @@ pub(crate) async fn serve(listener: tokio::net::TcpListener, inner: Arc<Inner>) 
         let _ = stop.wait_for(|stopped| *stopped).await;
     };
     // An accept error ends nothing; only stop does.
-    let _ = axum::serve(listener, router).with_graceful_shutdown(stopped).await;
+    let _ = axum::serve(door, router).with_graceful_shutdown(stopped).await;
 }
 
 /// A call that arrived is carried out even if its caller goes away meanwhile, so it has a task of its own.

@@ -89,6 +89,12 @@ pub const KEY_FILE: Key = key(
     Kind::Path,
     "the file of the key that seals tokens and buyer data (default: fangshi.key beside the config file; the environment's FANGSHI_CUSTODY_KEY, 64 hex digits, goes before)",
 );
+pub const ERASED_FILE: Key = key(
+    "custody",
+    "erased_file",
+    Kind::Path,
+    "the list of deleted tenants, which a restore deletes again; outside of data_dir (default: fangshi.erased beside the key file)",
+);
 pub const API_BASE: Key = key(
     "weixin",
     "api_base",
@@ -152,6 +158,12 @@ pub const RECONCILE_CALLS: Key = key(
     "calls_per_minute",
     Kind::Number(1, 6_000),
     "calls of reconciliation for one shop a minute; they use up the merchant's own quota (default 60)",
+);
+pub const RECONCILE_CALLS_A_DAY: Key = key(
+    "reconcile",
+    "calls_per_day",
+    Kind::Number(100, 10_000_000),
+    "calls of reconciliation for one shop a day; plugins share the merchant's own quota (default 20000)",
 );
 pub const RECONCILE_GRACE: Key = key(
     "reconcile",
@@ -228,6 +240,7 @@ pub const KEYS: &[&Key] = &[
     &DATA_DIR,
     &OPERATOR_TOKEN,
     &KEY_FILE,
+    &ERASED_FILE,
     &API_BASE,
     &AUTHORIZE_PC_URL,
     &AUTHORIZE_H5_URL,
@@ -242,6 +255,7 @@ pub const KEYS: &[&Key] = &[
     &RECONCILE_FULL_PASS_AT,
     &RECONCILE_FULL_DAYS,
     &RECONCILE_CALLS,
+    &RECONCILE_CALLS_A_DAY,
     &RECONCILE_GRACE,
     &RETENTION_REVOKED,
     &WEBHOOK_URL,

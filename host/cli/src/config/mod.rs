@@ -39,6 +39,8 @@ pub struct Config {
     pub operator_token: SecretString,
     /// Where the key-encryption key comes from.
     pub key: KeySource,
+    /// The list of deleted tenants.
+    pub erased_file: PathBuf,
     /// The platform's address, without a slash at the end.
     pub api_base: String,
     /// The platform's authorization pages, for computers and for phones.
@@ -119,6 +121,8 @@ const SHORTEST_OPERATOR_TOKEN: usize = 32;
 
 /// The key file's name beside the config file, if `custody.key_file` is not set.
 const KEY_FILE_NAME: &str = "fangshi.key";
+/// The list of deletions beside the key file, if `custody.erased_file` is not set.
+const ERASED_FILE_NAME: &str = "fangshi.erased";
 
 impl Config {
     /// Reads the file with the process's environment.
@@ -152,6 +156,10 @@ impl Config {
             }
             None => KeySource::File(key_file.unwrap_or_else(|| folder_of(file).join(KEY_FILE_NAME))),
         };
+        let erased_file = reader.path(&keys::ERASED_FILE).unwrap_or_else(|| match &key {
+            KeySource::File(key) => key.with_file_name(ERASED_FILE_NAME),
+            KeySource::Text(_) => folder_of(file).join(ERASED_FILE_NAME),
+        });
         let api_base = read_api_base(&mut reader);
         let authorize_pages = (
             read_page(&mut reader, &keys::AUTHORIZE_PC_URL, PC_PAGE),
@@ -182,6 +190,7 @@ impl Config {
             data_dir,
             operator_token,
             key,
+            erased_file,
             api_base,
             authorize_pages: (pc_page, h5_page),
             authorizer_walk: (walk_minutes > 0).then(|| Duration::from_secs(walk_minutes * 60)),
@@ -220,6 +229,12 @@ impl Config {
             warnings.push(format!(
                 "custody.key_file {} lies in data_dir: a backup of the folder would hold the key to its own data",
                 file.display()
+            ));
+        }
+        if self.erased_file.starts_with(&self.data_dir) {
+            warnings.push(format!(
+                "custody.erased_file {} lies in data_dir: who is deleted would be lost with the store that says so",
+                self.erased_file.display()
             ));
         }
         if !self.listen.ip().is_loopback() {
@@ -410,6 +425,9 @@ fn read_reconcile(reader: &mut Reader<'_>) -> Option<ReconcileConfig> {
     }
     if let Some(calls) = reader.number(&keys::RECONCILE_CALLS) {
         read.calls_per_minute = calls as u32;
+    }
+    if let Some(calls) = reader.number(&keys::RECONCILE_CALLS_A_DAY) {
+        read.calls_per_day = calls as u32;
     }
     match reader.text(&keys::RECONCILE_STATE) {
         Some(Found { value, .. }) if value == "off" => None,

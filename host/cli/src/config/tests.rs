@@ -36,6 +36,7 @@ fn the_smallest_config_has_documented_defaults() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.data_dir, Path::new("conf/data"));
     assert!(matches!(&config.key, KeySource::File(file) if file == Path::new("conf/fangshi.key")));
+    assert_eq!(config.erased_file, Path::new("conf/fangshi.erased"));
     assert_eq!(config.api_base, "https://api.weixin.qq.com");
     assert!(config.component.is_none());
     assert_eq!((config.max_concurrent_runs, config.runs_per_tenant), (64, 16));
@@ -57,6 +58,7 @@ data_dir = "/var/lib/fangshi"
 token = "operator-operator-operator-operator"
 [custody]
 key_file = "keys/one.key"
+erased_file = "keys/gone"
 [weixin]
 api_base = "http://127.0.0.1:4000/"
 component_appid = "wx134c8103faa5a59e"
@@ -70,6 +72,7 @@ interval_seconds = 60
 full_pass_at = "23:30"
 full_days = 7
 calls_per_minute = 10
+calls_per_day = 3_000
 grace_seconds = 0
 [retention]
 revoked = "keep"
@@ -92,11 +95,13 @@ format = "json"
         full_pass_at: FullPassAt::parse("23:30").unwrap(),
         full_days: 7,
         calls_per_minute: 10,
+        calls_per_day: 3_000,
         grace: Duration::ZERO,
     };
     assert_eq!(config.reconcile, Some(reconcile));
     assert_eq!(parse(&text.replace("state = \"on\"", "state = \"off\"")).unwrap().reconcile, None);
     assert!(matches!(&config.key, KeySource::File(file) if file == Path::new("conf/keys/one.key")));
+    assert_eq!(config.erased_file, Path::new("conf/keys/gone"));
     assert_eq!(config.api_base, "http://127.0.0.1:4000");
     assert_eq!((config.max_concurrent_runs, config.runs_per_tenant), (100, 3));
     assert_eq!(config.max_plugin_bytes, 1 << 20);

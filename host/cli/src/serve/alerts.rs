@@ -55,6 +55,8 @@ impl Watch {
                 Err(error) => {
                     tracing::warn!(alert = alert.id, tries = alert.tries + 1, error, "an alert was not taken");
                     self.journal.alert_refused(&alert, now.saturating_add(wait_ms(alert.tries))).await?;
+                    // The others need not wait for the receiver's timeout one after the other to hear the same.
+                    break;
                 }
             }
         }

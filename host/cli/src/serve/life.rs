@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use fangshi_journal::Journal;
 use fangshi_lanes::Lanes;
-use fangshi_tenants::Retention;
+use fangshi_tenants::{Retention, Tenants};
 use tokio::task::JoinHandle;
 
 /// How often to look. A deletion ends with the second look that finds nothing.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Looks at once, since a crash may have left something, and then until aborted.
-pub fn start(journal: Journal, lanes: Lanes, retention: Retention) -> JoinHandle<()> {
+pub fn start(tenants: Tenants, journal: Journal, lanes: Lanes, retention: Retention) -> JoinHandle<()> {
     tokio::spawn(async move {
         loop {
             let now = journal.clock().now();
@@ -20,6 +20,9 @@ pub fn start(journal: Journal, lanes: Lanes, retention: Retention) -> JoinHandle
                 && let Err(error) = journal.tend_tenants(retention, now).await
             {
                 tracing::warn!(%error, "deletions of tenants are left for later");
+            }
+            if let Err(error) = tenants.note_deletions().await {
+                tracing::error!(%error, "a restore would bring deleted tenants back");
             }
             tokio::time::sleep(EVERY).await;
         }

@@ -12,6 +12,7 @@ mod heads;
 mod hold;
 mod life;
 mod onboarding;
+mod reread;
 mod rooms;
 mod server;
 mod signals;
@@ -51,14 +52,14 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     // Asked for first: a signal during the start ends it like one after.
     let mut signals = Signals::new()?;
     let rooms = Rooms::open(&config).await?;
-    let life = life::start(rooms.journal.clone(), rooms.lanes.clone(), config.retention);
-    let holding = hold::Hold {
+    let life = life::start(rooms.tenants.clone(), rooms.journal.clone(), rooms.lanes.clone(), config.retention);
+    let rereading = reread::Rereading {
         tenants: rooms.tenants.clone(),
         journal: rooms.journal.clone(),
-        operations: rooms.operations.clone(),
-        lanes: rooms.lanes.clone(),
+        platform: rooms.operations.clone(),
         data_dir: config.data_dir.clone(),
     };
+    let holding = hold::Hold { rereading, lanes: rooms.lanes.clone() };
     let holding = holding.start();
     let alerting = watch(&config, &rooms)?.start();
     let exporting = heads::export_daily(&rooms, &config.data_dir);

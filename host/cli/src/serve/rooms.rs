@@ -10,7 +10,7 @@ use fangshi_lanes::{Lanes, LanesConfig, Parts, WasmGuests};
 use fangshi_operations::{Operations, OperationsConfig};
 use fangshi_reconcile::{Reconciler, Running};
 use fangshi_runtime::{Runtime, RuntimeConfig};
-use fangshi_tenants::{CallbackKeys, ComponentCredentials, Tenants};
+use fangshi_tenants::{CallbackKeys, ComponentCredentials, ErasedList, Tenants};
 
 use super::code_key;
 use super::onboarding::{Sweep, Sweeper};
@@ -61,6 +61,10 @@ impl Rooms {
             appsecret: component.appsecret.clone(),
         });
         let tenants = Tenants::open(database.clone(), kek, component, clock.clone()).await?;
+        tenants.note_deletions_in(ErasedList::new(config.erased_file.clone()));
+        if let Err(error) = tenants.note_deletions().await {
+            tracing::error!(%error, "a restore would bring deleted tenants back");
+        }
         let journal = Journal::open(database.clone(), tenants.clone(), clock.clone());
         let operations = OperationsConfig { api_base: config.api_base.clone(), ..OperationsConfig::default() };
         let operations = Operations::new(operations, tenants.clone())?;

@@ -77,6 +77,29 @@ impl Journal {
         .await?)
     }
 
+    /// An order whose time to be read again has come could not be read: not again before then, unix milliseconds.
+    ///
+    /// # Errors
+    /// Nothing was written.
+    pub async fn put_off_look(&self, order: &LaneKey, now: i64, look_at: i64) -> Result<(), JournalError> {
+        let order = order.clone();
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "UPDATE known_orders SET look_at = $1 WHERE tenant_id = $2 AND order_id = $3 AND look_at <= $4",
+                )
+                .bind(look_at)
+                .bind(order.tenant.0)
+                .bind(&*order.order_id)
+                .bind(now)
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// The newest events of an order with their bodies, in their sequence.
     ///
     /// # Errors

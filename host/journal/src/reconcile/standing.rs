@@ -12,6 +12,12 @@ pub struct Standing {
     pub since_s: i64,
     /// No calls before this: the platform's quota is used up.
     pub paused_until: i64,
+    /// The day (by Asia/Shanghai, since 1970) whose calls are counted.
+    #[serde(default)]
+    pub day: i64,
+    /// Calls of that day.
+    #[serde(default)]
+    pub calls: u32,
     /// Orders to be read again at a time of their own: when, and which.
     #[serde(default)]
     pub later: Vec<(i64, String)>,

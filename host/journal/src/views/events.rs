@@ -44,6 +44,8 @@ pub struct EventView {
     pub finished_at: Option<i64>,
     /// The run whose effect explains this event.
     pub echo_of: Option<RunId>,
+    /// Whether reconciliation had told of it already, so that nobody was given it.
+    pub absorbed: bool,
     /// How many runs it has.
     pub runs: u32,
 }
@@ -61,16 +63,21 @@ struct EventRead {
     planned_at: Option<i64>,
     finished_at: Option<i64>,
     echo_run: Option<i64>,
+    absorbed: bool,
     runs: i64,
 }
 
 // Static texts: the two lists differ in one condition, and each must use its own index.
 const OF_PLACES: &str = "SELECT seq, order_id, event, ext_type, source, created_at, received_at, state, planned_at, \
      finished_at, (SELECT run_id FROM effects WHERE effects.id = events.echo_of) AS echo_run, \
+     EXISTS (SELECT 1 FROM reconciled r WHERE r.tenant_id = events.tenant_id AND r.order_id = events.order_id \
+     AND r.matched_by = events.seq) AS absorbed, \
      (SELECT COUNT(*) FROM runs WHERE runs.event_seq = events.seq) AS runs \
      FROM events WHERE seq IN (SELECT value FROM json_each($1)) ORDER BY seq DESC";
 const OF_ORDER: &str = "SELECT seq, order_id, event, ext_type, source, created_at, received_at, state, planned_at, \
      finished_at, (SELECT run_id FROM effects WHERE effects.id = events.echo_of) AS echo_run, \
+     EXISTS (SELECT 1 FROM reconciled r WHERE r.tenant_id = events.tenant_id AND r.order_id = events.order_id \
+     AND r.matched_by = events.seq) AS absorbed, \
      (SELECT COUNT(*) FROM runs WHERE runs.event_seq = events.seq) AS runs \
      FROM events WHERE tenant_id = $1 AND seq < $2 AND order_id = $4 ORDER BY seq DESC LIMIT $3";
 
@@ -121,6 +128,7 @@ fn view(row: EventRead) -> Result<EventView, JournalError> {
         planned_at: row.planned_at,
         finished_at: row.finished_at,
         echo_of: row.echo_run.map(RunId),
+        absorbed: row.absorbed,
         runs: row.runs as u32,
     })
 }

@@ -49,10 +49,18 @@ pub fn choose(runs: &[OpenRun], standing: impl Fn(InstallationId) -> Standing, n
             continue;
         }
         // A ready run is due whatever the clock says: a clock set back must not stop it.
-        if run.state == RunState::Ready || run.next_at <= now {
+        if run.state == RunState::Ready || run.next_at <= now || ended_later(run, now) {
             return Step::Run(run.id);
         }
         next = Some(next.map_or(run.next_at, |at| at.min(run.next_at)));
     }
     next.map_or(Step::Idle, Step::Wait)
+}
+
+/// Clocks may differ by this and nothing was wrong with them, milliseconds.
+pub const SET_BACK_MS: i64 = 60_000;
+
+/// Whether the last attempt ended in the future: the clock was ahead then, and so is the time that was set for the next.
+fn ended_later(run: &OpenRun, now: i64) -> bool {
+    run.ended_at.is_some_and(|ended_at| ended_at > now.saturating_add(SET_BACK_MS))
 }

@@ -110,7 +110,8 @@ impl Replays {
         let mut filter = EventFilter { limit: 200, ..EventFilter::default() };
         for _ in 0..PAGES {
             let page = self.journal.events(ask.tenant, &filter).await?;
-            events.extend(page.items.into_iter().filter(|event| hook_of(&event.event).is_some()));
+            // What was absorbed no version would be given: the reconciled event of the same change stands for it.
+            events.extend(page.items.into_iter().filter(|event| hook_of(&event.event).is_some() && !event.absorbed));
             filter.before = page.next;
             if page.next.is_none() || events.len() >= ask.events as usize {
                 break;

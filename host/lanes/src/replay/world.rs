@@ -1,7 +1,7 @@
 //! What a version meets in a backtest: calls are answered by name and request from what the event's run recorded. An
 //! effect that was never made is taken as done; a read that was never made has no answer, and the report says so.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use fangshi_runtime::{Abort, CallError, RunHost, Snapshot};
 use serde_json::{Value, json};
 
 use super::compare::EffectSeen;
+use crate::decide::effect::leaves_open;
 use crate::shell::order::for_guest;
 use crate::shell::told::from_json;
 
@@ -65,7 +66,12 @@ pub(super) struct World {
     /// The installation's own store as earlier runs of the backtest left it.
     carried: Store,
     pub tried: Arc<Mutex<Tried>>,
-    equal: HashMap<Named, u32>,
+    /// Equal calls made so far.
+    made: HashMap<Named, u32>,
+    /// Equal calls made so far that left nothing open: as in a run, the next one is the same effect until then.
+    settled: HashMap<Named, u32>,
+    /// Effects that are in the report.
+    seen: HashSet<EffectKey>,
 }
 
 impl World {
@@ -78,8 +84,19 @@ impl World {
         recorded: Recorded,
         carried: Store,
     ) -> World {
-        let tried = Arc::default();
-        World { journal, lane, snapshot, clock_ms, grants, recorded, carried, tried, equal: HashMap::new() }
+        World {
+            journal,
+            lane,
+            snapshot,
+            clock_ms,
+            grants,
+            recorded,
+            carried,
+            tried: Arc::default(),
+            made: HashMap::new(),
+            settled: HashMap::new(),
+            seen: HashSet::new(),
+        }
     }
 
     fn tried<T>(&self, change: impl FnOnce(&mut Tried) -> T) -> T {
@@ -91,16 +108,17 @@ impl World {
         let digest = self.journal.call_digest(self.lane.tenant, name, request).await;
         let digest = digest.map_err(|error| Abort::HostFault(error.to_string()))?;
         let named = (name.to_owned(), digest);
-        let count = self.equal.entry(named.clone()).or_insert(0);
-        let nth = *count;
+        let count = self.made.entry(named.clone()).or_insert(0);
+        let place = *count as usize;
         *count += 1;
         let calls = self.recorded.calls.get(&named);
-        let call = calls.and_then(|calls| calls.get(nth as usize).or_else(|| calls.last())).cloned();
+        let call = calls.and_then(|calls| calls.get(place).or_else(|| calls.last())).cloned();
+        let nth = self.settled.get(&named).copied().unwrap_or(0);
         Ok((EffectKey { operation: named.0, digest, nth }, call))
     }
 
     fn effect(
-        &self,
+        &mut self,
         op: &'static Operation,
         key: &EffectKey,
         call: Option<RecordedCall>,
@@ -132,16 +150,20 @@ impl World {
                 }
             }
         };
-        self.tried(|tried| tried.effects.push(EffectSeen::new(&key.operation, request, outcome)));
+        if self.seen.insert(key.clone()) {
+            self.tried(|tried| tried.effects.push(EffectSeen::new(&key.operation, request, outcome)));
+        }
         answer
     }
-}
 
-#[async_trait]
-impl RunHost for World {
-    async fn operation(&mut self, interface: &str, function: &str, request: Value) -> Result<Value, CallError> {
-        let name = format!("{interface}/{function}");
-        let (key, call) = self.due(&name, &request).await?;
+    fn answered(
+        &mut self,
+        interface: &str,
+        function: &str,
+        key: &EffectKey,
+        call: Option<RecordedCall>,
+        request: Value,
+    ) -> Result<Value, CallError> {
         if !covers(self.grants.iter().map(String::as_str), interface) {
             return Err(CallError::Denied(interface.to_owned()));
         }
@@ -150,15 +172,28 @@ impl RunHost for World {
         };
         op.body(&request).map_err(CallError::Invalid)?;
         if op.effect {
-            return self.effect(op, &key, call, request);
+            return self.effect(op, key, call, request);
         }
         match call.and_then(|call| from_json(call.result.as_deref(), call.answer.as_ref())) {
             Some(answer) => answer,
             None => {
-                self.tried(|tried| tried.unanswered.push(name));
+                self.tried(|tried| tried.unanswered.push(key.operation.clone()));
                 Err(CallError::Unavailable("not in the journal".into()))
             }
         }
+    }
+}
+
+#[async_trait]
+impl RunHost for World {
+    async fn operation(&mut self, interface: &str, function: &str, request: Value) -> Result<Value, CallError> {
+        let name = format!("{interface}/{function}");
+        let (key, call) = self.due(&name, &request).await?;
+        let answer = self.answered(interface, function, &key, call, request);
+        if !leaves_open(&answer) {
+            self.settled.insert((key.operation, key.digest), key.nth + 1);
+        }
+        answer
     }
 
     async fn read_order(&mut self, order_id: &str) -> Result<Arc<Snapshot>, CallError> {

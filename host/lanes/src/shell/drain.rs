@@ -78,6 +78,22 @@ pub(crate) async fn drain(core: &Core, lane: &LaneKey) -> Drained {
     Drained::More
 }
 
+/// Makes the runs of a lane's new events and executes none: while lanes are held, the deadlines of what comes in become
+/// known.
+pub(crate) async fn plan_alone(core: &Core, lane: &LaneKey) {
+    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default() };
+    for _ in 0..STEPS {
+        match work.plan_step().await {
+            Ok(true) => {}
+            Ok(false) | Err(Halted::Stale | Halted::CutOff) => return,
+            Err(Halted::Broken(error)) => {
+                tracing::error!(?lane, error, "the events of a held lane have no runs yet");
+                return;
+            }
+        }
+    }
+}
+
 struct Work<'a> {
     core: &'a Core,
     lane: &'a LaneKey,
@@ -130,6 +146,21 @@ impl Work<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Makes the runs of some new events; false if there are none.
+    async fn plan_step(&mut self) -> Result<bool, Halted> {
+        let state = self.core.journal.lane(self.lane).await?;
+        if self.fence.as_ref().is_some_and(|fence| fence.epoch != state.epoch) {
+            return Err(Halted::Stale);
+        }
+        if state.events.is_empty() {
+            return Ok(false);
+        }
+        let seats = self.core.directory.seats(self.lane.tenant).await.map_err(Halted::Broken)?;
+        let planned = self.planned(&state, &seats).await?;
+        self.enter(&state, planned).await?;
+        Ok(true)
     }
 
     /// The lane's fence, entering it if this drain did not yet; new runs are made in the same transaction.

@@ -121,7 +121,8 @@ impl Host {
             self.intend(call, key, order_id, before.as_ref()).await?;
             // Once more: whoever was told that the installation is paused or gone sees nothing sent after that.
             if let Some(end) = self.withheld().await? {
-                let state = if unsure == 0 { EffectState::RefusedForNow } else { EffectState::Unknown };
+                // An earlier send may be in doubt still; this one is not, and is no more of them.
+                let state = EffectState::RefusedForNow;
                 return Ok(Brought { kept_back: true, ..Brought::of(Err(end), state, CallOrigin::Live) });
             }
             let called = match op.decodes() {

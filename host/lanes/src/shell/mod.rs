@@ -21,7 +21,7 @@ use crate::finished::Finished;
 use crate::seams::{Directory, Guests, Seat, Shop};
 
 pub(crate) use deadlines::watch_deadlines;
-pub(crate) use drain::{Drained, drain};
+pub(crate) use drain::{Drained, drain, plan_alone};
 
 /// Everything a drain works with.
 pub(crate) struct Core {

@@ -367,6 +367,11 @@ impl Rig {
         self.record(self.tenant, event, order, None, detail, Source::Callback, self.clock.now_s()).await
     }
 
+    /// A callback of what happened at a time comes now, unix seconds.
+    pub async fn push_of(&self, event: &str, order: &str, created_at: i64) -> EventSeq {
+        self.record(self.tenant, event, order, None, Source::Callback, created_at).await
+    }
+
     /// Reconciliation makes an event of what happened at a time, unix seconds.
     pub async fn reconcile(&self, event: &str, order: &str, created_at: i64) -> EventSeq {
         self.record(self.tenant, event, order, None, json!({}), Source::Reconciled, created_at).await

@@ -186,7 +186,7 @@ impl Model {
                     return Err(Refused::Wrong("the attempt has ended already".into()));
                 }
                 self.insert(fence, rows);
-                Ok(self.end(fence, rows, end))
+                Ok(self.end(fence, rows, end, now))
             }
         }
     }
@@ -229,6 +229,7 @@ impl Model {
                     budget_from: 0,
                     first_at: None,
                     next_at: now,
+                    ended_at: None,
                     deadline_at: None,
                     repaired: false,
                     cut_off: None,
@@ -309,7 +310,7 @@ impl Model {
         self.insert_call(rows, &call);
     }
 
-    fn end(&mut self, fence: &Fence, rows: &Rows, end: &End) -> Answer {
+    fn end(&mut self, fence: &Fence, rows: &Rows, end: &End, at: i64) -> Answer {
         if let Some(attempt) = self.attempts.get_mut(&(rows.run, rows.attempt)) {
             attempt.ended = true;
         }
@@ -329,6 +330,7 @@ impl Model {
         if let Some(run) = self.runs.get_mut((rows.run.0 - 1) as usize) {
             run.open.state = state;
             run.open.attempts = rows.attempt;
+            run.open.ended_at = Some(at);
             run.open.first_at = run.open.first_at.or(Some(end.first_at));
             match &end.next {
                 Next::Retry { at_ms } => run.open.next_at = *at_ms,

@@ -142,7 +142,7 @@ impl Facts {
                 ("sharer_info", at("/order_detail/sharer_info")),
                 ("sku_sharer_infos", at("/order_detail/sku_sharer_infos")),
             ]),
-            skus: Mark::of(Some(&products.iter().map(|p| json!([p.get("product_id"), p.get("sku_id")])).collect())),
+            skus: ordered(&products),
             sku_wishes: products.iter().filter_map(wish).collect(),
             sku_granted: products.iter().filter(|product| is_granted(product)).filter_map(wish).collect(),
             price: price(order, &products),
@@ -236,6 +236,14 @@ fn masked(phone: &str) -> String {
         }
         _ => phone.to_owned(),
     }
+}
+
+/// What was ordered, in whatever order the platform shows it.
+fn ordered(products: &[Value]) -> Option<Mark> {
+    let mut ids: Vec<[Option<&Value>; 2]> =
+        products.iter().map(|product| [product.get("product_id"), product.get("sku_id")]).collect();
+    ids.sort_by_cached_key(|ids| ids.map(|id| id.map(ToString::to_string)));
+    Mark::of(Some(&json!(ids)))
 }
 
 /// A wish, whatever became of it: values of `preshipment_change_sku_state` are unconfirmed.

@@ -112,10 +112,13 @@ fn is_beyond(event: &Known, reading: &Snapshot) -> bool {
     event.received_at >= reading.read_at && event.created_at > reading.facts.update_time
 }
 
-/// Whether a reconciled event told of this callback's change already: the lane absorbs such a callback.
+/// Whether a reconciled event told of this callback's change already, by whatever type of those that a reading can't tell
+/// apart. The lane absorbs such a callback if the types are the same.
 fn is_late(event: &Known, events: &[Known]) -> bool {
     events.iter().any(|made| {
-        let same = made.event == event.event && made.ext_type == event.ext_type;
+        let told = |word: Word| word.is_announced_by(&event.event, event.ext_type, event.complete);
+        let same = made.event == event.event
+            && (made.ext_type == event.ext_type || made.ext_type.is_some_and(|ext_type| told(Word::Ext(ext_type))));
         made.source == Source::Reconciled && same && made.seq < event.seq && made.created_at >= event.created_at
     })
 }

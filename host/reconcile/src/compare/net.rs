@@ -107,7 +107,9 @@ fn shipments(before: &Facts, after: &Facts, found: &mut Changes) {
 
 /// What ext_info_update tells (platform page, section 3.3).
 fn of_parts(before: &Facts, after: &Facts, found: &mut Changes) {
-    let accepted_gift = before.status == chart::PRESENT && after.status != chart::PRESENT;
+    // A gift that was read before it was paid and after it was accepted shows by its first address.
+    let arrived = before.address.is_none() && after.address.is_some();
+    let accepted_gift = arrived || (before.status == chart::PRESENT && after.status != chart::PRESENT);
     let mut ext = |changed: bool, ext_type: i64, at: i64| {
         if changed {
             found.add(Word::Ext(ext_type), at);
@@ -126,7 +128,9 @@ fn of_parts(before: &Facts, after: &Facts, found: &mut Changes) {
     ext(before.sharer != after.sharer, 6, 0);
     ext(before.gift_note != after.gift_note, 8, 0);
     ext(!after.sku_wishes.is_subset(&before.sku_wishes), 9, 0);
-    ext(!after.sku_granted.is_subset(&before.sku_granted), 10, 0);
+    // A product need not show the wish any more that it was changed for.
+    let granted = !after.sku_granted.is_subset(&before.sku_granted);
+    ext(granted || (before.skus != after.skus && !accepted_gift), 10, 0);
     ext(accepted_gift && before.skus != after.skus, 11, 0);
     ext(before.price != after.price, 12, 0);
     ext(after.real_number && !before.real_number && !moved && !accepted_gift, 13, 0);

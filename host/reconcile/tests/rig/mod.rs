@@ -88,6 +88,23 @@ impl Rig {
         self.tenants.custody().keep_ticket(secret(&ticket), self.clock.now_s()).await.unwrap();
     }
 
+    /// The host's clock alone shows this time, unix seconds.
+    pub fn set_clock(&self, unix_s: i64) {
+        self.hand.set(unix_s * 1_000);
+    }
+
+    /// Another tenant, which the fake platform does not know.
+    pub async fn add_tenant(&self) -> TenantId {
+        let new = NewTenant {
+            platform: Kind::Weixin,
+            appid: "wx00000000000000aa".into(),
+            user_name: None,
+            name: "other".into(),
+            credentials: Credentials::Authorized { access_token: None, expires_in: None, refresh_token: None },
+        };
+        self.tenants.create(new).await.unwrap().id
+    }
+
     pub async fn standing(&self) -> Standing {
         self.journal.standing(self.tenant).await.unwrap().unwrap_or_default()
     }

@@ -87,11 +87,23 @@ struct World {
     lives: usize,
     issued: usize,
     calm: bool,
+    plan: Plan,
+    /// Commits that were tried.
+    commits: usize,
     trace: Vec<(i64, Write, bool)>,
 }
 
+/// What goes wrong in a play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// Anything, at any time.
+    Dice,
+    /// This, at this commit, and nothing else.
+    Nth(usize, Fault),
+}
+
 /// What goes wrong at a commit.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Refused,
     AnswerLost,
@@ -100,7 +112,7 @@ enum Fault {
 }
 
 impl World {
-    fn new(seed: u64) -> World {
+    fn new(seed: u64, plan: Plan) -> World {
         // As a new tenant's: a refresh token, and an access token that is due at once.
         let row = Row { version: 1, refresh: Some("refresh-0".into()), refresh_at: START, ..Row::default() };
         World {
@@ -113,18 +125,22 @@ impl World {
             lives: 0,
             issued: 0,
             calm: false,
+            plan,
+            commits: 0,
             trace: Vec::new(),
         }
     }
 
     /// One commit: none if the process was killed, an error if it was told that nothing was written.
     fn commit(&mut self, process: usize, write: Write) -> Option<Result<bool, ()>> {
-        let fault = match self.dice.below(100) {
+        self.commits += 1;
+        let fault = match (self.plan, self.dice.below(100)) {
+            (Plan::Nth(nth, fault), _) => (self.commits == nth).then_some(fault),
             _ if self.calm => None,
-            0..3 => Some(Fault::Refused),
-            3..6 => Some(Fault::AnswerLost),
-            6..9 => Some(Fault::KillBefore),
-            9..12 => Some(Fault::KillAfter),
+            (_, 0..3) => Some(Fault::Refused),
+            (_, 3..6) => Some(Fault::AnswerLost),
+            (_, 6..9) => Some(Fault::KillBefore),
+            (_, 9..12) => Some(Fault::KillAfter),
             _ => None,
         };
         let mut told = Err(());
@@ -245,7 +261,7 @@ impl World {
     fn meet(&mut self) {
         let open: Vec<usize> = (0..self.calls.len()).filter(|call| !self.calls[*call].ended).collect();
         let Some(call) = open.get(self.dice.below(open.len().max(1))).copied() else { return };
-        let fate = if self.calm { 9 } else { self.dice.below(10) };
+        let fate = if self.calm || self.plan != Plan::Dice { 9 } else { self.dice.below(10) };
         self.calls[call].ended = true;
         self.calls[call].refused = fate == 1;
         if fate > 1 {
@@ -288,7 +304,7 @@ impl World {
                 let refresh = format!("authorized-{}", self.trace.len());
                 self.outside(Write::Plant { refresh });
             }
-            7 if !self.calm && self.dice.below(10) == 0 => self.kill(process),
+            7 if !self.calm && self.plan == Plan::Dice && self.dice.below(10) == 0 => self.kill(process),
             _ => self.step(process),
         }
     }
@@ -305,8 +321,8 @@ impl World {
     }
 }
 
-fn play(seed: u64) -> World {
-    let mut world = World::new(seed);
+fn play(seed: u64, plan: Plan) -> World {
+    let mut world = World::new(seed, plan);
     for step in 0.. {
         assert!(step < 20_000, "somebody waits for ever");
         if step == 400 {
@@ -350,13 +366,23 @@ fn random() -> [u8; 8] {
 
 #[test]
 fn one_refresh_at_a_time_and_a_token_for_everybody_whatever_fails() {
-    for_each(2_000, |seed| drop(play(seed)));
+    for_each(2_000, |seed| drop(play(seed, Plan::Dice)));
+}
+
+#[test]
+fn each_commit_may_fail_alone_whatever_it_is() {
+    for_each(8, |seed| {
+        for fault in [Fault::Refused, Fault::AnswerLost, Fault::KillBefore, Fault::KillAfter] {
+            let beyond = (1..).find(|nth| play(seed, Plan::Nth(*nth, fault)).commits < *nth);
+            assert!(beyond.is_some_and(|nth| nth > 10), "{fault:?} fell at few commits: {beyond:?}");
+        }
+    });
 }
 
 #[test]
 fn the_model_of_the_row_answers_as_the_store_does() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    for_each(6, |seed| runtime.block_on(replay(play(seed).trace)));
+    for_each(6, |seed| runtime.block_on(replay(play(seed, Plan::Dice).trace)));
 }
 
 /// The writes of a played seed on real SQLite, sealed as they are.
@@ -364,7 +390,7 @@ async fn replay(trace: Vec<(i64, Write, bool)>) {
     let scene = scene().await;
     let shop = scene.tenants.create(authorized("wxa", None, Some("refresh-0"))).await.unwrap().id;
     let key = Key { tenant: shop, kind: TokenKind::Access };
-    let mut model = World::new(0).row;
+    let mut model = World::new(0, Plan::Dice).row;
     for (place, (now, write, done)) in trace.into_iter().enumerate() {
         scene.hand.set(now);
         assert_eq!(model.commit(&write, now), done, "write {place}");

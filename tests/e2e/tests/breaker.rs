@@ -1,0 +1,102 @@
+//! The platform fails for a shop: its calls are held back but for probes, its callbacks are taken as ever, and everything
+//! goes through once when the platform is well again. Calls are counted; no time is measured.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+use std::time::Duration;
+
+use fangshi_harness::{Admin, HostConfig, HostProcess, guest};
+use fangshi_platform::{Fault, NewOrder, NewShop, Platform, PushState, Settings, Step, Target};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const NOTE: &str = "changemerchantnotes";
+/// Looks for something to come, 100 ms apart: runs wait for minutes when their calls are held back.
+const LOOKS: usize = 6_000;
+
+async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..LOOKS {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{what}");
+}
+
+/// A metric without labels; 0 if it was not told yet.
+async fn metric(admin: &Admin, name: &str) -> u64 {
+    let (_, text) = admin.call(Method::GET, "/metrics", None).await.unwrap();
+    let text = text.as_str().unwrap().to_owned();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0, |value| value.trim().parse::<f64>().unwrap() as u64)
+}
+
+fn paid(platform: &Platform, appid: &str, count: usize) -> Vec<String> {
+    let pay = |_| {
+        let order = platform.add_order(appid, NewOrder::default()).unwrap();
+        platform.drive(&order, Step::Pay).unwrap();
+        order
+    };
+    (0..count).map(pay).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_platform_is_left_alone_but_for_probes_and_nothing_is_lost() {
+    let platform = Platform::start(Settings::default()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let host = HostProcess::start(folder.path(), &HostConfig::of(&platform, "")).unwrap();
+    let admin = host.admin();
+    let shop = platform.add_shop(NewShop::authorized()).unwrap();
+    let tokens = platform.issue_tokens(&shop.appid).unwrap();
+    let body = json!({
+        "platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name, "name": "a shop",
+        "access_token": tokens.access(), "refresh_token": tokens.refresh(),
+    });
+    let tenant = admin.post("/api/v1/tenants", &body).await.unwrap()["id"].as_str().unwrap().to_owned();
+    platform.point_at(&host.address);
+    let uploaded = admin.upload(&tenant, "one-effect", guest("one-effect").unwrap()).await.unwrap();
+    admin.install(&tenant, &uploaded, &["notes"], json!({})).await.unwrap();
+
+    platform.fail_next(Target::shop(&shop.appid), u64::MAX, Fault::Status { status: 503 });
+    let mut orders = paid(&platform, &shop.appid, 10);
+    until("the breaker does not open", async || (metric(&admin, "fangshi_breakers_open").await == 1).then_some(()))
+        .await;
+    // Of orders that come now, a probe is all that is sent: one whenever the breaker was open for long enough.
+    let opened = metric(&admin, "fangshi_breaker_opened_total").await;
+    let later = paid(&platform, &shop.appid, 10);
+    platform.drained().await;
+    let pushes = platform.ledger().pushes;
+    let of_orders: Vec<_> = pushes.iter().filter(|push| push.order_id().is_some()).collect();
+    assert!(!of_orders.is_empty() && of_orders.iter().all(|push| push.state == PushState::Delivered));
+    until("no probe fails", async || (metric(&admin, "fangshi_breaker_opened_total").await > opened).then_some(()))
+        .await;
+    let sent = platform
+        .ledger()
+        .calls_of(NOTE)
+        .iter()
+        .filter(|call| later.iter().any(|o| call.order_id.as_ref() == Some(o)))
+        .count();
+    let probes = metric(&admin, "fangshi_breaker_opened_total").await - opened + 1;
+    assert!(sent as u64 <= probes, "{sent} calls for {probes} probes");
+
+    platform.heal();
+    orders.extend(later);
+    until("the backlog does not empty", async || {
+        let ready = admin.get("/readyz").await.unwrap();
+        (ready["backlog"]["events"] == 0).then_some(())
+    })
+    .await;
+    let ledger = platform.ledger();
+    for order in &orders {
+        let notes = ledger.applied_on(order).iter().filter(|call| call.operation == Some(NOTE)).count();
+        assert_eq!(notes, 1, "{order}");
+    }
+    let over = until("the alert does not end", async || {
+        let alerts = admin.get("/api/v1/alerts").await.unwrap();
+        let alerts: Vec<Value> = alerts["items"].as_array().unwrap().clone();
+        let told = alerts.into_iter().find(|alert| alert["kind"] == "breaker-open").unwrap_or_default();
+        told["ended_at"].is_i64().then_some(told)
+    })
+    .await;
+    assert_eq!(over["tenant"], json!(tenant), "{over}");
+    host.terminate().unwrap();
+}
