@@ -34,6 +34,7 @@ mod report;
 mod run;
 mod runtime;
 mod state;
+mod wasi;
 
 pub use call::{Abort, CallError, RunHost};
 pub use config::{MAX_CONCURRENT_RUNS, PoolSizes, RuntimeConfig};

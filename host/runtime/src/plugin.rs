@@ -11,6 +11,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 use crate::contract::{Contract, Hook};
 use crate::runtime::{Inner, Runtime};
 use crate::state::RunState;
+use crate::wasi;
 
 /// A loaded version: compiled, linked against the contract, ready for any number of runs at once.
 pub struct Plugin {
@@ -131,7 +132,8 @@ impl Inner {
         // digest, the engine's version and its settings. The bytes are ours alone and can't change under the call.
         #[allow(unsafe_code)]
         let component = unsafe { Component::deserialize(&self.engine, code) }.map_err(unloadable)?;
-        let pre = self.linker.instantiate_pre(&component).map_err(unloadable)?;
+        let refusing = wasi::with_refusals(&self.linker, &component).map_err(unloadable)?;
+        let pre = refusing.as_ref().unwrap_or(&self.linker).instantiate_pre(&component).map_err(unloadable)?;
         let contract = Contract::get().map_err(|error| RuntimeError::Config(error.into()))?;
         let mut hooks = Vec::new();
         for hook in &contract.hooks {

@@ -12,11 +12,12 @@ use crate::contract::{Hook, HookParam};
 use crate::convert::{View, from_json};
 use crate::input::RunInput;
 use crate::limits::Met;
-use crate::link::{Event, Order, panic_text};
+use crate::link::{Event, Order, panic_text, print};
 use crate::plugin::Plugin;
 use crate::report::{Outcome, RunReport};
 use crate::runtime::Runtime;
 use crate::state::{Orders, RunState, Stop};
+use crate::wasi;
 
 /// Longest reason or trap message kept, bytes.
 const MESSAGE_BYTES: usize = 4096;
@@ -46,6 +47,11 @@ impl Runtime {
                     Ok(Ok(outcome)) => outcome,
                 }
             }
+        };
+        let outcome = match print(store.data_mut(), true) {
+            Err(Stop::Met(met)) if outcome == Outcome::Done => met.into(),
+            Err(Stop::Fault(text)) => Outcome::HostFault(text),
+            _ => outcome,
         };
         let fuel_left = store.get_fuel().unwrap_or_default();
         let state = store.data();
@@ -185,7 +191,8 @@ fn classify(error: &wasmtime::Error, state: &RunState, stack: usize) -> Outcome 
 
 /// The cause first, then the guest's own stack.
 fn trap_text(error: &wasmtime::Error) -> String {
-    let mut text = error.root_cause().to_string();
+    let text = error.root_cause().to_string();
+    let mut text = wasi::refusal(&text).unwrap_or(text);
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         for frame in backtrace.frames() {
             text.push_str("\n  at ");

@@ -9,6 +9,7 @@ use crate::input::{RunInput, Snapshot};
 use crate::limiter::Limiter;
 use crate::limits::Met;
 use crate::random::Random;
+use crate::wasi::Wasi;
 
 /// Why the host stops a guest in the middle of a call. Travels through the engine as an error.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -34,6 +35,7 @@ pub(crate) struct RunState {
     pub random: Random,
     pub orders: Orders,
     pub used: Used,
+    pub wasi: Wasi,
 }
 
 /// What a run has used, beside fuel and memory.
@@ -56,6 +58,7 @@ impl RunState {
             random: Random::new(input.seed),
             orders: Orders { slots: vec![Some(event_order)], open: 0 },
             used: Used::default(),
+            wasi: Wasi::new(input.limits.log_bytes, input.limits.border_bytes),
             input,
             host,
         }

@@ -16,13 +16,16 @@ use wasmtime::component::Linker;
 use crate::call::CallError;
 use crate::contract::{Contract, Kind};
 use crate::state::{RunState, Stop};
+use crate::wasi;
 
 pub(crate) use events::Event;
 pub(crate) use orders::Order;
+pub(crate) use services::print;
 
 /// Links every import of the contract.
 pub(crate) fn linker(engine: &Engine, contract: &'static Contract) -> wasmtime::Result<Linker<RunState>> {
     let mut linker = Linker::new(engine);
+    wasi::link(&mut linker)?;
     for (full, interface) in &contract.imports {
         let mut instance = linker.instance(full)?;
         match interface.kind {

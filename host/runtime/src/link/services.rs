@@ -18,9 +18,17 @@ const KEY_BYTES: usize = 512;
 
 pub(super) fn link_log(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
     instance.func_wrap("write", |mut store: StoreContextMut<'_, RunState>, (level, text): (u32, String)| {
-        write(store.data_mut(), level, &text)?;
+        let state = store.data_mut();
+        print(state, false)?;
+        write(state, level, &text)?;
         Ok(())
     })
+}
+
+/// Passes on what the guest printed: whole lines, and at the `end` of its run also started ones.
+pub(crate) fn print(state: &mut RunState, end: bool) -> Result<(), Stop> {
+    let lines = state.wasi.console.take(end);
+    lines.into_iter().try_for_each(|(level, line)| write(state, level, &line))
 }
 
 /// Dropped log text costs the host a copy and no more: so much less than text that is kept.
