@@ -369,7 +369,7 @@ impl Rig {
 
     /// A callback of what happened at a time comes now, unix seconds.
     pub async fn push_of(&self, event: &str, order: &str, created_at: i64) -> EventSeq {
-        self.record(self.tenant, event, order, None, Source::Callback, created_at).await
+        self.record(self.tenant, event, order, None, json!({}), Source::Callback, created_at).await
     }
 
     /// Reconciliation makes an event of what happened at a time, unix seconds.
