@@ -67,7 +67,7 @@ fn a_restore_deletes_again_who_was_deleted_since_the_backup() {
     let host = Host::start(&config);
     for appid in ["wx00000000000000aa", "wx00000000000000bb"] {
         let tenant = format!(
-            r#"{{"platform":"weixin","kind":"self-built","appid":"{appid}","name":"a shop","appsecret":"s","token":"t",
+            r#"{{"platform":"weixin","kind":"self-built","appid":"{appid}","user_name":"gh_{appid}","name":"a shop","appsecret":"s","token":"t",
             "encoding_aes_key":"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"}}"#
         );
         let answer = host.ask("POST", "/api/v1/tenants", &tenant);
@@ -76,7 +76,7 @@ fn a_restore_deletes_again_who_was_deleted_since_the_backup() {
     let backup = folder.path().join("backup");
     let told = fangshi(&config, &["backup", "--to", backup.to_str().unwrap()]);
     assert!(told.contains("fangshi.erased"), "{told}");
-    let answer = host.ask("PATCH", "/api/v1/tenants/t1", r#"{"state":"suspended"}"#);
+    let answer = host.ask("PATCH", "/api/v1/tenants/t1", r#"{"state":"suspended","reason":"unpaid"}"#);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let answer = host.ask("DELETE", "/api/v1/tenants/t1?appid=wx00000000000000aa", "");
     assert!(answer.starts_with("HTTP/1.1 20"), "{answer}");

@@ -269,7 +269,7 @@ async fn a_clock_that_was_set_back_keeps_no_tenant_waiting() {
 /// A platform without orders that never answers one tenant, and tells whose list it gave to the others.
 struct Deaf {
     to: TenantId,
-    listed: tokio::sync::mpsc::UnboundedSender<TenantId>,
+    listed: tokio::sync::mpsc::Sender<TenantId>,
 }
 
 #[async_trait::async_trait]
@@ -278,7 +278,7 @@ impl Shop for Deaf {
         if tenant == self.to {
             return std::future::pending().await;
         }
-        self.listed.send(tenant).unwrap();
+        self.listed.send(tenant).await.unwrap();
         Ok(Listed::default())
     }
 
@@ -291,7 +291,7 @@ impl Shop for Deaf {
 async fn a_visit_that_takes_long_holds_up_no_other_tenant() {
     let rig = Rig::new(START, plenty()).await;
     let other = rig.add_tenant().await;
-    let (listed, mut lists) = tokio::sync::mpsc::unbounded_channel();
+    let (listed, mut lists) = tokio::sync::mpsc::channel(64);
     let shop = Arc::new(Deaf { to: rig.tenant, listed });
     let (journal, tenants) = (rig.journal.clone(), rig.tenants.clone());
     let running = Reconciler::new(journal, tenants, shop, rig.clock.clone(), rig.config.clone()).start();

@@ -157,11 +157,11 @@ async fn a_deletion_is_noted_outside_of_the_store_and_repeated_in_one_from_befor
     let deletion = Deletion { tenant: gone.id, appid: "wxa".into(), at: scene.clock.now() };
     scene.tenants.update(gone.id, revoked()).await.unwrap();
     scene.tenants.delete(gone.id, "wxa").await.unwrap();
-    assert_eq!(list.read().unwrap().unwrap().deletions, [deletion.clone()]);
+    assert_eq!(list.read().unwrap().unwrap().deletions, std::slice::from_ref(&deletion));
     // A list that got lost is made anew.
     std::fs::remove_file(list.file()).unwrap();
     scene.tenants.note_deletions().await.unwrap();
-    assert_eq!(list.read().unwrap().unwrap().deletions, [deletion.clone()]);
+    assert_eq!(list.read().unwrap().unwrap().deletions, std::slice::from_ref(&deletion));
 
     // A store from before: the tenant is active.
     let older = self::scene().await;
