@@ -5,7 +5,7 @@ mod support;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use fangshi_tenants::{Digest, GrantAsked, ManifestRecord};
+use fangshi_tenants::{Digest, GrantAsked, ManifestRecord, StateChange, TenantPatch};
 use serde_json::json;
 use support::{Answer, Desk, PUBLIC_URL, guest};
 
@@ -277,22 +277,19 @@ async fn names_are_texts_and_never_markup() {
 async fn a_stopped_shop_reads_why_and_since_when_in_its_own_language() {
     let desk = Desk::new().await;
     let tenant = desk.tenant("wxone").await;
-    let at = format!("/api/v1/tenants/{tenant}");
     let own = visit(&desk, &tenant).await;
     let chinese = async |cookie: &str| {
         let request = Request::get("/merchant").header("cookie", cookie).header("accept-language", "zh-CN");
         desk.send(request.body(Body::empty()).unwrap()).await.text
     };
+    let note = || "CANARY note".to_owned();
     for (change, zh, en) in [
-        (
-            json!({"state": "suspended", "reason": "CANARY note"}),
-            "服务商暂停了您的店铺",
-            "Your service provider suspended it",
-        ),
-        (json!({"state": "revoked", "reason": "CANARY note"}), "店铺已取消授权", "authorization was taken back"),
+        (StateChange::Suspended { reason: note() }, "服务商暂停了您的店铺", "Your service provider suspended it"),
+        (StateChange::Revoked { reason: note() }, "店铺已取消授权", "authorization was taken back"),
     ] {
         desk.hand.advance(60_000);
-        desk.json(axum::http::Method::PATCH, &at, change).await;
+        let patch = TenantPatch { state: Some(change), ..TenantPatch::default() };
+        desk.tenants.update(tenant.parse().unwrap(), patch).await.unwrap();
         let (zh_page, en_page) = (chinese(&own.cookie).await, get(&desk, "/merchant", &own.cookie).await.text);
         assert!(zh_page.contains(zh) && !zh_page.contains("CANARY"), "{zh_page}");
         assert!(en_page.contains(en) && !en_page.contains("CANARY"), "{en_page}");
