@@ -12,7 +12,8 @@ pub struct RuntimeConfig {
     /// free place, and its deadline runs meanwhile.
     pub max_concurrent_runs: u32,
 
-    /// Largest component that is accepted, bytes. Default 16 MiB (a JavaScript plugin has 1 to 2 MiB).
+    /// Largest component that is accepted, bytes. Default 32 MiB (a Rust plugin has 30 KiB, one in JavaScript 1 to 2 MiB with
+    /// QuickJS and 12 MiB with SpiderMonkey, one in Python 18 MiB).
     pub max_component_bytes: usize,
 
     /// Native stack for WebAssembly frames, bytes. Default 512 KiB. Beyond: [`Outcome::Limit`](crate::Outcome::Limit)
@@ -44,7 +45,7 @@ impl Default for RuntimeConfig {
     fn default() -> Self {
         RuntimeConfig {
             max_concurrent_runs: 64,
-            max_component_bytes: 16 << 20,
+            max_component_bytes: 32 << 20,
             max_wasm_stack: 512 << 10,
             yield_interval: 100_000,
             loaded_plugins: 4_000,

@@ -4,7 +4,7 @@
 mod support;
 
 use fangshi_runtime::{RunInput, RunReport};
-use support::{Guest, Script, input, load, run, runtime, told};
+use support::{Guest, HEX, Script, input, load, run, runtime, told};
 
 /// Tells, as 48 hex digits: now (8 bytes), millisecond (4), next (4), bytes(8).
 fn telling() -> Guest<'static> {
@@ -27,21 +27,6 @@ fn telling() -> Guest<'static> {
         ..Guest::default()
     }
 }
-
-/// `$hex` rejects with the hex digits of memory.
-const HEX: &str = r#"
-    (func $digit (param i32) (result i32)
-      (i32.add (local.get 0) (select (i32.const 48) (i32.const 87) (i32.lt_u (local.get 0) (i32.const 10)))))
-    (func $hex (param $at i32) (param $len i32) (result i32) (local $n i32) (local $byte i32)
-      (loop
-        (local.set $byte (i32.load8_u (i32.add (local.get $at) (local.get $n))))
-        (i32.store8 (i32.add (i32.const 5000) (i32.mul (local.get $n) (i32.const 2)))
-          (call $digit (i32.shr_u (local.get $byte) (i32.const 4))))
-        (i32.store8 (i32.add (i32.const 5001) (i32.mul (local.get $n) (i32.const 2)))
-          (call $digit (i32.and (local.get $byte) (i32.const 15))))
-        (local.set $n (i32.add (local.get $n) (i32.const 1)))
-        (br_if 0 (i32.lt_u (local.get $n) (local.get $len))))
-      (call $reject (i32.const 5000) (i32.mul (local.get $len) (i32.const 2))))"#;
 
 fn without_wall(report: RunReport) -> RunReport {
     RunReport { wall_ms: 0, ..report }

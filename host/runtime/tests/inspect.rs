@@ -112,19 +112,19 @@ fn javascripts_init_is_accepted_and_nothing_else_of_its_kind() {
 fn everything_that_is_not_ours_is_listed_at_once() {
     let mut resolve = contract();
     resolve
-        .push_source("wasi.wit", "package wasi:cli@0.2.3; interface environment { get: func() -> list<string>; }")
+        .push_source("wasi.wit", "package wasi:http@0.2.3; interface outgoing-handler { get: func() -> list<string>; }")
         .unwrap();
     resolve.push_source("acme.wit", "package acme:db; interface rows { all: func() -> list<string>; }").unwrap();
     let wasm = world_of(
         resolve,
         "interface ours { f: func(); }
-         world upload { import wasi:cli/environment@0.2.3; import acme:db/rows; import shout: func(); import ours;
+         world upload { import wasi:http/outgoing-handler@0.2.3; import acme:db/rows; import shout: func(); import ours;
          export ours; export fangshi:store/notes@0.1.0; export fangshi:store/on-pay@0.1.0; }",
     );
     let problems = refused(&wasm);
     let has = |text: &str| assert!(problems.iter().any(|problem| problem == text), "{text}\n{problems:#?}");
     has(
-        "unknown-import: import `wasi:cli/environment@0.2.3` is not part of the contract: this host offers no WASI: build without it (Rust: the SDK's target; JavaScript: with stubbed WASI)",
+        "unknown-import: import `wasi:http/outgoing-handler@0.2.3` is not part of the contract: of WASI 0.2 a plugin gets clocks, random numbers and standard output, nothing else: build without it",
     );
     has(
         "unknown-import: import `acme:db/rows` is not part of the contract: plugins import `fangshi:host` and `fangshi:store` only",

@@ -211,7 +211,7 @@ pub const MAX_PLUGIN_BYTES: Key = key(
     "limits",
     "max_plugin_bytes",
     Kind::Number(1024, 256 << 20),
-    "the largest plugin that may be uploaded, bytes (default 16777216)",
+    "the largest plugin that may be uploaded, bytes (default 33554432)",
 );
 pub const PLUGIN_VERSIONS_PER_TENANT: Key = key(
     "limits",

@@ -169,7 +169,7 @@ impl Config {
         let component = read_component(&mut reader);
         let max_concurrent_runs = reader.number(&keys::MAX_CONCURRENT_RUNS).unwrap_or(64) as u32;
         let runs_per_tenant = reader.number(&keys::RUNS_PER_TENANT).unwrap_or(16) as u32;
-        let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(16 << 20);
+        let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(32 << 20);
         let uploads = read_uploads(&mut reader);
         let shutdown = reader.number(&keys::SHUTDOWN_SECONDS).unwrap_or(20);
         let reconcile = read_reconcile(&mut reader);

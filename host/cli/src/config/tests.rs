@@ -40,7 +40,7 @@ fn the_smallest_config_has_documented_defaults() {
     assert_eq!(config.api_base, "https://api.weixin.qq.com");
     assert!(config.component.is_none());
     assert_eq!((config.max_concurrent_runs, config.runs_per_tenant), (64, 16));
-    assert_eq!(config.max_plugin_bytes, 16 << 20);
+    assert_eq!(config.max_plugin_bytes, 32 << 20);
     assert_eq!(config.shutdown, Duration::from_secs(20));
     assert_eq!(config.log_format, LogFormat::Text);
     assert_eq!(config.reconcile, Some(ReconcileConfig::default()));

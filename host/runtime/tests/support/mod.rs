@@ -42,6 +42,21 @@ IMPORTS
   (i32.const 1024))
 "#;
 
+/// `$hex` rejects with the hex digits of memory.
+pub const HEX: &str = r#"
+    (func $digit (param i32) (result i32)
+      (i32.add (local.get 0) (select (i32.const 48) (i32.const 87) (i32.lt_u (local.get 0) (i32.const 10)))))
+    (func $hex (param $at i32) (param $len i32) (result i32) (local $n i32) (local $byte i32)
+      (loop
+        (local.set $byte (i32.load8_u (i32.add (local.get $at) (local.get $n))))
+        (i32.store8 (i32.add (i32.const 5000) (i32.mul (local.get $n) (i32.const 2)))
+          (call $digit (i32.shr_u (local.get $byte) (i32.const 4))))
+        (i32.store8 (i32.add (i32.const 5001) (i32.mul (local.get $n) (i32.const 2)))
+          (call $digit (i32.and (local.get $byte) (i32.const 15))))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br_if 0 (i32.lt_u (local.get $n) (local.get $len))))
+      (call $reject (i32.const 5000) (i32.mul (local.get $len) (i32.const 2))))"#;
+
 /// A guest of the world's `imports`, with the body of `on-pay`'s `handle` (locals `$event`, `$order`, `$pay_time`; it
 /// leaves the pointer to its result) and whatever stands before it at the module's top.
 #[derive(Clone, Copy)]
@@ -66,6 +81,11 @@ impl Default for Guest<'_> {
 
 impl Guest<'_> {
     pub fn build(&self) -> Vec<u8> {
+        self.build_with(contract())
+    }
+
+    /// The same, where the imports are of more than the contract; those with a version of their own are left as they are.
+    pub fn build_with(&self, resolve: Resolve) -> Vec<u8> {
         let prelude = PRELUDE.replace("IMPORTS", self.core_imports).replace("PAGES", &self.pages.to_string());
         let core = format!(
             r#"(module {prelude} {top}
@@ -79,15 +99,20 @@ impl Guest<'_> {
             top = self.top,
             handle = self.handle
         );
-        let imports: String = self.imports.iter().map(|name| format!("import {name}@0.1.0;\n")).collect();
-        component(&core, &format!("{imports} export fangshi:store/on-pay@0.1.0;"))
+        let version = |name: &str| if name.contains('@') { "" } else { "@0.1.0" };
+        let imports: String = self.imports.iter().map(|name| format!("import {name}{};\n", version(name))).collect();
+        component_of(resolve, &core, &format!("{imports} export fangshi:store/on-pay@0.1.0;"))
     }
 }
 
 /// A component of a core module and a world's items.
 pub fn component(core: &str, items: &str) -> Vec<u8> {
+    component_of(contract(), core, items)
+}
+
+/// The same, where the world needs more than the contract.
+pub fn component_of(mut resolve: Resolve, core: &str, items: &str) -> Vec<u8> {
     let mut module = wat::parse_str(core).unwrap_or_else(|error| panic!("{error}"));
-    let mut resolve = contract();
     let package = resolve.push_source("guest.wit", &format!("package test:guest;\nworld guest {{ {items} }}")).unwrap();
     let world = resolve.packages[package].worlds["guest"];
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
