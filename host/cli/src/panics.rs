@@ -131,7 +131,7 @@ mod tests {
         match how.as_str() {
             // The standard library quotes the text.
             "cut" => drop(std::hint::black_box(&text[..at]).to_owned()),
-            "unwrap" => Err::<(), _>(text).unwrap(),
+            "unwrap" => std::hint::black_box(Err::<(), _>(text)).unwrap(),
             "words" => panic!("words of the source code"),
             "debug" => panic!("{held}"),
             // A panic while one is on its way ends the process at once.

@@ -308,7 +308,7 @@ async fn heads_that_a_restore_cut_off_are_told_apart_and_the_rest_is_still_check
     assert_eq!(cut, [(5, 5), (6, 5), (900, 5)]);
     // What no restore explains is broken all the same: a head below it, one that is younger, and entries behind it.
     for wrong in [lost("2026-01-01", 4), lost("2026-01-03", 6), lost("2026-01-03", 900)] {
-        let broken = scene.verified_with(&[wrong.clone()]).await.unwrap_err();
+        let broken = scene.verified_with(std::slice::from_ref(&wrong)).await.unwrap_err();
         assert_eq!(broken.number, wrong.number.min(7), "{wrong:?}");
     }
     scene.unlock().await;
