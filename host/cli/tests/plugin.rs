@@ -124,7 +124,7 @@ fn inspect_shows_what_a_plugin_asks_for_and_why_it_is_refused() {
     desk.put("stranger.wasm", &guest::stranger());
     let (code, _, err) = desk.plugin(&["inspect", "stranger.wasm"]);
     assert_eq!(code, 1);
-    assert!(err.contains("wasi:filesystem/preopens@0.2.0") && err.contains("evil:things/here@1.0.0"), "{err}");
+    assert!(err.contains("wasi:http/types@0.2.0") && err.contains("evil:things/here@1.0.0"), "{err}");
 }
 
 #[test]

@@ -169,7 +169,7 @@ async fn uploads_that_are_no_plugin() {
         (b"not wasm".to_vec(), "not-wasm", &["no WebAssembly component"][..]),
         (Vec::new(), "not-wasm", &["no WebAssembly component"]),
         (guest::core_module(), "core-module", &["core module"]),
-        (guest::stranger(), "unknown-import", &["wasi:filesystem/preopens@0.2.0", "evil:things/here@1.0.0"]),
+        (guest::stranger(), "unknown-import", &["wasi:http/types@0.2.0", "evil:things/here@1.0.0"]),
     ] {
         let answer = desk.upload(&id, "bad", wasm).await;
         assert_eq!(answer.refusal(422), code);

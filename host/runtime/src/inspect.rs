@@ -10,6 +10,8 @@ use crate::wasi::{self, Offer};
 
 /// The one top-level export that is no hook: componentized JavaScript brings it. Never called.
 const INIT: &str = "init";
+/// And the one interface without a package: componentize-py brings it, with an `init` for the same purpose. Never called.
+const EXPORTS: &str = "exports";
 
 /// Reads a component's type.
 pub(crate) fn inspect(contract: &Contract, wasm: &[u8], max_bytes: usize) -> Result<Manifest, Refusal> {
@@ -129,6 +131,7 @@ impl Reader<'_> {
                         }
                         hooks.push(hook.name.clone());
                     }
+                    None if name == EXPORTS && self.is_python_init(*id) => extra.push(name),
                     None => match self.offered(&name) {
                         Some(offered) => self.problems.push(Problem::OtherVersion { name, offered }),
                         None => self.problems.push(Problem::UnknownExport { name }),
@@ -145,6 +148,10 @@ impl Reader<'_> {
             self.problems.push(Problem::NoHook);
         }
         (hooks, extra)
+    }
+
+    fn is_python_init(&self, id: InterfaceId) -> bool {
+        self.resolve.interfaces[id].functions.keys().map(String::as_str).eq([INIT])
     }
 
     /// Names of an interface's functions; async ones are a problem.

@@ -17,7 +17,6 @@ use crate::plugin::Plugin;
 use crate::report::{Outcome, RunReport};
 use crate::runtime::Runtime;
 use crate::state::{Orders, RunState, Stop};
-use crate::wasi;
 
 /// Longest reason or trap message kept, bytes.
 const MESSAGE_BYTES: usize = 4096;
@@ -191,8 +190,7 @@ fn classify(error: &wasmtime::Error, state: &RunState, stack: usize) -> Outcome 
 
 /// The cause first, then the guest's own stack.
 fn trap_text(error: &wasmtime::Error) -> String {
-    let text = error.root_cause().to_string();
-    let mut text = wasi::refusal(&text).unwrap_or(text);
+    let mut text = error.root_cause().to_string();
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         for frame in backtrace.frames() {
             text.push_str("\n  at ");

@@ -57,7 +57,7 @@ pub fn core_module() -> Vec<u8> {
 pub fn stranger() -> Vec<u8> {
     wat::parse_str(
         r#"(component
-            (import "wasi:filesystem/preopens@0.2.0" (instance))
+            (import "wasi:http/types@0.2.0" (instance))
             (import "evil:things/here@1.0.0" (instance)))"#,
     )
     .unwrap()

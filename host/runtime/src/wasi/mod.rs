@@ -11,8 +11,12 @@ mod console;
 mod files;
 mod random;
 
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::Engine;
+use wasmtime::component::types::{ComponentInstance, ComponentItem};
+use wasmtime::component::{Component, Linker, LinkerInstance, ResourceTable, ResourceType};
 use wasmtime_wasi_io::IoView;
+use wasmtime_wasi_io::poll::DynPollable;
+use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
 use crate::state::RunState;
 
@@ -108,8 +112,7 @@ pub(crate) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     wasmtime_wasi_io::add_to_linker_async(linker)?;
     clocks::link(linker)?;
     random::link(linker)?;
-    cli::link(linker)?;
-    files::link(linker)
+    cli::link(linker)
 }
 
 /// A linker for one component that imports files or sockets: each function of them ends the run. `None` if it has no such
@@ -118,20 +121,49 @@ pub(crate) fn with_refusals(
     linker: &Linker<RunState>,
     component: &Component,
 ) -> wasmtime::Result<Option<Linker<RunState>>> {
-    let ty = component.component_type();
-    let refused = |name: &str| offer(name) == Some(Offer::RefusedAtCall);
-    if !ty.imports(linker.engine()).any(|(name, _)| refused(name)) {
-        return Ok(None);
+    let (engine, ty) = (linker.engine(), component.component_type());
+    let mut refusing: Option<Linker<RunState>> = None;
+    for (name, item) in ty.imports(engine) {
+        let (Some(Offer::RefusedAtCall), ComponentItem::ComponentInstance(interface)) = (offer(name), &item.ty) else {
+            continue;
+        };
+        let linker = refusing.get_or_insert_with(|| linker.clone());
+        refuse(&mut linker.instance(name)?, name, interface, engine)?;
     }
-    let mut linker = linker.clone();
-    linker.define_unknown_imports_as_traps(component)?;
-    Ok(Some(linker))
+    Ok(refusing)
 }
 
-/// The words for the author of a plugin that called something of WASI that is not there, from the engine's words.
-pub(crate) fn refusal(text: &str) -> Option<String> {
-    let name = text.split_once("unknown import: `")?.1.split_once('`')?.0;
-    name.starts_with("wasi:").then(|| {
-        format!("`{name}` is refused: a plugin has no files and no sockets (for the network: `fangshi:host/http`)")
-    })
+/// Defines what is missing of an interface.
+fn refuse(
+    instance: &mut LinkerInstance<'_, RunState>,
+    interface: &str,
+    wanted: &ComponentInstance,
+    engine: &Engine,
+) -> wasmtime::Result<()> {
+    for (name, item) in wanted.exports(engine) {
+        match item.ty {
+            // Libraries ask for it when they start.
+            ComponentItem::ComponentFunc(_) if name == files::OPEN_FOLDERS => files::link(instance)?,
+            ComponentItem::ComponentFunc(_) => {
+                let refusal = format!(
+                    "`{interface}#{name}` is refused: a plugin has no files and no sockets (for the network: `fangshi:host/http`)"
+                );
+                instance.func_new(name, move |_, _, _, _| wasmtime::bail!("{refusal}"))?;
+            }
+            ComponentItem::Resource(_) => instance.resource(name, resource(name), |_, _| Ok(()))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The host's type of a resource by its name; those of files and sockets never exist, so one type does for all of them.
+fn resource(name: &str) -> ResourceType {
+    match name {
+        "pollable" => ResourceType::host::<DynPollable>(),
+        "input-stream" => ResourceType::host::<DynInputStream>(),
+        "output-stream" => ResourceType::host::<DynOutputStream>(),
+        "error" => ResourceType::host::<wasmtime_wasi_io::streams::Error>(),
+        _ => ResourceType::host::<files::Never>(),
+    }
 }
