@@ -44,6 +44,7 @@ mod tenants;
 mod throttle;
 mod tokens;
 mod unmatched;
+mod uploading;
 
 use std::sync::Arc;
 
@@ -61,6 +62,7 @@ pub use entrance::Entrance;
 pub use export::export_lines;
 pub use operator::OperatorToken;
 pub use refusal::Refusal;
+pub use uploading::Uploading;
 
 /// Where the admin API begins.
 const ADMIN: &str = "/api/v1";
@@ -88,6 +90,8 @@ pub struct Console {
     pub max_plugin_bytes: usize,
     /// What one tenant may upload in all.
     pub uploads: UploadLimits,
+    /// Whose upload is being looked at.
+    pub uploading: Uploading,
     /// One place: a backtest takes a processor for a while.
     pub backtesting: Arc<tokio::sync::Semaphore>,
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use fangshi_runtime::Manifest;
+use fangshi_runtime::{CompileError, Manifest, RuntimeError};
 use fangshi_tenants::{Digest, GrantAsked, ManifestRecord, TenantId, VersionRecord};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,6 +14,9 @@ use crate::installations;
 use crate::page::{self, Page};
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, QueryOf, read_body, require_type};
+
+const UNLOADABLE: &str =
+    "build it with `cargo xtask guests` or the SDK's build, and try `fangshi plugin run FILE.wasm` at your desk";
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -115,10 +118,10 @@ impl From<GrantAsked> for GrantView {
     responses(
         (status = 201, description = "A new version", body = VersionView),
         (status = 200, description = "These bytes were there already", body = VersionView),
-        (status = 409, description = "The tenant has uploaded as many versions or bytes as it may", body = RefusalBody),
+        (status = 409, description = "The tenant has uploaded as many versions or bytes as it may, or an upload of it is being compiled", body = RefusalBody),
         (status = 413, description = "Too large", body = RefusalBody),
         (status = 415, description = "Not application/wasm", body = RefusalBody),
-        (status = 422, description = "No component, or one with imports or exports outside of the contract, each named", body = RefusalBody),
+        (status = 422, description = "No component, or one with imports or exports outside of the contract, each named; or compiling it failed or met a limit, named with its figure", body = RefusalBody),
     ),
 )]
 pub(crate) async fn upload(
@@ -150,6 +153,7 @@ pub(crate) async fn keep(
     name: &str,
     wasm: Vec<u8>,
 ) -> Result<(VersionRecord, bool), Refusal> {
+    let _turn = console.uploading.begin(tenant)?;
     let (manifest, digest, wasm) = inspect(console, wasm).await?;
     let manifest = ManifestRecord {
         hooks: manifest.hooks,
@@ -205,14 +209,27 @@ async fn inspect(console: &Console, wasm: Vec<u8>) -> Result<(Manifest, Digest, 
 async fn compile(console: &Console, wasm: &[u8]) -> Result<(), Refusal> {
     match console.runtime.load_bytes(wasm.to_vec()).await {
         Ok(_) => Ok(()),
-        Err(fangshi_runtime::RuntimeError::Unloadable(why)) => Err(Refusal::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "component-unloadable",
-            why,
-            "build it with `cargo xtask guests` or the SDK's build, and try `fangshi plugin run FILE.wasm` at your desk",
-        )),
+        Err(RuntimeError::Unloadable(why)) => {
+            Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "component-unloadable", why, UNLOADABLE))
+        }
+        Err(RuntimeError::Compile(error)) => Err(not_compiled(&error)),
         Err(error) => Err(Refusal::fault("compiling the component", &error)),
     }
+}
+
+/// What the compiler met, with the figure.
+fn not_compiled(error: &CompileError) -> Refusal {
+    let raise = "let its author make it smaller, or the operator raise the limit in [uploads] of the host's config";
+    let (code, hint) = match error {
+        CompileError::TooSlow { .. } => ("compile-too-slow", raise),
+        CompileError::TooLarge { .. } | CompileError::NoMemory => ("compile-too-large", raise),
+        CompileError::Failed(_) => {
+            ("compile-failed", "build it again with the SDK's build; the host's log says how the compiler ended")
+        }
+        CompileError::Refused(_) => ("component-unloadable", UNLOADABLE),
+        CompileError::Unavailable(_) => return Refusal::fault("compiling the component", error),
+    };
+    Refusal::invalid(code, error.to_string(), hint)
 }
 
 /// Everything that is wrong with an upload, a line each; the code is that of the first.

@@ -225,6 +225,24 @@ pub const PLUGIN_BYTES_PER_TENANT: Key = key(
     Kind::Number(1024, 1 << 40),
     "how many bytes all versions of one tenant's plugins may have together; the same bytes count once (default 536870912)",
 );
+pub const COMPILE_SECONDS: Key = key(
+    "uploads",
+    "compile_seconds",
+    Kind::Number(1, 3_600),
+    "how long a plugin may take to be compiled, seconds of processor time and of waiting (default 120)",
+);
+pub const COMPILE_MEMORY: Key = key(
+    "uploads",
+    "compile_memory_bytes",
+    Kind::Number(64 << 20, 1 << 40),
+    "the memory that compiling a plugin may take, bytes (default 2147483648)",
+);
+pub const COMPILED_BYTES: Key = key(
+    "uploads",
+    "compiled_bytes",
+    Kind::Number(64 << 10, 1 << 30),
+    "the most machine code that a plugin may be compiled to, bytes (default 134217728)",
+);
 pub const SHUTDOWN_SECONDS: Key = key(
     "limits",
     "shutdown_seconds",
@@ -267,6 +285,9 @@ pub const KEYS: &[&Key] = &[
     &PLUGIN_VERSIONS_PER_TENANT,
     &PLUGIN_BYTES_PER_TENANT,
     &SHUTDOWN_SECONDS,
+    &COMPILE_SECONDS,
+    &COMPILE_MEMORY,
+    &COMPILED_BYTES,
     &LOG_FORMAT,
 ];
 

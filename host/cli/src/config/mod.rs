@@ -17,6 +17,7 @@ use fangshi_tenants::{Kek, Retention, UploadLimits};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::compile::CompileLimits;
 pub use keys::{KEYS, Kind};
 pub use problem::ConfigError;
 pub use reader::Environment;
@@ -57,6 +58,8 @@ pub struct Config {
     pub max_plugin_bytes: usize,
     /// What one tenant may upload in all.
     pub uploads: UploadLimits,
+    /// What compiling one plugin may take.
+    pub compile: CompileLimits,
     /// How long a shutdown waits for runs.
     pub shutdown: Duration,
     /// How reconciliation goes; `None`: not at all.
@@ -171,6 +174,7 @@ impl Config {
         let runs_per_tenant = reader.number(&keys::RUNS_PER_TENANT).unwrap_or(16) as u32;
         let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(16 << 20);
         let uploads = read_uploads(&mut reader);
+        let compile = read_compile(&mut reader);
         let shutdown = reader.number(&keys::SHUTDOWN_SECONDS).unwrap_or(20);
         let reconcile = read_reconcile(&mut reader);
         let retention = read_retention(&mut reader);
@@ -199,6 +203,7 @@ impl Config {
             runs_per_tenant,
             max_plugin_bytes: max_plugin_bytes as usize,
             uploads,
+            compile,
             shutdown: Duration::from_secs(shutdown),
             reconcile,
             retention,
@@ -403,6 +408,14 @@ fn read_uploads(reader: &mut Reader<'_>) -> UploadLimits {
     UploadLimits {
         versions: versions.and_then(|versions| u32::try_from(versions).ok()).unwrap_or(default.versions),
         bytes: reader.number(&keys::PLUGIN_BYTES_PER_TENANT).unwrap_or(default.bytes),
+    }
+}
+
+fn read_compile(reader: &mut Reader<'_>) -> CompileLimits {
+    CompileLimits {
+        seconds: reader.number(&keys::COMPILE_SECONDS).unwrap_or(120),
+        memory_bytes: reader.number(&keys::COMPILE_MEMORY).unwrap_or(2 << 30),
+        code_bytes: reader.number(&keys::COMPILED_BYTES).unwrap_or(128 << 20),
     }
 }
 

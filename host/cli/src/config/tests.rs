@@ -124,7 +124,7 @@ const WRONG: &[(&str, &[&str])] = &[
         "GOOD\n[extra]\na = 1",
         &[
             "fangshi.toml:6: extra: unknown key",
-            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [alerts], [limits], [log]",
+            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [alerts], [limits], [uploads], [log]",
         ],
     ),
     ("lisen = \"x\"", &["fangshi.toml:1: lisen: unknown key", "listen"]),
@@ -306,6 +306,8 @@ fn the_example_is_right_and_has_the_defaults() {
     assert_eq!(config.runs_per_tenant, default.runs_per_tenant);
     assert_eq!(config.max_plugin_bytes, default.max_plugin_bytes);
     assert_eq!(config.uploads, default.uploads);
+    assert_eq!(config.uploads, default.uploads);
+    assert_eq!(config.compile, default.compile);
     assert_eq!(config.shutdown, default.shutdown);
     for key in KEYS {
         assert!(text.contains(key.name), "the example lacks {}", key.path());

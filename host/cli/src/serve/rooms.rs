@@ -14,6 +14,7 @@ use fangshi_tenants::{CallbackKeys, ComponentCredentials, ErasedList, Tenants};
 
 use super::code_key;
 use super::onboarding::{Sweep, Sweeper};
+use crate::compile::ChildCompiler;
 use crate::config::{Component, Config};
 
 /// Compiled plugins, in the data folder: made anew if lost.
@@ -70,11 +71,17 @@ impl Rooms {
         let operations = Operations::new(operations, tenants.clone())?;
         let code_dir = config.data_dir.join(CODE_FOLDER);
         let code_key = code_key::keep(&tenants, &config.data_dir).context("the key of compiled plugins")?;
+        let compiler = ChildCompiler::new(config.compile).context("finding the program that compiles plugins")?;
+        match compiler.try_out().await {
+            Ok(()) => tracing::info!(limits = ?config.compile, "plugins are compiled in processes of their own"),
+            Err(error) => tracing::error!(%error, "no plugin can be compiled: uploads will fail"),
+        }
         let runtime = Runtime::new(RuntimeConfig {
             max_concurrent_runs: config.max_concurrent_runs,
             max_component_bytes: config.max_plugin_bytes,
             code_dir: Some(code_dir),
             code_key,
+            compiler: Some(Arc::new(compiler)),
             ..RuntimeConfig::default()
         })?;
         let lanes = Lanes::start(Parts {

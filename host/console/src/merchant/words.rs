@@ -251,6 +251,28 @@ const REFUSALS: &[Refused] = &[
         FOR_THE_DEVELOPER_EN,
     ),
     no(
+        "compile-too-slow",
+        "编译插件耗时过长",
+        "Compiling the plugin takes too long",
+        "请让开发者精简插件后重新上传；仍然不行时请联系服务商。",
+        "Let its developer make it smaller; if it still takes too long, ask your service provider.",
+    ),
+    no(
+        "compile-too-large",
+        "编译插件占用的内存或生成的代码过大",
+        "Compiling the plugin needs too much memory, or gives too much code",
+        "请让开发者精简插件后重新上传；仍然不行时请联系服务商。",
+        "Let its developer make it smaller; if it is still too large, ask your service provider.",
+    ),
+    no("compile-failed", "插件编译失败", "Compiling the plugin failed", FOR_THE_DEVELOPER_ZH, FOR_THE_DEVELOPER_EN),
+    no(
+        "upload-under-way",
+        "上一个上传还在处理中",
+        "An earlier upload is still being looked at",
+        "请稍候片刻，再上传一次。",
+        "Wait a moment and upload it again.",
+    ),
+    no(
         "invalid-body",
         "插件名称不能使用",
         "The plugin's name can't be used",

@@ -14,7 +14,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use fangshi_callback::{Callback, CallbackLimits, Component, Durable};
-use fangshi_console::{Console, Entrance, OperatorToken};
+use fangshi_console::{Console, Entrance, OperatorToken, Uploading};
 use fangshi_database::{Clock, Database, ManualClock, OpenOptions};
 use fangshi_journal::{Journal, NewEvent, Source};
 use fangshi_lanes::{Lanes, LanesConfig, Parts, Shop, WasmGuests};
@@ -165,6 +165,7 @@ impl Desk {
             operator: OperatorToken::new(&SecretString::from(TOKEN)),
             max_plugin_bytes: MAX_PLUGIN_BYTES,
             uploads: UPLOADS,
+            uploading: Uploading::default(),
             backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
         });
         let mut served = router.clone();
