@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use crate::audit::{self, AuditCommand};
 use crate::compile::{self, CompileArguments};
-use crate::config::{Config, ConfigError, KEY_VARIABLE, KEYS, KeySource, Kind};
+use crate::config::{Config, ConfigError, KEY_VARIABLE, KEYS, KeySource, Kind, PLANS, limits, limits_of_plan};
 use crate::{backup, keys, logs, plugin, replay, serve, tenant};
 
 /// Fangshi: a WebAssembly plugin runtime for the orders of many shops.
@@ -202,6 +202,12 @@ fn list_keys() -> anyhow::Result<ExitCode> {
         if key.kind == Kind::Secret {
             writeln!(out, "    or {}_file = \"FILE\", or the environment's {}", key.path(), key.variable())?;
         }
+    }
+    for key in limits() {
+        writeln!(out, "{}: {}", key.path(), key.wanted())?;
+    }
+    for key in limits_of_plan() {
+        writeln!(out, "{PLANS}.NAME.{}: as in [limits], for the tenants of the plan NAME", key.name)?;
     }
     Ok(ExitCode::SUCCESS)
 }

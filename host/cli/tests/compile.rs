@@ -98,37 +98,68 @@ fn post(address: &str, path: &str, kind: &str, body: &[u8]) -> String {
     answer
 }
 
+/// A started host with one tenant, t1.
+struct Host {
+    child: Child,
+    address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Host {
+    fn with(uploads: &str) -> Host {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("fangshi.toml");
+        let text = format!(
+            "listen = \"127.0.0.1:0\"\ndata_dir = \"data\"\n[operator]\ntoken = \"{TOKEN}\"\n[reconcile]\nstate = \"off\"\n\
+             [uploads]\n{uploads}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fangshi"))
+            .args(["serve", "--config"])
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("fangshi listening on http://").unwrap().to_owned();
+        let host = Host { child, address, _folder: folder };
+        let shop = format!(
+            r#"{{"kind":"self-built","appid":"wxa","user_name":"gh_1","name":"shop","appsecret":"s","token":"token","encoding_aes_key":"{}"}}"#,
+            "a".repeat(43)
+        );
+        let made = post(&host.address, "/api/v1/tenants", "application/json", shop.as_bytes());
+        assert!(made.starts_with("HTTP/1.1 201"), "{made}");
+        host
+    }
+
+    fn upload(&self, wasm: &[u8]) -> String {
+        post(&self.address, "/api/v1/tenants/t1/plugins?name=it", "application/wasm", wasm)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn the_uploader_hears_which_limit_it_was_and_the_host_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("fangshi.toml");
-    let text = format!(
-        "listen = \"127.0.0.1:0\"\ndata_dir = \"data\"\n[operator]\ntoken = \"{TOKEN}\"\n[reconcile]\nstate = \"off\"\n\
-         [uploads]\ncompile_memory_bytes = {LITTLE_MEMORY}\n"
-    );
-    std::fs::write(&file, text).unwrap();
-    let mut host = Command::new(env!("CARGO_BIN_EXE_fangshi"))
-        .args(["serve", "--config"])
-        .arg(&file)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(host.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim().strip_prefix("fangshi listening on http://").unwrap();
-    let shop = format!(
-        r#"{{"kind":"self-built","appid":"wxa","user_name":"gh_1","name":"shop","appsecret":"s","token":"token","encoding_aes_key":"{}"}}"#,
-        "a".repeat(43)
-    );
-    let made = post(address, "/api/v1/tenants", "application/json", shop.as_bytes());
-    assert!(made.starts_with("HTTP/1.1 201"), "{made}");
-    let upload = |wasm: &[u8]| post(address, "/api/v1/tenants/t1/plugins?name=it", "application/wasm", wasm);
-    let large = upload(&guest::heavy(60));
+    let host = Host::with(&format!("compile_memory_bytes = {LITTLE_MEMORY}"));
+    let large = host.upload(&guest::heavy(60));
     assert!(large.starts_with("HTTP/1.1 422") && large.contains("compile-too-large"), "{large}");
     assert!(large.contains(&format!("compile_memory_bytes allows: {LITTLE_MEMORY} bytes")), "{large}");
-    let small = upload(&guest::quiet());
+    let small = host.upload(&guest::quiet());
     assert!(small.starts_with("HTTP/1.1 201"), "{small}");
-    host.kill().unwrap();
-    host.wait().unwrap();
+}
+
+#[test]
+fn unsigned_uploads_are_refused_where_signatures_are_required() {
+    let key = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    let host = Host::with(&format!("signatures = \"required\"\ntrusted_keys = [\"{key}\"]"));
+    let unsigned = host.upload(&guest::quiet());
+    assert!(unsigned.starts_with("HTTP/1.1 422") && unsigned.contains("signature-missing"), "{unsigned}");
 }

@@ -163,6 +163,8 @@ fn doors(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: Soc
         operator: OperatorToken::new(&config.operator_token),
         max_plugin_bytes: config.max_plugin_bytes,
         uploads: config.uploads,
+        plans: rooms.plans.clone(),
+        trusted: config.trusted.clone(),
         uploading: Uploading::default(),
         backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use fangshi_database::{Clock, Database, OpenOptions};
 use fangshi_journal::Journal;
-use fangshi_lanes::{Lanes, LanesConfig, Parts, WasmGuests};
+use fangshi_lanes::{Installed, Lanes, LanesConfig, Parts, Plans, WasmGuests};
 use fangshi_operations::{Operations, OperationsConfig};
 use fangshi_reconcile::{Reconciler, Running};
 use fangshi_runtime::{Runtime, RuntimeConfig};
@@ -34,6 +34,8 @@ pub struct Rooms {
     pub sweeper: Option<Sweeper>,
     /// The sandbox.
     pub runtime: Runtime,
+    /// What tenants may use.
+    pub plans: Arc<Plans>,
     /// One run at a time per order.
     pub lanes: Lanes,
     /// What finds changes whose callback was lost, if it is on.
@@ -84,17 +86,15 @@ impl Rooms {
             compiler: Some(Arc::new(compiler)),
             ..RuntimeConfig::default()
         })?;
+        let plans = Arc::new(config.plans.clone());
+        tell_unknown_plans(&tenants, &plans).await;
         let lanes = Lanes::start(Parts {
             journal: journal.clone(),
-            directory: Arc::new(tenants.clone()),
+            directory: Arc::new(Installed::new(tenants.clone(), plans.clone())),
             guests: Arc::new(WasmGuests::new(runtime.clone(), tenants.clone())),
             shop: Arc::new(operations.clone()),
             clock: clock.clone(),
-            config: LanesConfig {
-                max_concurrent_runs: config.max_concurrent_runs as usize,
-                per_tenant: config.runs_per_tenant as usize,
-                ..LanesConfig::default()
-            },
+            config: LanesConfig { max_concurrent_runs: config.max_concurrent_runs as usize, ..LanesConfig::default() },
         })
         .await?;
         let sweeper = config.component.as_ref().map(|_| {
@@ -110,7 +110,7 @@ impl Rooms {
             Reconciler::new(journal.clone(), tenants.clone(), shop, clock.clone(), settings).start()
         });
         let database = database.clone();
-        Ok(Rooms { database, tenants, journal, operations, sweeper, runtime, lanes, reconciling, clock })
+        Ok(Rooms { database, tenants, journal, operations, sweeper, runtime, plans, lanes, reconciling, clock })
     }
 
     /// Stops: runs under way may end within `grace`, the rest is resumed by the next start. Refreshes and decodes under way,
@@ -130,6 +130,15 @@ impl Rooms {
             tracing::warn!(%error, "counts of refused callbacks were lost at the stop");
         }
         self.database.close().await;
+    }
+}
+
+/// A plan that left the config takes its tenants back to what everybody has.
+async fn tell_unknown_plans(tenants: &Tenants, plans: &Plans) {
+    for tenant in tenants.list(None, u32::MAX).await {
+        if let Some(plan) = tenant.plan.as_deref().filter(|plan| !plans.named.contains_key(*plan)) {
+            tracing::warn!(tenant = %tenant.id, plan, "the config has no such plan: the tenant has what everybody has");
+        }
     }
 }
 

@@ -266,6 +266,20 @@ const REFUSALS: &[Refused] = &[
     ),
     no("compile-failed", "插件编译失败", "Compiling the plugin failed", FOR_THE_DEVELOPER_ZH, FOR_THE_DEVELOPER_EN),
     no(
+        "signature-missing",
+        "服务商要求插件带有签名，本页面无法上传",
+        "Your service provider takes signed plugins only, which this page can't upload",
+        "请将插件文件交给服务商，由其签名后上传。",
+        "Give the plugin to your service provider, who signs and uploads it.",
+    ),
+    no(
+        "hooks-per-event",
+        "安装的插件过多",
+        "Too many plugins are installed",
+        "您的店铺已有太多插件处理同一种订单事件。请移除不需要的插件，或请服务商提高上限。",
+        "Too many plugins of your shop handle the same kind of event. Remove one, or ask your service provider for more room.",
+    ),
+    no(
         "upload-under-way",
         "上一个上传还在处理中",
         "An earlier upload is still being looked at",
