@@ -134,6 +134,8 @@ impl Directory {
             permission_sets: None,
             created_at: now,
             decode_budget: DECODES_A_DAY,
+            plan: None,
+            limits: Arc::new(json!({})),
             callback_keys,
             appsecret,
         };
@@ -292,6 +294,8 @@ fn changed_members(patch: &TenantPatch) -> Vec<&'static str> {
         ("name", patch.name.is_some()),
         ("user_name", patch.user_name.is_some()),
         ("decode_budget", patch.decode_budget.is_some()),
+        ("plan", patch.plan.is_some()),
+        ("limits", patch.limits.is_some()),
         ("state", patch.state.is_some()),
         ("access_token", patch.access_token.is_some()),
         ("refresh_token", patch.refresh_token.is_some()),
@@ -309,7 +313,12 @@ fn change_entry(actor: Actor, before: &Tenant, after: &Tenant, changed: &[&str])
         (_, TenantState::Revoked { reason, .. }) => (Action::TenantRevoked, Some(reason)),
         (_, TenantState::Active) => (Action::TenantResumed, None),
     };
-    Entry::new(actor, action, after.id).about(after.id).with(json!({"changed": changed, "reason": reason}))
+    let mut details = json!({"changed": changed, "reason": reason});
+    if changed.iter().any(|name| matches!(*name, "plan" | "limits")) {
+        details["plan"] = json!(after.plan);
+        details["limits"] = (*after.limits).clone();
+    }
+    Entry::new(actor, action, after.id).about(after.id).with(details)
 }
 
 /// The tenant after a patch. Secrets of another kind of tenant are refused, not ignored.
@@ -321,6 +330,16 @@ fn patched(current: &Tenant, patch: TenantPatch, now: i64) -> Result<(Tenant, Pl
     }
     if let Some(budget) = patch.decode_budget {
         tenant.decode_budget = budget;
+    }
+    if let Some(plan) = patch.plan {
+        plan.as_deref().map_or(Ok(()), |plan| check_text("plan", plan))?;
+        tenant.plan = plan;
+    }
+    if let Some(limits) = patch.limits {
+        if !limits.as_object().is_some_and(|limits| limits.values().all(serde_json::Value::is_u64)) {
+            return Err(invalid("limits", "must be a JSON object of numbers"));
+        }
+        tenant.limits = Arc::new(limits);
     }
     if let Some(user_name) = patch.user_name {
         check_user_name(&user_name)?;

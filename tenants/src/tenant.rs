@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use fangshi_database::TenantId;
 use secrecy::SecretString;
@@ -170,6 +171,10 @@ pub struct Tenant {
     pub created_at: i64,
     /// How many decodes a day may be asked of the platform.
     pub decode_budget: u32,
+    /// The name of its plan in the operator's config; `None`: what everybody has.
+    pub plan: Option<String>,
+    /// Its own limits by name, which go before those of the plan: a JSON object of numbers.
+    pub limits: Arc<serde_json::Value>,
     pub(crate) callback_keys: Option<CallbackKeys>,
     pub(crate) appsecret: Option<SecretString>,
 }
@@ -255,6 +260,10 @@ pub struct TenantPatch {
     pub user_name: Option<String>,
     /// How many decodes a day may be asked of the platform.
     pub decode_budget: Option<u32>,
+    /// Another plan; `Some(None)`: none.
+    pub plan: Option<Option<String>>,
+    /// The whole new limits of its own: a JSON object of numbers.
+    pub limits: Option<serde_json::Value>,
     /// Activate or suspend. Activating also forgets that the platform refused its refresh token.
     pub state: Option<StateChange>,
     /// Authorized: a new access token, with the seconds it lives (7200 if `None`).

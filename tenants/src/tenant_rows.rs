@@ -57,7 +57,7 @@ pub(crate) async fn write(c: &mut SqliteConnection, vault: &Vault, t: &Tenant, n
     sqlx::query(
         "UPDATE tenants SET user_name = $2, name = $3, state = $4, suspended_reason = $5, suspended_since = $6, \
          appsecret = $7, callback_token = $8, encoding_aes_key = $9, previous_encoding_aes_key = $10, updated_at = $11, \
-         decode_budget = $12, permission_sets = $13, suspended_by = $14 WHERE id = $1",
+         decode_budget = $12, permission_sets = $13, suspended_by = $14, plan = $15, limits = $16 WHERE id = $1",
     )
     .bind(t.id.0)
     .bind(&t.user_name)
@@ -73,6 +73,8 @@ pub(crate) async fn write(c: &mut SqliteConnection, vault: &Vault, t: &Tenant, n
     .bind(t.decode_budget)
     .bind(sets)
     .bind(by(&t.state))
+    .bind(&t.plan)
+    .bind(t.limits.to_string())
     .execute(c)
     .await?;
     Ok(())
@@ -118,7 +120,7 @@ pub(crate) fn sets_text(sets: &BTreeSet<u16>) -> String {
 pub(crate) async fn all(db: &SqlitePool, vault: &Vault) -> Result<Vec<Tenant>, TenantsError> {
     let rows = sqlx::query(
         "SELECT id, platform, kind, appid, user_name, name, state, suspended_by, suspended_reason, suspended_since, created_at, \
-         decode_budget, permission_sets, appsecret, callback_token, encoding_aes_key, previous_encoding_aes_key FROM tenants \
+         decode_budget, permission_sets, plan, limits, appsecret, callback_token, encoding_aes_key, previous_encoding_aes_key FROM tenants \
          WHERE state <> 'deleted' ORDER BY id",
     )
     .fetch_all(db)
@@ -154,6 +156,7 @@ fn read(row: &SqliteRow, vault: &Vault) -> Result<Tenant, TenantsError> {
         "revoked" => TenantState::Revoked { reason, since },
         other => return Err(code("state", other).into()),
     };
+    let limits: &str = row.try_get("limits")?;
     let callback_keys = match (secret(CALLBACK_TOKEN)?, secret(AES_KEY)?) {
         (Some(token), Some(encoding_aes_key)) => {
             Some(CallbackKeys { token, encoding_aes_key, previous_encoding_aes_key: secret(PREVIOUS_AES_KEY)? })
@@ -171,6 +174,8 @@ fn read(row: &SqliteRow, vault: &Vault) -> Result<Tenant, TenantsError> {
         permission_sets,
         created_at: row.try_get("created_at")?,
         decode_budget: row.try_get("decode_budget")?,
+        plan: row.try_get("plan")?,
+        limits: serde_json::from_str(limits).map_err(|_| code("limits", limits))?,
         callback_keys,
         appsecret: secret(APPSECRET)?,
     })

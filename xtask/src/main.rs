@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Parser;
 
+mod advisories;
 mod browser;
+mod deny;
 mod guests;
 mod run;
 mod steps;
@@ -31,6 +33,8 @@ enum Chore {
     },
     /// Everything that must hold: format, supply chain, lints, all tests, the demo's own check.
     Test,
+    /// What is publicly known against the dependencies; says aloud when the database can't be reached, and ends well then.
+    Advisories,
     /// Whole order lives on a fake platform, told step by step; --check ends by itself.
     #[command(disable_help_flag = true)]
     Demo(Rest),
@@ -54,6 +58,7 @@ fn main() -> Result<()> {
         Chore::Guests => guests::build(),
         Chore::Plugin { folder, to, target_dir } => guests::plugin(&folder, &to, target_dir.as_deref()),
         Chore::Test => test::test(),
+        Chore::Advisories => advisories::advisories(),
         Chore::Demo(rest) => run::demo(&rest.arguments),
         Chore::Bench(rest) => run::bench(&rest.arguments),
         Chore::Faults(rest) => run::faults(&rest.arguments),

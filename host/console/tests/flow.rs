@@ -120,7 +120,7 @@ async fn installations_are_paused_resumed_replaced_and_removed() {
             "invalid-body",
             "memory_bytes must be a whole number from 65536",
         ),
-        (json!({"limits": {"fule": 1}}), "invalid-body", "effects_per_hour, echoes"),
+        (json!({"limits": {"fule": 1}}), "invalid-body", "effects_per_hour, kv_keys, kv_bytes, echoes"),
         (json!({"settings": []}), "invalid-body", "settings"),
         (json!({"state": "removed"}), "invalid-body", "state"),
         (json!({"stat": "paused"}), "invalid-body", "expected one of `state`, `version`"),

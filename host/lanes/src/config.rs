@@ -46,7 +46,7 @@ impl Default for LanesConfig {
     }
 }
 
-/// The `limits` of an installation: those of one run ([`Limits`]), and two that span runs.
+/// The `limits` of an installation: those of one run ([`Limits`]), and some that span runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunLimits {
     /// What one run may use.
@@ -54,6 +54,12 @@ pub struct RunLimits {
     /// Effects that the installation may make on one order within an hour (`effects_per_hour`); beyond, the run is
     /// parked as a loop. Default 60 (range 0 to 10,000; with 0 the installation can read only).
     pub effects_per_hour: u32,
+    /// Keys that the installation may keep in `kv` (`kv_keys`); beyond, `set` is answered `limited`. Default 10,000 (range 0
+    /// to 1,000,000).
+    pub kv_keys: u32,
+    /// Bytes of these keys and their values together (`kv_bytes`); beyond, as with `kv_keys`. Default 16 MiB (range 0 to
+    /// 1 GiB).
+    pub kv_bytes: u64,
     /// Whether events that its own effects caused are given to it too (`echoes`). Default false.
     pub echoes: bool,
 }
@@ -77,14 +83,49 @@ pub enum LimitRange {
     },
 }
 
-const EFFECTS: &str = "effects_per_hour";
-const EFFECTS_USUAL: u32 = 60;
-const EFFECTS_MOST: u32 = 10_000;
+/// A number that spans runs, as [`Bound`] is one of a single run.
+struct Spanning {
+    name: &'static str,
+    default: u64,
+    most: u64,
+    get: fn(&RunLimits) -> u64,
+    set: fn(&mut RunLimits, u64),
+}
+
+/// Each fits its member, since it is at most `most` first.
+const SPANNING: &[Spanning] = &[
+    Spanning {
+        name: "effects_per_hour",
+        default: 60,
+        most: 10_000,
+        get: |limits| limits.effects_per_hour.into(),
+        set: |limits, value| limits.effects_per_hour = value as u32,
+    },
+    Spanning {
+        name: "kv_keys",
+        default: 10_000,
+        most: 1_000_000,
+        get: |limits| limits.kv_keys.into(),
+        set: |limits, value| limits.kv_keys = value as u32,
+    },
+    Spanning {
+        name: "kv_bytes",
+        default: 16 << 20,
+        most: 1 << 30,
+        get: |limits| limits.kv_bytes,
+        set: |limits, value| limits.kv_bytes = value,
+    },
+];
 const ECHOES: &str = "echoes";
 
 impl Default for RunLimits {
     fn default() -> Self {
-        RunLimits { run: Limits::default(), effects_per_hour: EFFECTS_USUAL, echoes: false }
+        let mut limits =
+            RunLimits { run: Limits::default(), effects_per_hour: 0, kv_keys: 0, kv_bytes: 0, echoes: false };
+        for one in SPANNING {
+            (one.set)(&mut limits, one.default);
+        }
+        limits
     }
 }
 
@@ -94,8 +135,9 @@ impl RunLimits {
         let number =
             |bound: &Bound| LimitRange::Number { least: bound.least, default: bound.default, most: bound.most };
         let mut members: Vec<_> = BOUNDS.iter().map(|bound| (bound.name, number(bound))).collect();
-        let effects = LimitRange::Number { least: 0, default: EFFECTS_USUAL.into(), most: EFFECTS_MOST.into() };
-        members.extend([(EFFECTS, effects), (ECHOES, LimitRange::Switch { default: false })]);
+        let spanning = |one: &Spanning| LimitRange::Number { least: 0, default: one.default, most: one.most };
+        members.extend(SPANNING.iter().map(|one| (one.name, spanning(one))));
+        members.push((ECHOES, LimitRange::Switch { default: false }));
         members
     }
 
@@ -130,12 +172,20 @@ impl RunLimits {
         read
     }
 
+    /// A number by its name; 0 for a name that is none.
+    pub(crate) fn get(&self, name: &str) -> u64 {
+        let of_run = BOUNDS.iter().find(|bound| bound.name == name).map(|bound| bound.get(&self.run));
+        let spanning = || SPANNING.iter().find(|one| one.name == name).map(|one| (one.get)(self));
+        of_run.or_else(spanning).unwrap_or(0)
+    }
+
     fn put(&mut self, name: &str, value: Checked) {
         match value {
-            Checked::Number(number) if name == EFFECTS => self.effects_per_hour = number as u32,
             Checked::Number(number) => {
                 if let Some(bound) = BOUNDS.iter().find(|bound| bound.name == name) {
                     bound.set(&mut self.run, number);
+                } else if let Some(one) = SPANNING.iter().find(|one| one.name == name) {
+                    (one.set)(self, number);
                 }
             }
             Checked::Switch(on) => self.echoes = on,
@@ -155,19 +205,29 @@ fn range_of(name: &str) -> Option<LimitRange> {
 
 fn checked(name: &str, value: &Value) -> Result<Checked, String> {
     match range_of(name) {
-        None => {
-            let known: Vec<&str> = RunLimits::members().into_iter().map(|(name, _)| name).collect();
-            Err(format!("unknown limit `{}`, expected one of {}", short(name), known.join(", ")))
-        }
+        None => Err(unknown(&RunLimits::members(), name)),
         Some(LimitRange::Switch { .. }) => value
             .as_bool()
             .map(Checked::Switch)
             .ok_or_else(|| format!("{name} must be true or false, not {}", told(value))),
-        Some(LimitRange::Number { least, most, .. }) => match value.as_u64() {
-            Some(number) if (least..=most).contains(&number) => Ok(Checked::Number(number)),
-            _ => Err(format!("{name} must be a whole number from {least} to {most}, not {}", told(value))),
-        },
+        Some(LimitRange::Number { .. }) => checked_number(&RunLimits::members(), name, value).map(Checked::Number),
     }
+}
+
+/// A number of one of these members, within its range.
+pub(crate) fn checked_number(members: &[(&'static str, LimitRange)], name: &str, value: &Value) -> Result<u64, String> {
+    let Some((_, LimitRange::Number { least, most, .. })) = members.iter().find(|(known, _)| *known == name) else {
+        return Err(unknown(members, name));
+    };
+    match value.as_u64() {
+        Some(number) if (least..=most).contains(&&number) => Ok(number),
+        _ => Err(format!("{name} must be a whole number from {least} to {most}, not {}", told(value))),
+    }
+}
+
+fn unknown(members: &[(&'static str, LimitRange)], name: &str) -> String {
+    let known: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+    format!("unknown limit `{}`, expected one of {}", short(name), known.join(", "))
 }
 
 fn clamped(name: &str, value: &Value) -> Option<Checked> {
@@ -222,7 +282,7 @@ mod tests {
                 assert_eq!(told, format!("{name} must be a whole number from {least} to {most}, not {wrong}"));
             }
         }
-        assert_eq!(numbers, BOUNDS.len() + 1);
+        assert_eq!(numbers, BOUNDS.len() + SPANNING.len());
     }
 
     #[test]
@@ -232,7 +292,7 @@ mod tests {
         for (name, _) in RunLimits::members() {
             assert!(unknown.contains(name), "{name} is not among the known ones: {unknown}");
         }
-        assert!(unknown.contains("effects_per_hour, echoes"), "{unknown}");
+        assert!(unknown.contains("effects_per_hour, kv_keys, kv_bytes, echoes"), "{unknown}");
         assert!(RunLimits::parse(&json!({"fuel": 1.5})).unwrap_err().ends_with("not 1.5"));
         assert!(RunLimits::parse(&json!({"fuel": "much"})).unwrap_err().contains("fuel must be a whole number"));
         assert!(RunLimits::parse(&json!({"echoes": 1})).unwrap_err().contains("echoes must be true or false, not 1"));
@@ -246,7 +306,7 @@ mod tests {
         let limits = RunLimits::stored(&kept);
         assert_eq!((limits.run.fuel, limits.run.memory_bytes, limits.run.host_calls), (10_000, 1 << 30, 0));
         assert_eq!(limits.run.deadline_ms, Limits::default().deadline_ms);
-        assert_eq!((limits.effects_per_hour, limits.echoes), (EFFECTS_MOST, true));
+        assert_eq!((limits.effects_per_hour, limits.echoes), (10_000, true));
         assert_eq!(RunLimits::stored(&Value::Null), RunLimits::default());
         assert_eq!(RunLimits::stored(&json!("x")), RunLimits::default());
     }

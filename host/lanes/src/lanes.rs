@@ -88,7 +88,7 @@ impl Lanes {
     pub async fn start(parts: Parts) -> Result<Lanes, LanesError> {
         let Parts { journal, directory, guests, shop, clock, config } = parts;
         let (finished, _) = broadcast::channel(4_096);
-        let queue = Queue::new(config.max_concurrent_runs, config.per_tenant);
+        let queue = Queue::new(config.max_concurrent_runs);
         let restored = journal.restored().await?;
         let stopping = CancellationToken::new();
         let core = Core {
@@ -102,6 +102,7 @@ impl Lanes {
             restored,
             stopping: stopping.clone(),
             cut_off: CancellationToken::new(),
+            pace: Mutex::default(),
         };
         let inner = Arc::new(Inner {
             core: Arc::new(core),
@@ -314,7 +315,7 @@ impl Inner {
             let lane = {
                 let mut floor = self.floor();
                 floor.ring(self.core.clock.now());
-                floor.queue.start()
+                floor.queue.start(|tenant| self.core.at_once(tenant))
             };
             let Some(lane) = lane else { break };
             let inner = self.clone();

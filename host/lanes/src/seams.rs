@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::config::RunLimits;
 use crate::decide::choose::Standing;
 use crate::decide::plan::Subscriber;
+use crate::plans::{Plans, RUNS_AT_ONCE, RUNS_PER_SECOND};
 
 /// Loads plugins.
 #[async_trait]
@@ -94,6 +95,33 @@ pub struct Seat {
 pub trait Directory: Send + Sync + 'static {
     /// The installations of a tenant that are not removed, by id. Of a suspended tenant, all are held.
     async fn seats(&self, tenant: TenantId) -> Result<Arc<Vec<Seat>>, String>;
+
+    /// How much of a tenant may go on; `None`: as much as of any other.
+    fn throughput(&self, _tenant: TenantId) -> Option<Throughput> {
+        None
+    }
+}
+
+/// How much of a tenant may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throughput {
+    /// Runs at once.
+    pub runs_at_once: usize,
+    /// Attempts that begin within a second.
+    pub runs_per_second: u64,
+}
+
+/// The installations of the tenants' registry, with the limits of their tenants.
+pub struct Installed {
+    tenants: Tenants,
+    plans: Arc<Plans>,
+}
+
+impl Installed {
+    /// Those of these tenants, by these plans.
+    pub fn new(tenants: Tenants, plans: Arc<Plans>) -> Installed {
+        Installed { tenants, plans }
+    }
 }
 
 /// Plugins in the real runtime, their code from the tenants' registry.
@@ -199,12 +227,13 @@ impl Shop for Operations {
 }
 
 #[async_trait]
-impl Directory for Tenants {
+impl Directory for Installed {
     async fn seats(&self, tenant: TenantId) -> Result<Arc<Vec<Seat>>, String> {
-        let Some(owner) = self.get(tenant) else {
+        let Some(owner) = self.tenants.get(tenant) else {
             return Ok(Arc::default());
         };
-        let installations = self.registry().installed(tenant).await.map_err(|error| error.to_string())?;
+        let limits = self.plans.of(owner.plan.as_deref(), &owner.limits);
+        let installations = self.tenants.registry().installed(tenant).await.map_err(|error| error.to_string())?;
         let seats = installations
             .iter()
             .map(|installation| Seat {
@@ -219,9 +248,18 @@ impl Directory for Tenants {
                 },
                 grants: installation.grants.clone(),
                 settings: installation.settings.clone(),
-                limits: installation.limits.clone(),
+                limits: limits.pinned(&installation.limits),
             })
             .collect();
         Ok(Arc::new(seats))
+    }
+
+    fn throughput(&self, tenant: TenantId) -> Option<Throughput> {
+        let owner = self.tenants.get(tenant)?;
+        let limits = self.plans.of(owner.plan.as_deref(), &owner.limits);
+        Some(Throughput {
+            runs_at_once: usize::try_from(limits.get(RUNS_AT_ONCE)).unwrap_or(usize::MAX),
+            runs_per_second: limits.get(RUNS_PER_SECOND),
+        })
     }
 }

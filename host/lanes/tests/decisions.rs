@@ -397,7 +397,7 @@ fn a_run_is_pinned_to_what_was_active_at_its_event_and_an_address_wish_has_its_d
 fn the_queue_keeps_lanes_exclusive_its_caps_and_every_poke() {
     for_seeds(1_000, |dice| {
         let (max, per_tenant) = (1 + dice.below(6) as usize, 1 + dice.below(4) as usize);
-        let mut queue = Queue::new(max, per_tenant);
+        let mut queue = Queue::new(max);
         let mut running: Vec<LaneKey> = Vec::new();
         // Lanes that must still be started after their last poke.
         let mut owed: HashSet<LaneKey> = HashSet::new();
@@ -409,7 +409,7 @@ fn the_queue_keeps_lanes_exclusive_its_caps_and_every_poke() {
                     owed.insert(lane);
                 }
                 1 => {
-                    if let Some(lane) = queue.start() {
+                    if let Some(lane) = queue.start(|_| per_tenant) {
                         assert!(!running.contains(&lane), "a lane runs twice");
                         owed.remove(&lane);
                         running.push(lane);
@@ -438,7 +438,7 @@ fn the_queue_keeps_lanes_exclusive_its_caps_and_every_poke() {
         for lane in running.drain(..) {
             queue.finished(&lane, false);
         }
-        while let Some(lane) = queue.start() {
+        while let Some(lane) = queue.start(|_| per_tenant) {
             owed.remove(&lane);
             queue.finished(&lane, false);
         }
@@ -449,15 +449,29 @@ fn the_queue_keeps_lanes_exclusive_its_caps_and_every_poke() {
 
 #[test]
 fn tenants_take_turns() {
-    let mut queue = Queue::new(1, 1);
+    let mut queue = Queue::new(1);
     for lane in 0..3 {
         queue.poke(&LaneKey::new(TenantId(1), &lane.to_string()));
     }
     queue.poke(&LaneKey::new(TenantId(2), "0"));
     let mut order = Vec::new();
-    while let Some(lane) = queue.start() {
+    while let Some(lane) = queue.start(|_| 1) {
         order.push(lane.tenant.0);
         queue.finished(&lane, false);
     }
     assert_eq!(order, [1, 2, 1, 1]);
+}
+
+#[test]
+fn each_tenant_has_as_many_places_as_it_may() {
+    let mut queue = Queue::new(10);
+    for (tenant, lane) in (0..8).map(|lane| (1 + lane % 2, lane)) {
+        queue.poke(&LaneKey::new(TenantId(tenant), &lane.to_string()));
+    }
+    let at_once = |tenant| if tenant == TenantId(1) { 3 } else { 0 };
+    let mut of: BTreeMap<i64, usize> = BTreeMap::new();
+    while let Some(lane) = queue.start(at_once) {
+        *of.entry(lane.tenant.0).or_default() += 1;
+    }
+    assert_eq!(of, BTreeMap::from([(1, 3), (2, 1)]), "one lane always may");
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use fangshi_database::Digest;
 use fangshi_harness::guest;
 use fangshi_journal::{RunFilter, RunState, Source};
-use fangshi_lanes::{Lanes, LanesConfig, Parts, WasmGuests};
+use fangshi_lanes::{Installed, Lanes, LanesConfig, Parts, WasmGuests};
 use fangshi_platform::real_orders::{FIRST, PAID_AT, SECOND, SHIPPED_AT, after, before};
 use fangshi_reconcile::ReconcileConfig;
 use fangshi_runtime::{Runtime, RuntimeConfig};
@@ -35,7 +35,7 @@ async fn listening(rig: &Rig) -> Lanes {
     registry.install(rig.tenant, new).await.unwrap();
     Lanes::start(Parts {
         journal: rig.journal.clone(),
-        directory: Arc::new(rig.tenants.clone()),
+        directory: Arc::new(Installed::new(rig.tenants.clone(), Arc::default())),
         guests: Arc::new(WasmGuests::new(runtime, rig.tenants.clone())),
         shop: Arc::new(rig.operations.clone()),
         clock: rig.clock.clone(),

@@ -1,8 +1,11 @@
 //! The runtime's settings, and the pool derived from the one that matters.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
+
+use crate::compiler::Compiler;
 
 /// Settings of the engine and its caches. `RuntimeConfig::default()` is right for a small host.
 #[derive(Clone)]
@@ -37,6 +40,10 @@ pub struct RuntimeConfig {
     /// run code. Default: random, so that the folder is worthless after a restart; give the host's own to keep it.
     pub code_key: Zeroizing<[u8; 32]>,
 
+    /// What compiles components, with the engine settings of this `RuntimeConfig`; `None`: this process does. Default
+    /// `None`.
+    pub compiler: Option<Arc<dyn Compiler>>,
+
     /// Keep addresses in compiled code, so that traps name functions and offsets. Default true.
     pub backtraces: bool,
 }
@@ -52,6 +59,7 @@ impl Default for RuntimeConfig {
             loaded_code_bytes: 1 << 30,
             code_dir: None,
             code_key: Zeroizing::new(rand::random()),
+            compiler: None,
             backtraces: true,
         }
     }

@@ -17,6 +17,7 @@
 
 mod call;
 mod code_dir;
+mod compiler;
 mod config;
 mod contract;
 mod convert;
@@ -37,6 +38,7 @@ mod state;
 mod wasi;
 
 pub use call::{Abort, CallError, RunHost};
+pub use compiler::{CompileError, Compiler, InProcess};
 pub use config::{MAX_CONCURRENT_RUNS, PoolSizes, RuntimeConfig};
 pub use contract::{ContractFunction, contract_functions, contract_hooks};
 pub use input::{Envelope, RunInput, Snapshot};

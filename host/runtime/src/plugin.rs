@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre};
 
+use crate::compiler::CompileError;
 use crate::contract::{Contract, Hook};
 use crate::runtime::{Inner, Runtime};
 use crate::state::RunState;
@@ -30,6 +31,9 @@ pub enum RuntimeError {
     /// The plugin does not compile or link. Its author's fault; the text is for him.
     #[error("the plugin can't be loaded: {0}")]
     Unloadable(String),
+    /// Compiling the plugin took too much, or failed.
+    #[error("the plugin can't be compiled: {0}")]
+    Compile(CompileError),
     /// The component's bytes could not be read, or are not those of the digest. For the operator.
     #[error("the plugin's bytes can't be had: {0}")]
     Bytes(String),
@@ -112,23 +116,28 @@ impl Inner {
         }
         // One compilation at a time: each uses all cores, and more of them would only add memory.
         let _turn = self.compiling.acquire().await.map_err(|error| RuntimeError::Config(error.to_string()))?;
+        let code = self.compiler.compile(wasm).await.map_err(|error| match error {
+            CompileError::Refused(why) => RuntimeError::Unloadable(why),
+            other => RuntimeError::Compile(other),
+        })?;
         let inner = self.clone();
         blocking(move || {
-            let code = inner.engine.precompile_component(&wasm).map_err(unloadable)?;
+            // Only what the engine takes is worth keeping.
+            let plugin = inner.link(digest, &code)?;
             if let Some(dir) = &inner.code_dir
                 && let Err(error) = dir.write(&digest, &code)
             {
                 tracing::warn!(%error, "compiled code can't be kept on disk");
             }
-            inner.link(digest, &code)
+            Ok(plugin)
         })
         .await
     }
 
-    /// From machine code that this process has just compiled or authenticated.
+    /// From machine code that our compiler has just given or that was authenticated.
     fn link(&self, digest: [u8; 32], code: &[u8]) -> Result<Arc<Plugin>, RuntimeError> {
-        // SAFETY: `code` is output of this engine version's own compiler with these settings: it comes from
-        // `precompile_component` above, or from a file whose HMAC under the host's key covers the code, the component's
+        // SAFETY: `code` is output of this engine version's own compiler with these settings: it comes from a `Compiler`,
+        // which must give nothing else (the engine looks at its version and settings again), or from a file whose HMAC under the host's key covers the code, the component's
         // digest, the engine's version and its settings. The bytes are ours alone and can't change under the call.
         #[allow(unsafe_code)]
         let component = unsafe { Component::deserialize(&self.engine, code) }.map_err(unloadable)?;
@@ -151,7 +160,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RuntimeError> + Send + 'static,
 ) -> Result<T, RuntimeError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(RuntimeError::Unloadable(format!("the compiler failed: {error}"))))
+    done.unwrap_or_else(|error| Err(RuntimeError::Compile(CompileError::Failed(error.to_string()))))
 }
 
 fn unloadable(error: wasmtime::Error) -> RuntimeError {

@@ -8,6 +8,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::code_dir::CodeDir;
+use crate::compiler::{Compiler, InProcess};
 use crate::config::{PoolSizes, RuntimeConfig};
 use crate::contract::Contract;
 use crate::engine::{self, VERSION};
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     pub linker: Linker<RunState>,
     pub plugins: Cache<[u8; 32], Arc<Plugin>>,
     pub code_dir: Option<CodeDir>,
+    pub compiler: Arc<dyn Compiler>,
     pub compiling: Semaphore,
     /// As many places as the pool has: a run waits here instead of failing there.
     pub places: Semaphore,
@@ -63,7 +65,9 @@ impl Runtime {
             .build();
         tracing::info!(engine = VERSION, ?sizes, "runtime ready");
         let places = Semaphore::new(sizes.runs as usize);
-        let inner = Inner { config, contract, engine, linker, plugins, code_dir, compiling: Semaphore::new(1), places };
+        let compiler = config.compiler.clone().unwrap_or_else(|| InProcess::of(&engine));
+        let compiling = Semaphore::new(1);
+        let inner = Inner { config, contract, engine, linker, plugins, code_dir, compiler, compiling, places };
         Ok(Runtime { inner: Arc::new(inner) })
     }
 

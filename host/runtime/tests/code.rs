@@ -4,9 +4,10 @@
 mod support;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use fangshi_runtime::{Outcome, Runtime, RuntimeConfig, RuntimeError, digest_of};
+use fangshi_runtime::{CompileError, Compiler, Outcome, Runtime, RuntimeConfig, RuntimeError, digest_of};
 use support::{Guest, Script, input};
 
 fn runtime(dir: &Path, key: u8) -> Runtime {
@@ -48,6 +49,67 @@ async fn compiled_once_then_from_memory_and_from_disk() {
     assert_eq!(fetches(&first, &wasm).await, 0, "from memory");
     assert_eq!(fetches(&runtime(dir.path(), 1), &wasm).await, 0, "from disk, after a restart");
     assert_eq!(fetches(&runtime(dir.path(), 2), &wasm).await, 1, "another key trusts nothing");
+}
+
+#[tokio::test]
+async fn code_of_another_engine_is_compiled_anew_and_kept_beside() {
+    let dir = tempfile::tempdir().unwrap();
+    let wasm = Guest::default().build();
+    let other = || {
+        // Other code comes of this setting, and the engine says so: as after an upgrade.
+        let config = RuntimeConfig {
+            max_concurrent_runs: 2,
+            code_dir: Some(dir.path().to_owned()),
+            code_key: zeroize::Zeroizing::new([1; 32]),
+            backtraces: false,
+            ..RuntimeConfig::default()
+        };
+        Runtime::new(config).unwrap()
+    };
+    assert_eq!(fetches(&runtime(dir.path(), 1), &wasm).await, 1);
+    assert_eq!(fetches(&other(), &wasm).await, 1, "compiled for the second engine");
+    assert_eq!(code_files(dir.path()).len(), 2, "each engine has a folder of its own");
+    assert_eq!(fetches(&other(), &wasm).await, 0);
+    assert_eq!(fetches(&runtime(dir.path(), 1), &wasm).await, 0, "the way back is as short");
+
+    // Even under the other's name, with the same key, it is not run.
+    let [one, two] = &code_files(dir.path())[..] else { panic!("two files of code") };
+    let (kept, theirs) = (std::fs::read(one).unwrap(), std::fs::read(two).unwrap());
+    assert_ne!(kept, theirs);
+    std::fs::write(one, &theirs).unwrap();
+    std::fs::write(two, &kept).unwrap();
+    assert_eq!(fetches(&other(), &wasm).await, 1);
+    assert_eq!(fetches(&runtime(dir.path(), 1), &wasm).await, 1);
+}
+
+#[tokio::test]
+async fn what_a_compiler_gives_is_looked_at_before_it_is_kept() {
+    struct Garbage;
+    #[async_trait::async_trait]
+    impl Compiler for Garbage {
+        async fn compile(&self, _: Vec<u8>) -> Result<Vec<u8>, CompileError> {
+            Ok(b"no machine code".to_vec())
+        }
+    }
+    struct Slow;
+    #[async_trait::async_trait]
+    impl Compiler for Slow {
+        async fn compile(&self, _: Vec<u8>) -> Result<Vec<u8>, CompileError> {
+            Err(CompileError::TooSlow { allowed: 7 })
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let with = |compiler: Arc<dyn Compiler>| {
+        let code_dir = Some(dir.path().to_owned());
+        let config = RuntimeConfig { max_concurrent_runs: 1, code_dir, compiler: Some(compiler), ..Default::default() };
+        Runtime::new(config).unwrap()
+    };
+    let error = with(Arc::new(Garbage)).load_bytes(Guest::default().build()).await.unwrap_err();
+    assert!(matches!(error, RuntimeError::Unloadable(_)), "{error}");
+    assert!(code_files(dir.path()).is_empty(), "garbage was kept");
+    let error = with(Arc::new(Slow)).load_bytes(Guest::default().build()).await.unwrap_err();
+    assert!(matches!(error, RuntimeError::Compile(CompileError::TooSlow { allowed: 7 })), "{error}");
+    assert!(error.to_string().contains("more than the 7 seconds"), "{error}");
 }
 
 #[tokio::test]

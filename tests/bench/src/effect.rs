@@ -16,7 +16,7 @@ use axum::{Json, Router};
 use fangshi_database::{Clock, Database, Digest, OpenOptions, TenantId, WriteError, Writer};
 use fangshi_harness::{Figures, guest, median};
 use fangshi_journal::{Journal, NewEvent, Source};
-use fangshi_lanes::{Finished, Lanes, LanesConfig, Parts, WasmGuests};
+use fangshi_lanes::{Finished, Installed, Lanes, LanesConfig, Parts, WasmGuests};
 use fangshi_operations::{Operations, OperationsConfig};
 use fangshi_runtime::{Runtime, RuntimeConfig, digest_of};
 use fangshi_tenants::{GrantAsked, ManifestRecord, NewInstallation, Tenants};
@@ -98,7 +98,7 @@ impl Host {
         let operations = OperationsConfig { api_base, clock: clock.clone(), ..OperationsConfig::default() };
         let lanes = Lanes::start(Parts {
             journal: journal.clone(),
-            directory: Arc::new(tenants.clone()),
+            directory: Arc::new(Installed::new(tenants.clone(), Arc::default())),
             guests: Arc::new(WasmGuests::new(runtime, tenants.clone())),
             shop: Arc::new(Operations::new(operations, tenants)?),
             clock: clock.clone(),

@@ -102,9 +102,11 @@ impl Scene {
                 names.iter().map(|name| Ok((*name, guest(name)?))).collect::<Result<_>>()?;
             for shop in shops {
                 let issued = self.platform.issue_tokens(&shop.appid)?;
+                // Codes belong to no order: an hour's worth of all of them counts as one.
                 let tenant = json!({
                     "platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name,
                     "name": shop.appid, "access_token": issued.access(), "refresh_token": issued.refresh(),
+                    "limits": {"effects_per_hour": 10_000},
                 });
                 self.runtime.block_on(async {
                     let tenant = admin.post("/api/v1/tenants", &tenant).await?;
@@ -113,10 +115,9 @@ impl Scene {
                         let uploaded = admin.upload(tenant, name, wasm.clone()).await?;
                         let asked = uploaded["grants"].as_array().into_iter().flatten();
                         let grants: Vec<&str> = asked.filter_map(|grant| grant["name"].as_str()).collect();
-                        // Codes belong to no order: an hour's worth of all of them counts as one.
                         let installation = json!({
                             "plugin": uploaded["plugin"], "version": uploaded["version"], "grants": grants,
-                            "settings": {}, "limits": {"effects_per_hour": 10_000},
+                            "settings": {}, "limits": {},
                         });
                         admin.post(&format!("/api/v1/tenants/{tenant}/installations"), &installation).await?;
                     }

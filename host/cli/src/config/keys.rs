@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use fangshi_lanes::{COMPONENT_BYTES, LimitRange, Plans, RUNS_AT_ONCE};
+
 use super::problem::Problem;
 
 /// What a key holds.
@@ -13,6 +15,8 @@ pub enum Kind {
     Path,
     /// A secret: in the file, in a file of its own (`NAME_file`), or in the environment.
     Secret,
+    /// A list of texts.
+    Texts,
     /// A whole number within these bounds, both included.
     Number(u64, u64),
 }
@@ -225,6 +229,36 @@ pub const PLUGIN_BYTES_PER_TENANT: Key = key(
     Kind::Number(1024, 1 << 40),
     "how many bytes all versions of one tenant's plugins may have together; the same bytes count once (default 536870912)",
 );
+pub const SIGNATURES: Key = key(
+    "uploads",
+    "signatures",
+    Kind::Text,
+    "\"off\" (the default) or \"required\": whether every uploaded component must be signed by one of trusted_keys",
+);
+pub const TRUSTED_KEYS: Key = key(
+    "uploads",
+    "trusted_keys",
+    Kind::Texts,
+    "a list of minisign public keys, each the second line of a .pub file (RW…); needed where signatures are required",
+);
+pub const COMPILE_SECONDS: Key = key(
+    "uploads",
+    "compile_seconds",
+    Kind::Number(1, 3_600),
+    "how long a plugin may take to be compiled, seconds of processor time and of waiting (default 120)",
+);
+pub const COMPILE_MEMORY: Key = key(
+    "uploads",
+    "compile_memory_bytes",
+    Kind::Number(64 << 20, 1 << 40),
+    "the memory that compiling a plugin may take, bytes (default 2147483648)",
+);
+pub const COMPILED_BYTES: Key = key(
+    "uploads",
+    "compiled_bytes",
+    Kind::Number(64 << 10, 1 << 30),
+    "the most machine code that a plugin may be compiled to, bytes (default 134217728)",
+);
 pub const SHUTDOWN_SECONDS: Key = key(
     "limits",
     "shutdown_seconds",
@@ -232,6 +266,25 @@ pub const SHUTDOWN_SECONDS: Key = key(
     "how long a shutdown waits for running plugins, and then for tokens and decodes under way, seconds (default 20)",
 );
 pub const LOG_FORMAT: Key = key("log", "format", Kind::Text, "\"text\" (the default) or \"json\"");
+
+/// The section whose sections are plans.
+pub const PLANS: &str = "plans";
+
+/// The limits that stand in `[limits]` beside the keys above, for everybody. Two of them have names of their own there.
+pub fn limits() -> Vec<Key> {
+    let members = Plans::members().into_iter().filter(|(name, _)| ![RUNS_AT_ONCE, COMPONENT_BYTES].contains(name));
+    members.filter_map(|(name, range)| limit("limits", name, range)).collect()
+}
+
+/// The limits of a plan.
+pub fn limits_of_plan() -> Vec<Key> {
+    Plans::members().into_iter().filter_map(|(name, range)| limit(PLANS, name, range)).collect()
+}
+
+fn limit(section: &'static str, name: &'static str, range: LimitRange) -> Option<Key> {
+    let LimitRange::Number { least, most, .. } = range else { return None };
+    Some(key(section, name, Kind::Number(least, most), "a limit of each tenant; the README says what each one bounds"))
+}
 
 /// Every key.
 pub const KEYS: &[&Key] = &[
@@ -267,6 +320,11 @@ pub const KEYS: &[&Key] = &[
     &PLUGIN_VERSIONS_PER_TENANT,
     &PLUGIN_BYTES_PER_TENANT,
     &SHUTDOWN_SECONDS,
+    &SIGNATURES,
+    &TRUSTED_KEYS,
+    &COMPILE_SECONDS,
+    &COMPILE_MEMORY,
+    &COMPILED_BYTES,
     &LOG_FORMAT,
 ];
 
@@ -285,6 +343,11 @@ pub fn names_in(section: &str) -> Vec<String> {
                 names.push(header);
             }
         }
+    }
+    match section {
+        "limits" => names.extend(limits().iter().map(|key| key.name.to_owned())),
+        "" => names.push(format!("[{PLANS}.NAME]")),
+        _ => {}
     }
     names
 }

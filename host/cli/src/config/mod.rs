@@ -12,12 +12,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fangshi_console::TrustedKeys;
+use fangshi_lanes::{COMPONENT_BYTES, Plans, RUNS_AT_ONCE};
 use fangshi_reconcile::{FullPassAt, ReconcileConfig};
 use fangshi_tenants::{Kek, Retention, UploadLimits};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-pub use keys::{KEYS, Kind};
+use crate::compile::CompileLimits;
+pub use keys::{KEYS, Kind, PLANS, limits, limits_of_plan};
 pub use problem::ConfigError;
 pub use reader::Environment;
 use reader::{Found, Reader, folder_of};
@@ -51,12 +54,16 @@ pub struct Config {
     pub component: Option<Component>,
     /// Runs at once in the process.
     pub max_concurrent_runs: u32,
-    /// Runs at once of one tenant.
-    pub runs_per_tenant: u32,
+    /// What tenants may use.
+    pub plans: Plans,
     /// Largest plugin, bytes.
     pub max_plugin_bytes: usize,
     /// What one tenant may upload in all.
     pub uploads: UploadLimits,
+    /// Who must have signed an upload; `None`: nobody.
+    pub trusted: Option<TrustedKeys>,
+    /// What compiling one plugin may take.
+    pub compile: CompileLimits,
     /// How long a shutdown waits for runs.
     pub shutdown: Duration,
     /// How reconciliation goes; `None`: not at all.
@@ -168,9 +175,11 @@ impl Config {
         let walk_minutes = reader.number(&keys::AUTHORIZER_WALK_MINUTES).unwrap_or(60);
         let component = read_component(&mut reader);
         let max_concurrent_runs = reader.number(&keys::MAX_CONCURRENT_RUNS).unwrap_or(64) as u32;
-        let runs_per_tenant = reader.number(&keys::RUNS_PER_TENANT).unwrap_or(16) as u32;
+        let plans = read_plans(&mut reader);
         let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(32 << 20);
         let uploads = read_uploads(&mut reader);
+        let trusted = read_trusted(&mut reader);
+        let compile = read_compile(&mut reader);
         let shutdown = reader.number(&keys::SHUTDOWN_SECONDS).unwrap_or(20);
         let reconcile = read_reconcile(&mut reader);
         let retention = read_retention(&mut reader);
@@ -196,9 +205,11 @@ impl Config {
             authorizer_walk: (walk_minutes > 0).then(|| Duration::from_secs(walk_minutes * 60)),
             component,
             max_concurrent_runs,
-            runs_per_tenant,
+            plans,
             max_plugin_bytes: max_plugin_bytes as usize,
             uploads,
+            trusted,
+            compile,
             shutdown: Duration::from_secs(shutdown),
             reconcile,
             retention,
@@ -403,6 +414,52 @@ fn read_uploads(reader: &mut Reader<'_>) -> UploadLimits {
     UploadLimits {
         versions: versions.and_then(|versions| u32::try_from(versions).ok()).unwrap_or(default.versions),
         bytes: reader.number(&keys::PLUGIN_BYTES_PER_TENANT).unwrap_or(default.bytes),
+    }
+}
+
+/// `runs_per_tenant` and `max_plugin_bytes` are the names of everybody's runs at once and component bytes.
+fn read_plans(reader: &mut Reader<'_>) -> Plans {
+    let mut everybody = reader.figures();
+    let known = [(RUNS_AT_ONCE, &keys::RUNS_PER_TENANT), (COMPONENT_BYTES, &keys::MAX_PLUGIN_BYTES)];
+    for (name, key) in known {
+        if let Some(number) = reader.number(key) {
+            everybody.insert(name.to_owned(), number);
+        }
+    }
+    Plans { everybody, named: reader.plans() }
+}
+
+/// Wrong keys are told of even where no signature is required: they would be missed on the day it is.
+fn read_trusted(reader: &mut Reader<'_>) -> Option<TrustedKeys> {
+    let required = match reader.text(&keys::SIGNATURES) {
+        Some(Found { value, .. }) if value == "required" => true,
+        Some(Found { value, line }) if value != "off" => {
+            reader.wrong(&keys::SIGNATURES, line, &format!("\"{value}\""));
+            false
+        }
+        _ => false,
+    };
+    let found = reader.texts(&keys::TRUSTED_KEYS);
+    let line = found.as_ref().and_then(|found| found.line);
+    let given = found.map(|found| found.value).unwrap_or_default();
+    match TrustedKeys::new(&given) {
+        Ok(trusted) => required.then_some(trusted),
+        Err(at) => {
+            if let Some(key) = given.get(at) {
+                reader.wrong(&keys::TRUSTED_KEYS, line, &format!("\"{key}\""));
+            } else if required && !reader.reported(&keys::TRUSTED_KEYS.path()) {
+                reader.missing(&keys::TRUSTED_KEYS, "");
+            }
+            None
+        }
+    }
+}
+
+fn read_compile(reader: &mut Reader<'_>) -> CompileLimits {
+    CompileLimits {
+        seconds: reader.number(&keys::COMPILE_SECONDS).unwrap_or(120),
+        memory_bytes: reader.number(&keys::COMPILE_MEMORY).unwrap_or(2 << 30),
+        code_bytes: reader.number(&keys::COMPILED_BYTES).unwrap_or(128 << 20),
     }
 }
 

@@ -1,12 +1,14 @@
 //! Reads values out of a TOML text with their lines, and gathers what is wrong instead of stopping at the first.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fangshi_lanes::Figures;
 use secrecy::SecretString;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{Key, Kind, is_section, join, names_in};
+use super::keys::{Key, Kind, PLANS, is_section, join, limits, limits_of_plan, names_in};
 use super::problem::{ConfigError, Problem};
 
 /// The environment, as far as a config asks for it: a name to its value.
@@ -85,6 +87,94 @@ impl<'a> Reader<'a> {
                 None
             }
         }
+    }
+
+    /// A list of texts.
+    pub fn texts(&mut self, key: &Key) -> Option<Found<Vec<String>>> {
+        let (value, line) = self.look(key.section, key.name)?;
+        let DeValue::Array(items) = value else {
+            self.wrong(key, Some(line), kind_of(&value));
+            return None;
+        };
+        let mut texts = Vec::new();
+        for item in items.iter() {
+            match item.get_ref() {
+                DeValue::String(text) => texts.push(text.trim().to_owned()),
+                other => {
+                    self.wrong(key, Some(line), kind_of(other));
+                    return None;
+                }
+            }
+        }
+        Some(Found { value: texts, line: Some(line) })
+    }
+
+    /// The limits in `[limits]` that everybody has.
+    pub fn figures(&mut self) -> Figures {
+        let found = limits().into_iter().filter_map(|key| Some((key.name.to_owned(), self.number(&key)?)));
+        found.collect()
+    }
+
+    /// The sections `[plans.NAME]`.
+    pub fn plans(&mut self) -> BTreeMap<String, Figures> {
+        let Some(section) = self.top.get(PLANS) else { return BTreeMap::new() };
+        let line = line_at(self.text, section.span().start);
+        let Some(plans) = section.get_ref().as_table().cloned() else {
+            self.problem(PLANS.to_owned(), Some(line), "expected sections `[plans.NAME]`".to_owned());
+            return BTreeMap::new();
+        };
+        let mut read = BTreeMap::new();
+        for (name, plan) in plans.iter() {
+            let line = line_at(self.text, name.span().start);
+            let name = name.get_ref().to_string();
+            let path = join(PLANS, &name);
+            let usable = (1..=64).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+            match plan.get_ref().as_table() {
+                Some(members) if usable => {
+                    let figures = self.figures_of(&path, members);
+                    read.insert(name, figures);
+                }
+                Some(_) => {
+                    let expected = "expected a plan's name of 1 to 64 letters, digits, `-` and `_`";
+                    self.problem(path, Some(line), expected.to_owned());
+                }
+                None => {
+                    let message = format!("expected a section `[{path}]`; found {}", kind_of(plan.get_ref()));
+                    self.problem(path, Some(line), message);
+                }
+            }
+        }
+        read
+    }
+
+    fn figures_of(&mut self, path: &str, members: &DeTable<'a>) -> Figures {
+        let known = limits_of_plan();
+        let mut figures = Figures::new();
+        for (name, value) in members.iter() {
+            let line = line_at(self.text, name.span().start);
+            let name = name.get_ref().to_string();
+            let Some(key) = known.iter().find(|key| key.name == name) else {
+                let names: Vec<&str> = known.iter().map(|key| key.name).collect();
+                let message = format!("unknown limit; expected one of these in [{path}]: {}", names.join(", "));
+                self.problem(join(path, &name), Some(line), message);
+                continue;
+            };
+            let Kind::Number(least, most) = key.kind else { continue };
+            let digits = value.get_ref().as_integer();
+            let number = digits.and_then(|digits| u64::from_str_radix(digits.as_str(), digits.radix()).ok());
+            match number {
+                Some(number) if (least..=most).contains(&number) => {
+                    figures.insert(name, number);
+                }
+                _ => {
+                    let found = digits.map_or_else(|| kind_of(value.get_ref()).to_owned(), ToString::to_string);
+                    let message = format!("expected {}; found {found}", key.wanted());
+                    self.problem(join(path, &name), Some(line), message);
+                }
+            }
+        }
+        figures
     }
 
     /// A secret: the environment first, else the file named by `NAME_file`, else the key itself.
@@ -203,6 +293,10 @@ impl<'a> Reader<'a> {
         for (name, value) in self.top.iter() {
             let line = line_at(self.text, name.span().start);
             let name = name.get_ref();
+            // Its sections have any name; they are looked at one by one.
+            if name == PLANS {
+                continue;
+            }
             if !is_section(name) {
                 if !names_in("").iter().any(|known| known == name) {
                     unknown.push((String::new(), name.to_string(), line));

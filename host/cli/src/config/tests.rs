@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use serde_json::Value;
 
 use super::*;
 
@@ -23,6 +24,11 @@ fn parse_with(text: &str, environment: Environment<'_>) -> Result<Config, Config
     Config::parse(Path::new("conf/fangshi.toml"), text, environment)
 }
 
+/// Runs at once of a tenant without a plan.
+fn at_once(config: &Config) -> u64 {
+    config.plans.of(None, &Value::Null).get(RUNS_AT_ONCE)
+}
+
 fn problems(text: &str) -> String {
     match parse(text) {
         Ok(_) => panic!("accepted: {text}"),
@@ -39,7 +45,7 @@ fn the_smallest_config_has_documented_defaults() {
     assert_eq!(config.erased_file, Path::new("conf/fangshi.erased"));
     assert_eq!(config.api_base, "https://api.weixin.qq.com");
     assert!(config.component.is_none());
-    assert_eq!((config.max_concurrent_runs, config.runs_per_tenant), (64, 16));
+    assert_eq!((config.max_concurrent_runs, at_once(&config)), (64, 16));
     assert_eq!(config.max_plugin_bytes, 32 << 20);
     assert_eq!(config.shutdown, Duration::from_secs(20));
     assert_eq!(config.log_format, LogFormat::Text);
@@ -103,7 +109,7 @@ format = "json"
     assert!(matches!(&config.key, KeySource::File(file) if file == Path::new("conf/keys/one.key")));
     assert_eq!(config.erased_file, Path::new("conf/keys/gone"));
     assert_eq!(config.api_base, "http://127.0.0.1:4000");
-    assert_eq!((config.max_concurrent_runs, config.runs_per_tenant), (100, 3));
+    assert_eq!((config.max_concurrent_runs, at_once(&config)), (100, 3));
     assert_eq!(config.max_plugin_bytes, 1 << 20);
     assert_eq!((config.uploads.versions, config.uploads.bytes), (7, 2_000_000));
     assert_eq!(config.log_format, LogFormat::Json);
@@ -124,7 +130,7 @@ const WRONG: &[(&str, &[&str])] = &[
         "GOOD\n[extra]\na = 1",
         &[
             "fangshi.toml:6: extra: unknown key",
-            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [alerts], [limits], [log]",
+            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [alerts], [limits], [uploads], [log]",
         ],
     ),
     ("lisen = \"x\"", &["fangshi.toml:1: lisen: unknown key", "listen"]),
@@ -283,6 +289,55 @@ fn every_secret_has_its_variable() {
 }
 
 #[test]
+fn required_signatures_need_keys() {
+    const KEY: &str = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    let uploads = |text: &str| format!("{GOOD}[uploads]\n{text}");
+    let required = uploads(&format!("signatures = \"required\"\ntrusted_keys = [\"{KEY}\"]"));
+    assert!(parse(&required).unwrap().trusted.is_some());
+    assert!(parse(&uploads(&format!("trusted_keys = [\"{KEY}\"]"))).unwrap().trusted.is_none());
+    for (wrong, told) in [
+        ("signatures = \"required\"", "uploads.trusted_keys: missing"),
+        ("signatures = \"required\"\ntrusted_keys = []", "uploads.trusted_keys: missing"),
+        ("signatures = \"on\"", "uploads.signatures: expected"),
+        ("trusted_keys = [\"rubbish\"]", "found \"rubbish\""),
+        ("trusted_keys = \"RW\"", "found a text"),
+    ] {
+        let shown = problems(&uploads(wrong));
+        assert!(shown.contains(told), "{wrong}: {shown}");
+    }
+}
+
+#[test]
+fn plans_are_read_and_checked() {
+    let config = parse(&format!(
+        "{GOOD}[limits]\nfuel = 5_000_000\nmax_plugin_bytes = 2048\n[plans.large]\nfuel = 9_000_000\nruns_at_once = 40\n[plans.bare]\n"
+    ))
+    .unwrap();
+    let of = |plan: Option<&str>| {
+        let limits = config.plans.of(plan, &Value::Null);
+        (limits.get("fuel"), limits.get(RUNS_AT_ONCE), limits.get(COMPONENT_BYTES))
+    };
+    assert_eq!(of(None), (5_000_000, 16, 2_048));
+    assert_eq!(of(Some("large")), (9_000_000, 40, 2_048));
+    assert_eq!(of(Some("bare")), of(None));
+    for (wrong, told) in [
+        ("[limits]\nfuel = 1", "fangshi.toml:7: limits.fuel: expected a whole number from 10000 to 60000000000"),
+        ("[limits]\nruns_at_once = 3", "limits.runs_at_once: unknown key"),
+        (
+            "[plans.large]\nfule = 1",
+            "fangshi.toml:7: plans.large.fule: unknown limit; expected one of these in [plans.large]: fuel",
+        ),
+        ("[plans.large]\nfuel = 1", "fangshi.toml:7: plans.large.fuel: expected a whole number from 10000"),
+        ("[plans.large]\nfuel = \"much\"", "plans.large.fuel: expected a whole number"),
+        ("[plans.\"a b\"]\nfuel = 10_000", "expected a plan's name"),
+        ("[plans]\nlarge = 3", "plans.large: expected a section `[plans.large]`; found a whole number"),
+    ] {
+        let shown = problems(&format!("{GOOD}{wrong}"));
+        assert!(shown.contains(told), "{wrong}: {shown}");
+    }
+}
+
+#[test]
 fn the_example_is_right_and_has_the_defaults() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("fangshi.example.toml");
     let folder = tempfile::tempdir().unwrap();
@@ -303,9 +358,12 @@ fn the_example_is_right_and_has_the_defaults() {
     assert_eq!(default.authorizer_walk, Some(Duration::from_secs(3600)));
     assert_eq!(default.public_url, None);
     assert_eq!(config.max_concurrent_runs, default.max_concurrent_runs);
-    assert_eq!(config.runs_per_tenant, default.runs_per_tenant);
+    let everybody = |config: &Config| config.plans.of(None, &Value::Null);
+    assert_eq!(everybody(&config), everybody(&default));
     assert_eq!(config.max_plugin_bytes, default.max_plugin_bytes);
     assert_eq!(config.uploads, default.uploads);
+    assert_eq!(config.uploads, default.uploads);
+    assert_eq!(config.compile, default.compile);
     assert_eq!(config.shutdown, default.shutdown);
     for key in KEYS {
         assert!(text.contains(key.name), "the example lacks {}", key.path());

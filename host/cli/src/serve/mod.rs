@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fangshi_callback::{Callback, CallbackLimits, Durable};
-use fangshi_console::{Console, Entrance, OperatorToken};
+use fangshi_console::{Console, Entrance, OperatorToken, Uploading};
 use fangshi_operations::Outgoing;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -163,6 +163,9 @@ fn doors(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: Soc
         operator: OperatorToken::new(&config.operator_token),
         max_plugin_bytes: config.max_plugin_bytes,
         uploads: config.uploads,
+        plans: rooms.plans.clone(),
+        trusted: config.trusted.clone(),
+        uploading: Uploading::default(),
         backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
     };
     Ok(Doors { callback: callback.door(), console: fangshi_console::router(console) })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use fangshi_database::{Clock, Database, OpenOptions};
 use fangshi_journal::Journal;
-use fangshi_lanes::{Lanes, LanesConfig, Parts, WasmGuests};
+use fangshi_lanes::{Installed, Lanes, LanesConfig, Parts, Plans, WasmGuests};
 use fangshi_operations::{Operations, OperationsConfig};
 use fangshi_reconcile::{Reconciler, Running};
 use fangshi_runtime::{Runtime, RuntimeConfig};
@@ -14,6 +14,7 @@ use fangshi_tenants::{CallbackKeys, ComponentCredentials, ErasedList, Tenants};
 
 use super::code_key;
 use super::onboarding::{Sweep, Sweeper};
+use crate::compile::ChildCompiler;
 use crate::config::{Component, Config};
 
 /// Compiled plugins, in the data folder: made anew if lost.
@@ -33,6 +34,8 @@ pub struct Rooms {
     pub sweeper: Option<Sweeper>,
     /// The sandbox.
     pub runtime: Runtime,
+    /// What tenants may use.
+    pub plans: Arc<Plans>,
     /// One run at a time per order.
     pub lanes: Lanes,
     /// What finds changes whose callback was lost, if it is on.
@@ -70,24 +73,28 @@ impl Rooms {
         let operations = Operations::new(operations, tenants.clone())?;
         let code_dir = config.data_dir.join(CODE_FOLDER);
         let code_key = code_key::keep(&tenants, &config.data_dir).context("the key of compiled plugins")?;
+        let compiler = ChildCompiler::new(config.compile).context("finding the program that compiles plugins")?;
+        match compiler.try_out().await {
+            Ok(()) => tracing::info!(limits = ?config.compile, "plugins are compiled in processes of their own"),
+            Err(error) => tracing::error!(%error, "no plugin can be compiled: uploads will fail"),
+        }
         let runtime = Runtime::new(RuntimeConfig {
             max_concurrent_runs: config.max_concurrent_runs,
             max_component_bytes: config.max_plugin_bytes,
             code_dir: Some(code_dir),
             code_key,
+            compiler: Some(Arc::new(compiler)),
             ..RuntimeConfig::default()
         })?;
+        let plans = Arc::new(config.plans.clone());
+        tell_unknown_plans(&tenants, &plans).await;
         let lanes = Lanes::start(Parts {
             journal: journal.clone(),
-            directory: Arc::new(tenants.clone()),
+            directory: Arc::new(Installed::new(tenants.clone(), plans.clone())),
             guests: Arc::new(WasmGuests::new(runtime.clone(), tenants.clone())),
             shop: Arc::new(operations.clone()),
             clock: clock.clone(),
-            config: LanesConfig {
-                max_concurrent_runs: config.max_concurrent_runs as usize,
-                per_tenant: config.runs_per_tenant as usize,
-                ..LanesConfig::default()
-            },
+            config: LanesConfig { max_concurrent_runs: config.max_concurrent_runs as usize, ..LanesConfig::default() },
         })
         .await?;
         let sweeper = config.component.as_ref().map(|_| {
@@ -103,7 +110,7 @@ impl Rooms {
             Reconciler::new(journal.clone(), tenants.clone(), shop, clock.clone(), settings).start()
         });
         let database = database.clone();
-        Ok(Rooms { database, tenants, journal, operations, sweeper, runtime, lanes, reconciling, clock })
+        Ok(Rooms { database, tenants, journal, operations, sweeper, runtime, plans, lanes, reconciling, clock })
     }
 
     /// Stops: runs under way may end within `grace`, the rest is resumed by the next start. Refreshes and decodes under way,
@@ -123,6 +130,15 @@ impl Rooms {
             tracing::warn!(%error, "counts of refused callbacks were lost at the stop");
         }
         self.database.close().await;
+    }
+}
+
+/// A plan that left the config takes its tenants back to what everybody has.
+async fn tell_unknown_plans(tenants: &Tenants, plans: &Plans) {
+    for tenant in tenants.list(None, u32::MAX).await {
+        if let Some(plan) = tenant.plan.as_deref().filter(|plan| !plans.named.contains_key(*plan)) {
+            tracing::warn!(tenant = %tenant.id, plan, "the config has no such plan: the tenant has what everybody has");
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use super::session::{Bare, Session};
 use super::{view, words};
 use crate::Console;
 use crate::installations;
+use crate::limits;
 use crate::permission;
 
 #[derive(Template)]
@@ -158,6 +159,10 @@ pub(super) async fn approve(
         Err(refusal) => return refused(session.language, refusal.code()),
     };
     if let Err(refusal) = permission::check(&console, &session.tenant, version.digest).await {
+        return refused(session.language, refusal.code());
+    }
+    let current_id = current.as_ref().map(|current| current.id);
+    if let Err(refusal) = limits::room_for(&console, &session.tenant, &version.manifest.hooks, current_id).await {
         return refused(session.language, refusal.code());
     }
     let tenant = session.of();

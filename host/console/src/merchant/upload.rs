@@ -10,6 +10,7 @@ use super::home::{self, Trouble};
 use super::session::Session;
 use super::words;
 use crate::Console;
+use crate::limits;
 use crate::plugins;
 use crate::refusal::Refusal;
 use crate::request::gather;
@@ -27,7 +28,7 @@ struct Uploaded {
 
 /// Keeps the component and shows what it asks for.
 pub(super) async fn upload(State(console): State<Console>, session: Session, form: Multipart) -> Response {
-    let uploaded = match read(form, console.max_plugin_bytes).await {
+    let uploaded = match read(form, limits::component_bytes(&console, session.of())).await {
         Ok(uploaded) => uploaded,
         Err(refusal) => return trouble(&console, &session, &refusal).await,
     };
@@ -40,7 +41,7 @@ pub(super) async fn upload(State(console): State<Console>, session: Session, for
         return trouble(&console, &session, &refusal).await;
     }
     let name = name(&uploaded);
-    match plugins::keep(&console, session.caller, session.of(), &name, uploaded.wasm).await {
+    match plugins::keep(&console, session.caller, session.of(), &name, uploaded.wasm, None).await {
         Ok((version, _)) => {
             Redirect::to(&format!("/merchant/consent/{}/{}", version.plugin, version.digest)).into_response()
         }

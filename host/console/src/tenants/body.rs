@@ -1,10 +1,13 @@
 //! What comes in about a tenant, and what of it can be used. Secrets go in here and come out nowhere.
 
+use fangshi_lanes::Plans;
 use fangshi_tenants::{CallbackKeys, Credentials, NewTenant, Platform, StateChange, TenantKind, TenantPatch};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::limits;
 use crate::refusal::Refusal;
 use crate::secret::Secret;
 
@@ -24,6 +27,11 @@ pub(crate) struct TenantBody {
     user_name: String,
     /// For people: 1 to 200 characters on one line.
     name: String,
+    /// The name of a plan of the host's config; without one the tenant has what everybody has.
+    plan: Option<String>,
+    /// Limits of its own, which go before those of the plan.
+    #[schema(schema_with = crate::limits::tenant_schema)]
+    limits: Option<Map<String, Value>>,
     /// Only "authorized": a token at hand; without one it is fetched with the refresh token.
     access_token: Option<Secret>,
     /// Only with `access_token`: seconds it is still good for; 7200 if absent.
@@ -50,6 +58,11 @@ pub(crate) struct TenantChange {
     user_name: Option<String>,
     /// Decodes of buyer data that may be asked of the platform in a day (Asia/Shanghai); 30 if never set.
     decode_budget: Option<u32>,
+    /// The name of a plan of the host's config; "" for none.
+    plan: Option<String>,
+    /// The whole new limits of its own, which go before those of the plan.
+    #[schema(schema_with = crate::limits::tenant_schema)]
+    limits: Option<Map<String, Value>>,
     /// "suspended": callbacks are recorded, no runs, no calls. "active": back to work.
     state: Option<StateName>,
     /// Only with `state` "suspended": why, in a few words.
@@ -162,7 +175,18 @@ fn aes_key(member: &'static str, key: SecretString) -> Result<SecretString, Refu
     ))
 }
 
-pub(super) fn tenant_patch(body: TenantChange, kind: TenantKind) -> Result<TenantPatch, Refusal> {
+/// What a new tenant is given of limits, as a change; none if it has what everybody has.
+pub(super) fn allotted(body: &mut TenantBody, plans: &Plans) -> Result<Option<TenantPatch>, Refusal> {
+    let (plan, limits) = (body.plan.take(), body.limits.take());
+    if plan.is_none() && limits.is_none() {
+        return Ok(None);
+    }
+    let plan = plan.map(|plan| limits::plan(plans, plan)).transpose()?;
+    let limits = limits.map(limits::of_tenant).transpose()?;
+    Ok(Some(TenantPatch { plan, limits, ..TenantPatch::default() }))
+}
+
+pub(super) fn tenant_patch(body: TenantChange, kind: TenantKind, plans: &Plans) -> Result<TenantPatch, Refusal> {
     let authorized = [
         ("access_token", body.access_token.is_some()),
         ("access_token_expires_in", body.access_token_expires_in.is_some()),
@@ -191,6 +215,8 @@ pub(super) fn tenant_patch(body: TenantChange, kind: TenantKind) -> Result<Tenan
         name: body.name,
         user_name: body.user_name,
         decode_budget: body.decode_budget,
+        plan: body.plan.map(|plan| limits::plan(plans, plan)).transpose()?,
+        limits: body.limits.map(limits::of_tenant).transpose()?,
         state,
         access_token: body.access_token.map(|secret| (secret.0, expires_in)),
         refresh_token: body.refresh_token.map(|secret| secret.0),

@@ -15,7 +15,7 @@ use crate::caller::Caller;
 use crate::page::{Page, PageQuery};
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, JsonBody, QueryOf};
-use body::{DeletionQuery, TenantBody, TenantChange, invalid, new_tenant, tenant_patch};
+use body::{DeletionQuery, TenantBody, TenantChange, allotted, invalid, new_tenant, tenant_patch};
 use view::{DeletionView, TenantView, view};
 
 /// The tenant, or 404.
@@ -48,8 +48,9 @@ pub(crate) async fn wake(console: &Console, tenant: TenantId) {
 pub(crate) async fn create(
     State(console): State<Console>,
     caller: Caller,
-    JsonBody(body): JsonBody<TenantBody>,
+    JsonBody(mut body): JsonBody<TenantBody>,
 ) -> Result<(StatusCode, Json<TenantView>), Refusal> {
+    let allotted = allotted(&mut body, &console.plans)?;
     let new = new_tenant(body)?;
     if new.credentials.kind() == TenantKind::Authorized && !console.tenants.has_component() {
         return Err(Refusal::invalid(
@@ -59,7 +60,11 @@ pub(crate) async fn create(
              start it again, or make the tenant as kind self-built",
         ));
     }
-    let tenant = console.tenants.by(caller.actor()).create(new).await.map_err(refuse)?;
+    let tenants = console.tenants.by(caller.actor());
+    let mut tenant = tenants.create(new).await.map_err(refuse)?;
+    if let Some(allotted) = allotted {
+        tenant = tenants.update(tenant.id, allotted).await.map_err(refuse)?;
+    }
     tracing::info!(tenant = %tenant.id, kind = %tenant.kind, appid = tenant.appid, "tenant made");
     Ok((StatusCode::CREATED, Json(view(&console, &tenant).await?)))
 }
@@ -106,7 +111,7 @@ pub(crate) async fn patch(
     JsonBody(body): JsonBody<TenantChange>,
 ) -> Result<Json<TenantView>, Refusal> {
     let before = known(&console, tenant)?;
-    let change = tenant_patch(body, before.kind)?;
+    let change = tenant_patch(body, before.kind, &console.plans)?;
     let tenant = console.tenants.by(caller.actor()).update(before.id, change).await.map_err(refuse)?;
     tracing::info!(tenant = %tenant.id, "tenant changed");
     if tenant.is_active() && !before.is_active() {

@@ -2,6 +2,7 @@
 
 use fangshi_tenants::{Tenant, TenantState};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::Console;
@@ -32,6 +33,14 @@ pub(crate) struct TenantView {
     suspended_at: Option<i64>,
     /// Of a suspended or revoked one: what a person is to do.
     what_to_do: Option<WhatToDoView>,
+    /// The name of its plan; null: what everybody has.
+    plan: Option<String>,
+    /// Limits of its own.
+    #[schema(schema_with = crate::limits::tenant_schema)]
+    limits: Value,
+    /// What it has of each limit, by its own figures, its plan's and everybody's.
+    #[schema(schema_with = crate::limits::tenant_schema)]
+    effective_limits: Value,
     /// Decodes of buyer data today.
     decodes: DecodesView,
     /// Of a revoked one, whose merchant took the authorization back: how that became known.
@@ -147,6 +156,9 @@ pub(super) async fn view(console: &Console, tenant: &Tenant) -> Result<TenantVie
             })
             .collect(),
         what_to_do: tenant.what_to_do().map(|text| WhatToDoView { zh: text.zh.to_owned(), en: text.en.to_owned() }),
+        plan: tenant.plan.clone(),
+        limits: (*tenant.limits).clone(),
+        effective_limits: crate::limits::of(console, tenant).all(),
         decodes: DecodesView { budget: usage.budget, used: usage.used, left: usage.left(), next_day_at: usage.until },
         created_at: tenant.created_at,
         callback_path: format!("/callback/{}/{}", tenant.platform, tenant.appid),

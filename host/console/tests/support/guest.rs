@@ -15,6 +15,14 @@ pub fn noting() -> Vec<u8> {
     noting_and("", "")
 }
 
+/// As [`quiet`], with so many functions of 14,000 instructions each, which take long to compile.
+pub fn heavy(functions: usize) -> Vec<u8> {
+    let step = "(local.set 0 (i32.add (i32.mul (local.get 0) (local.get 1)) (i32.load (local.get 0))))\n".repeat(2_000);
+    let one = |_| format!("(func (param i32 i32) (result i32) {step} (local.get 0))");
+    let all: Vec<String> = (0..functions).map(one).collect();
+    plugin_and("", "", "", &all.concat())
+}
+
 /// As [`noting`], and logs a phone, a masked phone and the note that it has set.
 pub fn telling() -> Vec<u8> {
     const TEXT: &str = "call 13800138000 or 139****0775: CANARY-note";
@@ -64,12 +72,17 @@ pub fn stranger() -> Vec<u8> {
 }
 
 fn plugin(imports: &str, core_imports: &str, body: &str) -> Vec<u8> {
+    plugin_and(imports, core_imports, body, "")
+}
+
+fn plugin_and(imports: &str, core_imports: &str, body: &str, functions: &str) -> Vec<u8> {
     let core = format!(
         r#"(module
       (import "fangshi:host/events@0.1.0" "[resource-drop]event" (func $drop_event (param i32)))
       (import "fangshi:store/orders@0.1.0" "[resource-drop]order" (func $drop_order (param i32)))
       (import "fangshi:host/log@0.1.0" "write" (func $log (param i32 i32 i32)))
       {core_imports}
+      {functions}
       (memory (export "memory") 1)
       (data (i32.const 256) "seen")
       (data (i32.const 512) "CANARY-note")

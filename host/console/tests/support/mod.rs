@@ -14,10 +14,10 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use fangshi_callback::{Callback, CallbackLimits, Component, Durable};
-use fangshi_console::{Console, Entrance, OperatorToken};
+use fangshi_console::{Console, Entrance, OperatorToken, Uploading};
 use fangshi_database::{Clock, Database, ManualClock, OpenOptions};
 use fangshi_journal::{Journal, NewEvent, Source};
-use fangshi_lanes::{Lanes, LanesConfig, Parts, Shop, WasmGuests};
+use fangshi_lanes::{Installed, Lanes, LanesConfig, Parts, Plans, Shop, WasmGuests};
 use fangshi_operations::{Fault, Operation, Operations, OperationsConfig, Verdict};
 use fangshi_platform::Platform;
 use fangshi_runtime::{Runtime, RuntimeConfig};
@@ -134,9 +134,12 @@ impl Desk {
         let config =
             RuntimeConfig { max_concurrent_runs: 2, max_component_bytes: MAX_PLUGIN_BYTES, ..RuntimeConfig::default() };
         let runtime = Runtime::new(config).unwrap();
+        let large = [("fuel".to_owned(), 5_000_000_000), ("kv_keys".to_owned(), 7)];
+        let named = [("large".to_owned(), large.into())].into();
+        let plans = Arc::new(Plans { named, ..Plans::default() });
         let lanes = Lanes::start(Parts {
             journal: journal.clone(),
-            directory: Arc::new(tenants.clone()),
+            directory: Arc::new(Installed::new(tenants.clone(), plans.clone())),
             guests: Arc::new(WasmGuests::new(runtime.clone(), tenants.clone())),
             shop: Arc::new(KindShop),
             clock: clock.clone(),
@@ -165,6 +168,9 @@ impl Desk {
             operator: OperatorToken::new(&SecretString::from(TOKEN)),
             max_plugin_bytes: MAX_PLUGIN_BYTES,
             uploads: UPLOADS,
+            plans,
+            trusted: None,
+            uploading: Uploading::default(),
             backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
         });
         let mut served = router.clone();

@@ -7,6 +7,7 @@ pub mod divergence;
 pub mod echo;
 pub mod effect;
 pub mod ending;
+pub mod pace;
 pub mod plan;
 pub mod queue;
 pub mod retry;

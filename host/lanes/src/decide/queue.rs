@@ -8,7 +8,6 @@ use fangshi_journal::{LaneKey, TenantId};
 #[derive(Debug)]
 pub struct Queue {
     max: usize,
-    per_tenant: usize,
     /// Lanes being drained; true if poked meanwhile.
     running: HashMap<LaneKey, bool>,
     running_of: HashMap<TenantId, usize>,
@@ -19,11 +18,10 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue for so many drains at a time, so many of them for one tenant.
-    pub fn new(max: usize, per_tenant: usize) -> Queue {
+    /// A queue for so many drains at a time.
+    pub fn new(max: usize) -> Queue {
         Queue {
             max: max.max(1),
-            per_tenant: per_tenant.max(1),
             running: HashMap::new(),
             running_of: HashMap::new(),
             waiting: HashMap::new(),
@@ -48,14 +46,15 @@ impl Queue {
         lanes.push_back(lane.clone());
     }
 
-    /// The next lane to drain, if there is a free place; it counts as being drained from now on.
-    pub fn start(&mut self) -> Option<LaneKey> {
+    /// The next lane to drain, if there is a free place; it counts as being drained from now on. `at_once`: how many of a
+    /// tenant's lanes may be drained at one time; one always may.
+    pub fn start(&mut self, at_once: impl Fn(TenantId) -> usize) -> Option<LaneKey> {
         if self.running.len() >= self.max {
             return None;
         }
         for _ in 0..self.turn.len() {
             let tenant = self.turn.pop_front()?;
-            if self.running_of.get(&tenant).copied().unwrap_or(0) >= self.per_tenant {
+            if self.running_of.get(&tenant).copied().unwrap_or(0) >= at_once(tenant).max(1) {
                 self.turn.push_back(tenant);
                 continue;
             }

@@ -175,6 +175,8 @@ impl One<'_> {
             asks: guest.asks().clone(),
             grants: start.inputs.grants.clone(),
             effects_per_hour: limits.effects_per_hour,
+            kv_keys: limits.kv_keys,
+            kv_bytes: limits.kv_bytes,
             effects: known.into_iter().map(|effect| (effect.key.clone(), effect)).collect::<HashMap<_, _>>(),
             snapshot: start.snapshot.clone(),
             replay,

@@ -141,6 +141,9 @@ impl Work<'_> {
             Step::Run(id) => {
                 let run = state.runs.iter().find(|run| run.id == id);
                 if let Some((run, seat)) = run.and_then(|run| Some((run, seat(&seats, run.installation)?))) {
+                    if let Err(at) = self.core.begin(self.lane.tenant) {
+                        return Ok(Some(Drained::WaitUntil(at)));
+                    }
                     attempt(self.core, &fence, run, seat, state.entries, &mut self.snapshot).await?;
                 }
                 Ok(None)

@@ -35,6 +35,8 @@ pub(crate) struct Known {
     pub asks: BTreeSet<String>,
     pub grants: BTreeSet<String>,
     pub effects_per_hour: u32,
+    pub kv_keys: u32,
+    pub kv_bytes: u64,
     /// What earlier attempts, or this one before it was cut off, left of the run's effects.
     pub effects: HashMap<EffectKey, Effect>,
     /// The order as read before the hook.
@@ -106,10 +108,6 @@ pub(super) struct Call {
 const KV_KEY: usize = 512;
 /// Bytes of a kv value.
 const KV_VALUE: usize = 256 << 10;
-/// Keys of an installation.
-const KV_KEYS: u64 = 10_000;
-/// Bytes of an installation's keys and values.
-const KV_TOTAL: u64 = 16 << 20;
 
 impl Host {
     pub(crate) fn new(known: Known) -> (Host, Left) {
@@ -292,7 +290,7 @@ impl Host {
         // Replaced values are counted twice until the commit: simpler, and never too generous.
         let written: usize = self.kv.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
         let total = bytes + (written + key.len() + value.len()) as u64;
-        if keys + self.kv.len() as u64 >= KV_KEYS || total > KV_TOTAL {
+        if keys + self.kv.len() as u64 >= u64::from(self.known.kv_keys) || total > self.known.kv_bytes {
             return Ok(Some(CallError::Limited { retry_after: None }));
         }
         Ok(None)

@@ -9,7 +9,7 @@ pub(crate) mod input;
 pub(crate) mod order;
 pub(crate) mod told;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fangshi_journal::{Clock, InstallationId, Journal, Restore, TenantId};
 use tokio::sync::broadcast;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::LanesConfig;
 use crate::decide::choose::Standing;
+use crate::decide::pace::Pace;
 use crate::finished::Finished;
 use crate::seams::{Directory, Guests, Seat, Shop};
 
@@ -38,9 +39,23 @@ pub(crate) struct Core {
     pub stopping: CancellationToken,
     /// Attempts under way are dropped.
     pub cut_off: CancellationToken,
+    /// How many attempts of each tenant begin within a second.
+    pub pace: Mutex<Pace>,
 }
 
 impl Core {
+    /// How many lanes of a tenant may be drained at one time.
+    pub(crate) fn at_once(&self, tenant: TenantId) -> usize {
+        self.directory.throughput(tenant).map_or(self.config.per_tenant, |throughput| throughput.runs_at_once)
+    }
+
+    /// Counts an attempt that is about to begin, or says when it may (unix milliseconds).
+    pub(crate) fn begin(&self, tenant: TenantId) -> Result<(), i64> {
+        let Some(throughput) = self.directory.throughput(tenant) else { return Ok(()) };
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.begin(tenant, throughput.runs_per_second, self.clock.now())
+    }
+
     /// Whether a run that is due can't run now. In doubt it may: the drain looks again.
     pub(crate) async fn is_held(&self, tenant: TenantId, installation: InstallationId) -> bool {
         match self.directory.seats(tenant).await {

@@ -13,7 +13,9 @@ use fangshi_database::{
     BoxFuture, Clock, Database, Digest, EventSeq, InstallationId, ManualClock, OpenOptions, TenantId,
 };
 use fangshi_journal::{Journal, LaneKey, NewEvent, RunFilter, RunState, RunView, Source};
-use fangshi_lanes::{Directory, Finished, Guest, Guests, Lanes, LanesConfig, Parts, Seat, Standing, Subscriber};
+use fangshi_lanes::{
+    Directory, Finished, Guest, Guests, Lanes, LanesConfig, Parts, Seat, Standing, Subscriber, Throughput,
+};
 use fangshi_runtime::{CallError, Outcome, RunHost, RunInput, RunReport};
 use fangshi_tenants::{Credentials, Kek, NewTenant, Platform, Tenants};
 use serde_json::{Value, json};
@@ -183,6 +185,8 @@ pub struct Seats {
     pub meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
     /// Left out once, the next time anybody asks: as if it was made after the list was read.
     pub overlooked: Mutex<Option<InstallationId>>,
+    /// How much of each tenant may go on, if the test says so.
+    pub throughput: Mutex<Option<Throughput>>,
 }
 
 impl Seats {
@@ -238,6 +242,10 @@ impl Directory for Seats {
         let overlooked = self.overlooked.lock().unwrap().take();
         seats.retain(|seat| Some(seat.subscriber.installation) != overlooked);
         Ok(Arc::new(seats))
+    }
+
+    fn throughput(&self, _tenant: TenantId) -> Option<Throughput> {
+        *self.throughput.lock().unwrap()
     }
 }
 
@@ -333,6 +341,11 @@ impl Rig {
             limits,
         });
         seats.sort_by_key(|seat| seat.subscriber.installation);
+    }
+
+    /// How much of every tenant may go on from now on.
+    pub fn throughput(&self, throughput: Throughput) {
+        *self.seats.throughput.lock().unwrap() = Some(throughput);
     }
 
     pub fn stand(&self, id: i64, standing: Standing) {

@@ -248,7 +248,7 @@ impl World {
 
     fn start_process(&self) {
         let number = self.processes.borrow().len();
-        self.processes.borrow_mut().push(Process { queue: Queue::new(3, 2), alive: true });
+        self.processes.borrow_mut().push(Process { queue: Queue::new(3), alive: true });
         self.sweep(number);
     }
 
@@ -328,7 +328,7 @@ pub fn play(seed: u64, plan: Plan) -> Played {
         }
         for process in &alive {
             loop {
-                let lane = world.processes.borrow_mut()[*process].queue.start();
+                let lane = world.processes.borrow_mut()[*process].queue.start(|_| 2);
                 let Some(lane) = lane else { break };
                 tasks.push(Task { process: *process, future: Box::pin(drain(world.clone(), *process, lane)) });
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fangshi_database::{Clock, Database, Digest, ManualClock, OpenOptions, TenantId};
 use fangshi_journal::{Journal, NewEvent, RunDetail, RunFilter, Source};
-use fangshi_lanes::{Lanes, LanesConfig, Parts, WasmGuests};
+use fangshi_lanes::{Installed, Lanes, LanesConfig, Parts, WasmGuests};
 use fangshi_operations::{Operations, OperationsConfig};
 use fangshi_platform::{Fault, NewOrder, NewShop, Settings, Step, Target};
 use fangshi_runtime::{Runtime, RuntimeConfig, digest_of};
@@ -214,7 +214,7 @@ async fn start(
         OperationsConfig { api_base: platform.base_url(), clock: clock.clone(), ..OperationsConfig::default() };
     let parts = Parts {
         journal: journal.clone(),
-        directory: Arc::new(tenants.clone()),
+        directory: Arc::new(Installed::new(tenants.clone(), Arc::default())),
         guests: Arc::new(WasmGuests::new(runtime.clone(), tenants.clone())),
         shop: Arc::new(Operations::new(config, tenants.clone()).unwrap()),
         clock: clock.clone(),

@@ -1,0 +1,48 @@
+//! Limits that span runs: what an installation keeps, and how many attempts of a tenant begin.
+#![allow(unused_braces, missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod rig;
+
+use fangshi_journal::RunState;
+use fangshi_lanes::Throughput;
+use fangshi_runtime::{CallError, Outcome};
+use rig::{ORDER, Rig};
+use serde_json::json;
+
+#[tokio::test]
+async fn what_is_above_the_kv_limits_is_refused() {
+    for limits in [json!({"kv_keys": 1}), json!({"kv_bytes": 10})] {
+        let rig = Rig::new().await;
+        rig.install_for(
+            rig.tenant,
+            1,
+            false,
+            limits,
+            script!(|_input, host| {
+                host.kv_set("one", Some(vec![1; 4])).await.unwrap();
+                let refused = host.kv_set("another", Some(vec![1; 4])).await;
+                assert!(matches!(refused, Err(CallError::Limited { .. })), "{refused:?}");
+                Outcome::Done
+            }),
+        );
+        rig.pay(ORDER).await;
+        rig.settle().await;
+        assert_eq!(rig.states().await, [RunState::Done]);
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_begins_so_many_attempts_a_second_and_loses_none() {
+    let rig = Rig::new().await;
+    rig.install(1, false, script!(|_input, _host| Outcome::Done));
+    rig.throughput(Throughput { runs_at_once: 2, runs_per_second: 3 });
+    for n in 0..8 {
+        rig.pay(&format!("1{n}")).await;
+    }
+    rig.settle().await;
+    assert_eq!(rig.ran().len(), 3, "the rest waits");
+    rig.advance(1).await;
+    assert_eq!(rig.ran().len(), 6);
+    rig.advance(1).await;
+    assert_eq!(rig.states().await, [RunState::Done; 8]);
+}
