@@ -7,11 +7,14 @@ mod problem;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod weights;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fangshi_database::TenantId;
 use fangshi_reconcile::{FullPassAt, ReconcileConfig};
 use fangshi_tenants::{Kek, Retention, UploadLimits};
 use secrecy::{ExposeSecret, SecretString};
@@ -53,6 +56,8 @@ pub struct Config {
     pub max_concurrent_runs: u32,
     /// Runs at once of one tenant.
     pub runs_per_tenant: u32,
+    /// Shares of tenants when runs have to wait; 1 for whoever is not named.
+    pub tenant_weights: HashMap<TenantId, u32>,
     /// Largest plugin, bytes.
     pub max_plugin_bytes: usize,
     /// What one tenant may upload in all.
@@ -169,6 +174,7 @@ impl Config {
         let component = read_component(&mut reader);
         let max_concurrent_runs = reader.number(&keys::MAX_CONCURRENT_RUNS).unwrap_or(64) as u32;
         let runs_per_tenant = reader.number(&keys::RUNS_PER_TENANT).unwrap_or(16) as u32;
+        let tenant_weights = weights::read(&mut reader);
         let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(16 << 20);
         let uploads = read_uploads(&mut reader);
         let shutdown = reader.number(&keys::SHUTDOWN_SECONDS).unwrap_or(20);
@@ -197,6 +203,7 @@ impl Config {
             component,
             max_concurrent_runs,
             runs_per_tenant,
+            tenant_weights,
             max_plugin_bytes: max_plugin_bytes as usize,
             uploads,
             shutdown: Duration::from_secs(shutdown),

@@ -86,6 +86,7 @@ impl Rooms {
             config: LanesConfig {
                 max_concurrent_runs: config.max_concurrent_runs as usize,
                 per_tenant: config.runs_per_tenant as usize,
+                weights: config.tenant_weights.clone(),
                 ..LanesConfig::default()
             },
         })

@@ -11,3 +11,4 @@ pub mod plan;
 pub mod queue;
 pub mod retry;
 pub mod standing;
+pub mod turns;
