@@ -34,6 +34,8 @@ pub(crate) struct Ready {
     backlog_age_ms: u64,
     /// What is not finished.
     backlog: BacklogView,
+    /// Lanes being worked on, and lanes that wait for a place.
+    queue: QueueView,
     /// true: the store was restored and not released yet. Callbacks are recorded, no plugin runs.
     held: bool,
     /// The operator's third-party platform; null if none is configured.
@@ -66,6 +68,17 @@ pub(crate) struct BacklogView {
     waiting: u64,
     /// Runs that were given up and wait for a person. They hold nobody up.
     parked: u64,
+}
+
+/// Lanes that have something to do now.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct QueueView {
+    /// Being worked on.
+    running: u64,
+    /// Waiting for a place: all are taken, or the tenant has as many as it may.
+    waiting: u64,
+    /// How long the one waits that waits longest, milliseconds; 0 if none does.
+    oldest_ms: u64,
 }
 
 /// The process lives
@@ -109,6 +122,7 @@ pub(crate) async fn readyz(State(console): State<Console>, headers: HeaderMap) -
     };
     let backlog = counted.map_err(|error| not_ready(&error))?;
     let component = component.map_err(|error| not_ready(&error))?;
+    let queue = console.lanes.stats();
     Ok(Json(Ready {
         status: "ok",
         database: "ok",
@@ -120,6 +134,7 @@ pub(crate) async fn readyz(State(console): State<Console>, headers: HeaderMap) -
             waiting: backlog.waiting,
             parked: backlog.parked,
         },
+        queue: QueueView { running: queue.running as u64, waiting: queue.waiting as u64, oldest_ms: queue.oldest_ms },
         held: console.lanes.is_held(),
         component: component.map(|health| ComponentView {
             ticket: if health.ticket_good { "good" } else { "missing" },
@@ -147,6 +162,10 @@ pub(crate) async fn metrics(State(console): State<Console>) -> impl IntoResponse
     }
     let tenants = console.tenants.list(None, u32::MAX).await;
     let stopped = tenants.iter().filter(|tenant| !tenant.is_active()).count();
+    let queue = console.lanes.stats();
+    metrics::gauge!("fangshi_lanes_running").set(queue.running as f64);
+    metrics::gauge!("fangshi_lanes_waiting").set(queue.waiting as f64);
+    metrics::gauge!("fangshi_queue_age_seconds").set(queue.oldest_ms as f64 / 1000.0);
     metrics::gauge!("fangshi_held").set(if console.lanes.is_held() { 1.0 } else { 0.0 });
     metrics::gauge!("fangshi_tenants_stopped").set(stopped as f64);
     metrics::gauge!("fangshi_breakers_open").set(console.operations.held_back().len() as f64);

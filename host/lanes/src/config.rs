@@ -1,7 +1,9 @@
 //! Settings of lanes, and the limits of an installation.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use fangshi_journal::TenantId;
 use fangshi_runtime::{BOUNDS, Bound, Limits};
 use serde_json::Value;
 
@@ -14,6 +16,8 @@ pub struct LanesConfig {
     pub max_concurrent_runs: usize,
     /// Of these, for one tenant at most. Default 16.
     pub per_tenant: usize,
+    /// Shares of tenants when lanes have to wait; one that is not named has a share of 1. Default: none is.
+    pub weights: HashMap<TenantId, u32>,
     /// The schedule of attempts.
     pub schedule: Schedule,
     /// Wall-clock limit of one attempt. Default 60 s; an installation's `deadline_ms` can only lower it.
@@ -36,6 +40,7 @@ impl Default for LanesConfig {
         LanesConfig {
             max_concurrent_runs: 64,
             per_tenant: 16,
+            weights: HashMap::new(),
             schedule: Schedule::default(),
             deadline: Duration::from_secs(60),
             sweep_every: Some(Duration::from_secs(5)),

@@ -77,6 +77,8 @@ pub struct LanesStats {
     pub running: usize,
     /// Lanes that wait for a place.
     pub waiting: usize,
+    /// How long the one waits that waits longest, milliseconds; 0 if none does.
+    pub oldest_ms: u64,
 }
 
 impl Lanes {
@@ -88,7 +90,7 @@ impl Lanes {
     pub async fn start(parts: Parts) -> Result<Lanes, LanesError> {
         let Parts { journal, directory, guests, shop, clock, config } = parts;
         let (finished, _) = broadcast::channel(4_096);
-        let queue = Queue::new(config.max_concurrent_runs);
+        let queue = Queue::new(config.max_concurrent_runs, config.weights.clone());
         let restored = journal.restored().await?;
         let stopping = CancellationToken::new();
         let core = Core {
@@ -159,7 +161,12 @@ impl Lanes {
     /// What is under way.
     pub fn stats(&self) -> LanesStats {
         let floor = self.inner.floor();
-        LanesStats { running: floor.queue.running(), waiting: floor.queue.waiting() }
+        let since = floor.queue.waiting_since();
+        LanesStats {
+            running: floor.queue.running(),
+            waiting: floor.queue.waiting(),
+            oldest_ms: since.map_or(0, |since| self.inner.core.clock.now().saturating_sub(since).max(0) as u64),
+        }
     }
 
     /// Pokes every lane with something due that nobody poked.
@@ -244,7 +251,7 @@ impl Floor {
                 self.timers.insert((at, lane));
                 break;
             }
-            self.queue.poke(&lane);
+            self.queue.poke(&lane, now);
         }
     }
 }
@@ -255,7 +262,8 @@ impl Inner {
     }
 
     fn poke(&self, lane: &LaneKey) {
-        self.floor().queue.poke(lane);
+        let now = self.core.clock.now();
+        self.floor().queue.poke(lane, now);
         self.wake.notify_one();
     }
 
@@ -320,7 +328,7 @@ impl Inner {
             let Some(lane) = lane else { break };
             let inner = self.clone();
             self.drains.spawn(async move {
-                let held = Held { inner: &inner, lane: &lane, drained: Drained::Idle };
+                let held = Held { inner: &inner, lane: &lane, drained: Drained::Idle, fuel: 0 };
                 held.work().await;
             });
         }
@@ -347,26 +355,28 @@ struct Held<'a> {
     inner: &'a Arc<Inner>,
     lane: &'a LaneKey,
     drained: Drained,
+    fuel: u64,
 }
 
 impl Held<'_> {
     async fn work(mut self) {
         self.drained = Drained::Failed;
-        self.drained = drain(&self.inner.core, self.lane).await;
+        self.drained = drain(&self.inner.core, self.lane, &mut self.fuel).await;
     }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
+        let now = self.inner.core.clock.now();
         match self.drained {
             Drained::WaitUntil(at) => self.inner.poke_at(self.lane, at),
             Drained::Failed => {
                 let wait = self.inner.core.config.store_wait.as_millis() as i64;
-                self.inner.poke_at(self.lane, self.inner.core.clock.now() + wait);
+                self.inner.poke_at(self.lane, now + wait);
             }
             Drained::More | Drained::Idle => {}
         }
-        self.inner.floor().queue.finished(self.lane, self.drained == Drained::More);
+        self.inner.floor().queue.finished(self.lane, self.drained == Drained::More, self.fuel, now);
         self.inner.wake.notify_one();
     }
 }

@@ -9,7 +9,7 @@
 #![allow(clippy::await_holding_lock, reason = "locks of the test's own ledgers, which nobody else takes meanwhile")]
 #![allow(clippy::disallowed_methods, reason = "seeds come from the real clock")]
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use fangshi_journal::{
@@ -397,7 +397,7 @@ fn a_run_is_pinned_to_what_was_active_at_its_event_and_an_address_wish_has_its_d
 fn the_queue_keeps_lanes_exclusive_its_caps_and_every_poke() {
     for_seeds(1_000, |dice| {
         let (max, per_tenant) = (1 + dice.below(6) as usize, 1 + dice.below(4) as usize);
-        let mut queue = Queue::new(max);
+        let mut queue = Queue::new(max, HashMap::new());
         let mut running: Vec<LaneKey> = Vec::new();
         // Lanes that must still be started after their last poke.
         let mut owed: HashSet<LaneKey> = HashSet::new();
@@ -405,7 +405,7 @@ fn the_queue_keeps_lanes_exclusive_its_caps_and_every_poke() {
             match dice.below(3) {
                 0 => {
                     let lane = LaneKey::new(TenantId(dice.below(4) as i64), &dice.below(5).to_string());
-                    queue.poke(&lane);
+                    queue.poke(&lane, 0);
                     owed.insert(lane);
                 }
                 1 => {
@@ -427,7 +427,7 @@ fn the_queue_keeps_lanes_exclusive_its_caps_and_every_poke() {
                     if !running.is_empty() {
                         let lane = running.swap_remove(dice.below(running.len() as u64) as usize);
                         let more = dice.yes(20);
-                        queue.finished(&lane, more);
+                        queue.finished(&lane, more, dice.below(5_000_000), 0);
                         if more {
                             owed.insert(lane);
                         }
@@ -436,11 +436,11 @@ fn the_queue_keeps_lanes_exclusive_its_caps_and_every_poke() {
             }
         }
         for lane in running.drain(..) {
-            queue.finished(&lane, false);
+            queue.finished(&lane, false, 0, 0);
         }
         while let Some(lane) = queue.start(|_| per_tenant) {
             owed.remove(&lane);
-            queue.finished(&lane, false);
+            queue.finished(&lane, false, 0, 0);
         }
         assert!(owed.is_empty(), "a poke was lost: {owed:?}");
         assert!(queue.is_idle());
@@ -449,24 +449,24 @@ fn the_queue_keeps_lanes_exclusive_its_caps_and_every_poke() {
 
 #[test]
 fn tenants_take_turns() {
-    let mut queue = Queue::new(1);
+    let mut queue = Queue::new(1, HashMap::new());
     for lane in 0..3 {
-        queue.poke(&LaneKey::new(TenantId(1), &lane.to_string()));
+        queue.poke(&LaneKey::new(TenantId(1), &lane.to_string()), 0);
     }
-    queue.poke(&LaneKey::new(TenantId(2), "0"));
+    queue.poke(&LaneKey::new(TenantId(2), "0"), 0);
     let mut order = Vec::new();
     while let Some(lane) = queue.start(|_| 1) {
         order.push(lane.tenant.0);
-        queue.finished(&lane, false);
+        queue.finished(&lane, false, 0, 0);
     }
     assert_eq!(order, [1, 2, 1, 1]);
 }
 
 #[test]
 fn each_tenant_has_as_many_places_as_it_may() {
-    let mut queue = Queue::new(10);
+    let mut queue = Queue::new(10, HashMap::new());
     for (tenant, lane) in (0..8).map(|lane| (1 + lane % 2, lane)) {
-        queue.poke(&LaneKey::new(TenantId(tenant), &lane.to_string()));
+        queue.poke(&LaneKey::new(TenantId(tenant), &lane.to_string()), 0);
     }
     let at_once = |tenant| if tenant == TenantId(1) { 3 } else { 0 };
     let mut of: BTreeMap<i64, usize> = BTreeMap::new();
@@ -474,4 +474,44 @@ fn each_tenant_has_as_many_places_as_it_may() {
         *of.entry(lane.tenant.0).or_default() += 1;
     }
     assert_eq!(of, BTreeMap::from([(1, 3), (2, 1)]), "one lane always may");
+}
+
+/// One tenant with nine tenths of all lanes, and then one that burns its fuel, beside nine others.
+#[test]
+fn the_queue_gives_shares_whatever_is_offered() {
+    // Who burns 51 times what others cost has had its few turns when they are done.
+    for (burning, turns) in [(0, 300), (50_000_000, 272)] {
+        let mut queue = Queue::new(4, HashMap::new());
+        for lane in 0..900 {
+            queue.poke(&LaneKey::new(TenantId(1), &lane.to_string()), 0);
+        }
+        for tenant in 2..=10 {
+            (0..30).for_each(|lane| queue.poke(&LaneKey::new(TenantId(tenant), &lane.to_string()), 0));
+        }
+        let mut had: BTreeMap<i64, u64> = BTreeMap::new();
+        for _ in 0..turns {
+            let lane = queue.start(|_| 4).unwrap();
+            *had.entry(lane.tenant.0).or_default() += 1;
+            queue.finished(&lane, false, if lane.tenant.0 == 1 { burning } else { 0 }, 0);
+        }
+        assert!((2..=10).all(|tenant| had[&tenant] == 30), "{had:?}");
+    }
+}
+
+#[test]
+fn the_lane_that_waits_longest_is_told() {
+    let mut queue = Queue::new(1, HashMap::new());
+    assert_eq!(queue.waiting_since(), None);
+    let lanes: Vec<_> = (0..3).map(|lane| LaneKey::new(TenantId(lane % 2), &lane.to_string())).collect();
+    for (lane, at) in lanes.iter().zip([70, 50, 60]) {
+        queue.poke(lane, at);
+    }
+    // A poke of a lane that waits changes nothing.
+    queue.poke(&lanes[0], 90);
+    assert_eq!(queue.waiting_since(), Some(50));
+    let first = queue.start(|_| 1).unwrap();
+    assert_eq!((&first, queue.waiting_since()), (&lanes[0], Some(50)));
+    queue.finished(&first, true, 0, 80);
+    let second = queue.start(|_| 1).unwrap();
+    assert_eq!((&second, queue.waiting_since()), (&lanes[1], Some(60)));
 }

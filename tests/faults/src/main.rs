@@ -6,10 +6,13 @@ mod clock;
 mod crash;
 mod custody;
 mod disk;
+mod fairness;
+mod fuzzing;
 mod oracle;
 mod reconcile;
 mod restore;
 mod scene;
+mod walls;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -34,7 +37,7 @@ struct Arguments {
     /// Seed of everything random; printed, so that a failure can be repeated.
     #[arg(long, global = true)]
     seed: Option<u64>,
-    /// Rounds of `custody`, instead of 500 (2000 with --full).
+    /// Rounds of `custody`, instead of 500 (2000 with --full); hostile runs of `walls`, instead of 10,000.
     #[arg(long, global = true)]
     rounds: Option<usize>,
 }
@@ -62,6 +65,18 @@ enum Fault {
     /// A store is backed up under load, goes on, and is lost; the backup comes back and the platform pushes again what got no
     /// answer (1 round; --full: 10). unsafe_effects_doubled: sent by the lost store and by the restored one, must be 0.
     Restore,
+    /// Hostile plugins: guests_contained of guests_tried; rss_growth_percent over 10,000 runs (--full: 50,000), at most 5;
+    /// neighbour_p99_ratio: a neighbour's p99 beside hostile runs at their cap over that alone, median of 3, at most 1.5.
+    Walls,
+    /// Ten tenants that all wait: jain_equal, at least 0.95; jain_flood with one that offers nine tenths, at least 0.9.
+    Fairness,
+    /// Inputs of strangers, none as it should be, at every way in: 60 s each (--full: until there were a million in all, and at
+    /// least 60 s each). fuzz_crashes must be 0.
+    Fuzz {
+        /// Seconds for each way in, instead.
+        #[arg(long)]
+        seconds: Option<u64>,
+    },
 }
 
 fn main() -> Result<()> {
@@ -78,6 +93,9 @@ fn main() -> Result<()> {
         Some(Fault::Custody) => custody::run(arguments.rounds.unwrap_or(of(500, 2_000)), seed, &mut figures),
         Some(Fault::Reconcile) => reconcile::run(seed, &mut figures),
         Some(Fault::Restore) => restore::run(of(1, 10), seed, &mut figures),
+        Some(Fault::Walls) => walls::run(arguments.rounds.unwrap_or(of(10_000, 50_000)), of(200, 2_000), &mut figures),
+        Some(Fault::Fuzz { seconds }) => fuzzing::run(seconds, arguments.full, seed, &mut figures),
+        Some(Fault::Fairness) => fairness::run(of(2_000, 20_000) as u64, &mut figures),
     };
     // Also of a test that failed: what was found is what one wants to see.
     figures.print();

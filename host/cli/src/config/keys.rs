@@ -211,6 +211,12 @@ pub const RUNS_PER_TENANT: Key = key(
     Kind::Number(1, fangshi_runtime::MAX_CONCURRENT_RUNS as u64),
     "runs at once of one tenant (default 16)",
 );
+pub const TENANT_WEIGHTS: Key = key(
+    "limits",
+    "tenant_weights",
+    Kind::Text,
+    "shares of tenants when runs have to wait, as `t3=4 t7=2` with weights from 1 to 1000; whoever is not named has 1",
+);
 pub const MAX_PLUGIN_BYTES: Key = key(
     "limits",
     "max_plugin_bytes",
@@ -316,6 +322,7 @@ pub const KEYS: &[&Key] = &[
     &BACKLOG_MINUTES,
     &MAX_CONCURRENT_RUNS,
     &RUNS_PER_TENANT,
+    &TENANT_WEIGHTS,
     &MAX_PLUGIN_BYTES,
     &PLUGIN_VERSIONS_PER_TENANT,
     &PLUGIN_BYTES_PER_TENANT,

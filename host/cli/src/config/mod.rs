@@ -7,12 +7,15 @@ mod problem;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod weights;
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fangshi_console::TrustedKeys;
+use fangshi_database::TenantId;
 use fangshi_lanes::{COMPONENT_BYTES, Plans, RUNS_AT_ONCE};
 use fangshi_reconcile::{FullPassAt, ReconcileConfig};
 use fangshi_tenants::{Kek, Retention, UploadLimits};
@@ -56,6 +59,8 @@ pub struct Config {
     pub max_concurrent_runs: u32,
     /// What tenants may use.
     pub plans: Plans,
+    /// Shares of tenants when runs have to wait; 1 for whoever is not named.
+    pub tenant_weights: HashMap<TenantId, u32>,
     /// Largest plugin, bytes.
     pub max_plugin_bytes: usize,
     /// What one tenant may upload in all.
@@ -176,6 +181,7 @@ impl Config {
         let component = read_component(&mut reader);
         let max_concurrent_runs = reader.number(&keys::MAX_CONCURRENT_RUNS).unwrap_or(64) as u32;
         let plans = read_plans(&mut reader);
+        let tenant_weights = weights::read(&mut reader);
         let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(32 << 20);
         let uploads = read_uploads(&mut reader);
         let trusted = read_trusted(&mut reader);
@@ -206,6 +212,7 @@ impl Config {
             component,
             max_concurrent_runs,
             plans,
+            tenant_weights,
             max_plugin_bytes: max_plugin_bytes as usize,
             uploads,
             trusted,

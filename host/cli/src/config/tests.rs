@@ -85,6 +85,7 @@ revoked = "keep"
 [limits]
 max_concurrent_runs = 1_00
 runs_per_tenant = 3
+tenant_weights = "t3=4  t7=1000"
 max_plugin_bytes = 0x100000
 plugin_versions_per_tenant = 7
 plugin_bytes_per_tenant = 2_000_000
@@ -110,6 +111,7 @@ format = "json"
     assert_eq!(config.erased_file, Path::new("conf/keys/gone"));
     assert_eq!(config.api_base, "http://127.0.0.1:4000");
     assert_eq!((config.max_concurrent_runs, at_once(&config)), (100, 3));
+    assert_eq!(config.tenant_weights, [(TenantId(3), 4), (TenantId(7), 1000)].into());
     assert_eq!(config.max_plugin_bytes, 1 << 20);
     assert_eq!((config.uploads.versions, config.uploads.bytes), (7, 2_000_000));
     assert_eq!(config.log_format, LogFormat::Json);
@@ -205,6 +207,11 @@ const WRONG: &[(&str, &[&str])] = &[
         "[limits]\nruns_per_tenant = 1.5",
         &["limits.runs_per_tenant: expected", "from 1 to 4000", "found a number with a fraction"],
     ),
+    ("[limits]\ntenant_weights = \"t3=0\"", &["limits.tenant_weights: expected shares of tenants", "found `t3=0`"]),
+    ("[limits]\ntenant_weights = \"t3=1001\"", &["limits.tenant_weights: expected", "found `t3=1001`"]),
+    ("[limits]\ntenant_weights = \"t1=1 shop=4\"", &["limits.tenant_weights: expected", "found `shop=4`"]),
+    ("[limits]\ntenant_weights = \"t1=1 t1=2\"", &["limits.tenant_weights: expected", "found `t1` twice"]),
+    ("[limits]\ntenant_weights = 4", &["limits.tenant_weights: expected", "found a"]),
     (
         "[limits]\nmax_plugin_bytes = \"1M\"",
         &["limits.max_plugin_bytes: expected", "from 1024 to 268435456", "found a text"],

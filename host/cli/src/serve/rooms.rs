@@ -94,7 +94,11 @@ impl Rooms {
             guests: Arc::new(WasmGuests::new(runtime.clone(), tenants.clone())),
             shop: Arc::new(operations.clone()),
             clock: clock.clone(),
-            config: LanesConfig { max_concurrent_runs: config.max_concurrent_runs as usize, ..LanesConfig::default() },
+            config: LanesConfig {
+                max_concurrent_runs: config.max_concurrent_runs as usize,
+                weights: config.tenant_weights.clone(),
+                ..LanesConfig::default()
+            },
         })
         .await?;
         let sweeper = config.component.as_ref().map(|_| {

@@ -12,3 +12,4 @@ pub mod plan;
 pub mod queue;
 pub mod retry;
 pub mod standing;
+pub mod turns;

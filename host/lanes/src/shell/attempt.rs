@@ -33,7 +33,7 @@ pub(crate) async fn attempt(
     seat: &Seat,
     entries: u32,
     snapshot: &mut SnapshotOfEvent,
-) -> Result<(), Halted> {
+) -> Result<u64, Halted> {
     let tenant = fence.lane.tenant;
     let number = run.attempts + 1;
     let cut_off = match run.cut_off {
@@ -58,7 +58,7 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    async fn fresh(&mut self, entries: u32, snapshot: &mut SnapshotOfEvent) -> Result<(), Halted> {
+    async fn fresh(&mut self, entries: u32, snapshot: &mut SnapshotOfEvent) -> Result<u64, Halted> {
         let now = self.core.clock.now();
         let tried = self.tried(now);
         let mut start = AttemptStart {
@@ -105,7 +105,7 @@ impl One<'_> {
         self.execute(&*guest, start, buffer, VecDeque::new(), snapshot).await
     }
 
-    async fn resume(&mut self, open: OpenAttempt, snapshot: &mut SnapshotOfEvent) -> Result<(), Halted> {
+    async fn resume(&mut self, open: OpenAttempt, snapshot: &mut SnapshotOfEvent) -> Result<u64, Halted> {
         let mut start = open.start;
         start.resumes += 1;
         if start.resumes > self.core.config.resumes {
@@ -156,7 +156,7 @@ impl One<'_> {
         buffer: Buffer,
         replay: VecDeque<fangshi_journal::RecordedCall>,
         snapshot: &mut SnapshotOfEvent,
-    ) -> Result<(), Halted> {
+    ) -> Result<u64, Halted> {
         let tenant = self.fence.lane.tenant;
         let known = if self.number > 1 || start.resumes > 0 {
             self.core.journal.effects(tenant, self.run.id).await?
@@ -208,7 +208,7 @@ impl One<'_> {
     }
 
     /// Ends an attempt for which no guest ran.
-    async fn give_up(&self, start: AttemptStart, halt: Halt) -> Result<(), Halted> {
+    async fn give_up(&self, start: AttemptStart, halt: Halt) -> Result<u64, Halted> {
         let buffer = self.begin(&start)?;
         self.end(&start, &buffer, None, Some(halt), Aftermath::default()).await
     }
@@ -224,7 +224,7 @@ impl One<'_> {
         report: Option<&RunReport>,
         halt: Option<Halt>,
         aftermath: Aftermath,
-    ) -> Result<(), Halted> {
+    ) -> Result<u64, Halted> {
         let tried = self.tried(start.clock_ms);
         let now = self.core.clock.now();
         let spin = rand::random::<f64>() * 2.0 - 1.0;
@@ -258,7 +258,7 @@ impl One<'_> {
         count(&finished);
         // Nobody listening is no error.
         let _ = self.core.finished.send(finished);
-        Ok(())
+        Ok(usage.fuel)
     }
 
     fn tried(&self, started_at: i64) -> Tried {

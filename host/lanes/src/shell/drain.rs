@@ -55,8 +55,9 @@ impl From<JournalError> for Halted {
 }
 
 /// Works in a lane until nothing is due, or others should have their turn.
-pub(crate) async fn drain(core: &Core, lane: &LaneKey) -> Drained {
-    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default() };
+/// Adds the fuel of its attempts to `fuel`.
+pub(crate) async fn drain(core: &Core, lane: &LaneKey, fuel: &mut u64) -> Drained {
+    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default(), fuel };
     for _ in 0..STEPS {
         if core.stopping.is_cancelled() {
             return Drained::Idle;
@@ -81,7 +82,8 @@ pub(crate) async fn drain(core: &Core, lane: &LaneKey) -> Drained {
 /// Makes the runs of a lane's new events and executes none: while lanes are held, the deadlines of what comes in become
 /// known.
 pub(crate) async fn plan_alone(core: &Core, lane: &LaneKey) {
-    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default() };
+    let mut fuel = 0;
+    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default(), fuel: &mut fuel };
     for _ in 0..STEPS {
         match work.plan_step().await {
             Ok(true) => {}
@@ -99,6 +101,8 @@ struct Work<'a> {
     lane: &'a LaneKey,
     fence: Option<Fence>,
     snapshot: SnapshotOfEvent,
+    /// Burned by attempts so far.
+    fuel: &'a mut u64,
 }
 
 impl Work<'_> {
@@ -144,7 +148,7 @@ impl Work<'_> {
                     if let Err(at) = self.core.begin(self.lane.tenant) {
                         return Ok(Some(Drained::WaitUntil(at)));
                     }
-                    attempt(self.core, &fence, run, seat, state.entries, &mut self.snapshot).await?;
+                    *self.fuel += attempt(self.core, &fence, run, seat, state.entries, &mut self.snapshot).await?;
                 }
                 Ok(None)
             }

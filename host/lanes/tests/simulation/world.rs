@@ -2,7 +2,7 @@
 //! with requests under way, and a clock that moves by hand. Whatever happens next is drawn, so a seed repeats exactly.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -218,7 +218,7 @@ impl World {
 
     /// A drain gave its place back.
     pub fn finished(&self, process: usize, lane: &LaneKey, more: bool) {
-        self.processes.borrow_mut()[process].queue.finished(lane, more);
+        self.processes.borrow_mut()[process].queue.finished(lane, more, 0, 0);
     }
 
     /// Whether a read of an order fails now.
@@ -248,13 +248,13 @@ impl World {
 
     fn start_process(&self) {
         let number = self.processes.borrow().len();
-        self.processes.borrow_mut().push(Process { queue: Queue::new(3), alive: true });
+        self.processes.borrow_mut().push(Process { queue: Queue::new(3, HashMap::new()), alive: true });
         self.sweep(number);
     }
 
     fn sweep(&self, process: usize) {
         for lane in self.model.borrow().due(self.now()) {
-            self.processes.borrow_mut()[process].queue.poke(&lane);
+            self.processes.borrow_mut()[process].queue.poke(&lane, 0);
         }
     }
 
@@ -291,7 +291,7 @@ async fn callback(world: Rc<World>, process: usize, number: usize) {
         pushes[number].acknowledged = Some(seq);
         // A poke may be lost: then the sweeper finds the lane.
         if world.calm.get() || !world.dice.percent(10) {
-            world.processes.borrow_mut()[process].queue.poke(&lane);
+            world.processes.borrow_mut()[process].queue.poke(&lane, 0);
         }
     }
 }

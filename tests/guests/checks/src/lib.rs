@@ -1,5 +1,6 @@
 //! A stage for guests: one event and one order of a real shop, a host that answers as a script says and writes down what
-//! it was asked. The tests beside it run every plugin of `target/guests` on it (`cargo xtask guests` makes them).
+//! it was asked. The tests beside it run every plugin of `target/guests` on it (`cargo xtask guests` makes them), and every
+//! one of [`hostile`].
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -10,10 +11,12 @@ use std::{
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use fangshi_runtime::{
-    CallError, Envelope, Limits, RunHost, RunInput, RunReport, Runtime, RuntimeConfig, RuntimeError, Snapshot,
-    digest_of,
+    CallError, Envelope, Limits, Manifest, Plugin, RunHost, RunInput, RunReport, Runtime, RuntimeConfig, RuntimeError,
+    Snapshot, digest_of,
 };
 use serde_json::{Value, json};
+
+pub mod hostile;
 
 /// The id of the order on the stage: over 2^53, as real ones are.
 pub const ORDER_ID: &str = "3732676853715311104";
@@ -38,7 +41,19 @@ fn runtime() -> Result<Runtime> {
     made.clone().context("the runtime")
 }
 
+/// When the scripted host answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// At once.
+    AtOnce,
+    /// After others had their turn.
+    Late,
+    /// Never.
+    Never,
+}
+
 /// What a run is given, ready to be changed by a test.
+#[derive(Clone)]
 pub struct Stage {
     /// The `order` object of getorder.
     pub order: Value,
@@ -52,6 +67,8 @@ pub struct Stage {
     pub limits: Limits,
     /// Answers of operations.
     pub script: Script,
+    /// When calls are answered.
+    pub pace: Pace,
     /// What `kv` holds.
     pub kv: BTreeMap<String, Vec<u8>>,
 }
@@ -74,6 +91,7 @@ struct Seen {
 
 struct ScriptedHost {
     script: Script,
+    pace: Pace,
     order: Arc<Snapshot>,
     kv: BTreeMap<String, Vec<u8>>,
     seen: Arc<Mutex<Seen>>,
@@ -91,6 +109,7 @@ impl Stage {
             attempt: 1,
             limits: Limits::default(),
             script: |_, _| Ok(Value::Null),
+            pace: Pace::AtOnce,
             kv: BTreeMap::new(),
         })
     }
@@ -101,6 +120,11 @@ impl Stage {
         let runtime = runtime()?;
         let manifest = runtime.inspect(&wasm).map_err(|refusal| anyhow::anyhow!("{name}: {refusal:?}"))?;
         let plugin = runtime.load(digest_of(&wasm), || async move { Ok::<_, String>(wasm) }).await?;
+        self.run(&runtime, &plugin, &manifest, hook).await
+    }
+
+    /// Runs `hook` of a plugin that is loaded.
+    pub async fn run(&self, runtime: &Runtime, plugin: &Plugin, manifest: &Manifest, hook: &str) -> Result<Played> {
         let order = Arc::new(Snapshot { order_id: ORDER_ID.to_owned(), json: self.order.clone(), digest: [7; 32] });
         let input = RunInput {
             hook: hook.to_owned(),
@@ -124,16 +148,28 @@ impl Stage {
             deadline: Duration::from_secs(60),
         };
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let host = ScriptedHost { script: self.script, order, kv: self.kv.clone(), seen: seen.clone() };
-        let report = runtime.run(&plugin, input, Box::new(host)).await;
+        let (script, pace, kv) = (self.script, self.pace, self.kv.clone());
+        let host = ScriptedHost { script, pace, order, kv, seen: seen.clone() };
+        let report = runtime.run(plugin, input, Box::new(host)).await;
         let seen = std::mem::take(&mut *seen.lock().ok().context("a guest's host panicked")?);
         Ok(Played { report, calls: seen.calls, log: seen.log })
+    }
+}
+
+impl ScriptedHost {
+    async fn wait(&self) {
+        match self.pace {
+            Pace::AtOnce => {}
+            Pace::Late => tokio::task::yield_now().await,
+            Pace::Never => std::future::pending().await,
+        }
     }
 }
 
 #[async_trait]
 impl RunHost for ScriptedHost {
     async fn operation(&mut self, interface: &str, function: &str, request: Value) -> Result<Value, CallError> {
+        self.wait().await;
         let name = format!("{interface}.{function}");
         let answer = (self.script)(&name, &request);
         if let Ok(mut seen) = self.seen.lock() {
@@ -143,14 +179,17 @@ impl RunHost for ScriptedHost {
     }
 
     async fn read_order(&mut self, order_id: &str) -> Result<Arc<Snapshot>, CallError> {
+        self.wait().await;
         if order_id == self.order.order_id { Ok(self.order.clone()) } else { Err(CallError::NotFound(order_id.into())) }
     }
 
     async fn kv_get(&mut self, key: &str) -> Result<Option<Vec<u8>>, CallError> {
+        self.wait().await;
         Ok(self.kv.get(key).cloned())
     }
 
     async fn kv_set(&mut self, key: &str, value: Option<Vec<u8>>) -> Result<(), CallError> {
+        self.wait().await;
         match value {
             Some(value) => self.kv.insert(key.to_owned(), value),
             None => self.kv.remove(key),

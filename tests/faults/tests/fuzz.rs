@@ -1,0 +1,17 @@
+//! A few inputs of strangers at every way in; `cargo xtask faults fuzz` brings many.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and prints its seed")]
+use fangshi_faults::fuzz::{self, Budget};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_input_is_the_hosts_undoing() {
+    let seed: u64 = std::env::var("FANGSHI_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
+    println!("FANGSHI_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    for target in &mut fuzz::targets().await.unwrap() {
+        let counts = fuzz::feed(&mut **target, Budget::Inputs(100), &mut random).await;
+        println!("{} {counts:?}", target.name());
+        assert_eq!((counts.inputs, counts.crashes), (100, 0), "{}", target.name());
+    }
+}

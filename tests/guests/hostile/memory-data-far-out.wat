@@ -1,0 +1,5 @@
+;; A data segment behind the end of memory.
+;; ends: trap out of bounds memory access
+(data (i32.const 65530) "beyond the end")
+(func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
+  (call $done))

@@ -1,0 +1,7 @@
+;; Calls the host while the host waits for memory.
+;; ends: trap cannot leave
+(import "fangshi:host/settings@0.1.0" "all" (func $all (param i32)))
+(import "fangshi:host/clock@0.1.0" "now" (func $now (result i64)))
+(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (drop (call $now)) (i32.const 8192))
+(func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
+  (call $all (i32.const 8)) (call $done))

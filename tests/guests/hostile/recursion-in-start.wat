@@ -1,0 +1,7 @@
+;; Calls itself before any hook is called.
+;; ends: limit stack 524288
+(func $deep (param i64) (result i64) (i64.add (call $deep (local.get 0)) (i64.const 1)))
+(func $begin (drop (call $deep (i64.const 0))))
+(start $begin)
+(func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
+  (call $done))

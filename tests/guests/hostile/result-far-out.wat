@@ -1,0 +1,4 @@
+;; A hook's result behind the end of memory.
+;; ends: trap out of bounds
+(func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
+  (i32.const -4))

@@ -1,0 +1,7 @@
+;; Crashes in `on-confirm`, with both handles open.
+;; ends: trap unreachable
+;; hook: on-confirm
+(module
+  (memory (export "memory") 1)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+  (func (export "fangshi:store/on-confirm@0.1.0#handle") (param i32 i32 i32) (result i32) unreachable))

@@ -1,0 +1,7 @@
+;; Crashes in `on-settle`, with both handles open.
+;; ends: trap unreachable
+;; hook: on-settle
+(module
+  (memory (export "memory") 1)
+  (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+  (func (export "fangshi:store/on-settle@0.1.0#handle") (param i32 i32 i64) (result i32) unreachable))
