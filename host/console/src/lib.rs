@@ -59,6 +59,7 @@ use utoipa_axum::routes;
 
 pub use entrance::Entrance;
 pub use export::export_lines;
+pub use health::Walls;
 pub use operator::OperatorToken;
 pub use refusal::Refusal;
 
@@ -88,6 +89,8 @@ pub struct Console {
     pub max_plugin_bytes: usize,
     /// What one tenant may upload in all.
     pub uploads: UploadLimits,
+    /// What stands around the process.
+    pub walls: Walls,
     /// One place: a backtest takes a processor for a while.
     pub backtesting: Arc<tokio::sync::Semaphore>,
 }

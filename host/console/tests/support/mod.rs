@@ -165,6 +165,7 @@ impl Desk {
             operator: OperatorToken::new(&SecretString::from(TOKEN)),
             max_plugin_bytes: MAX_PLUGIN_BYTES,
             uploads: UPLOADS,
+            walls: fangshi_console::Walls::default(),
             backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
         });
         let mut served = router.clone();
