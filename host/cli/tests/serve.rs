@@ -122,6 +122,25 @@ fn it_listens_answers_and_ends() {
 }
 
 #[test]
+fn the_second_wall_stands_as_readyz_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::start(&config(folder.path(), "listen = \"127.0.0.1:0\""));
+    let ready = host.get("/readyz", "");
+    for wall in ["no_new_privileges", "core_dumps_off", "memory_closed"] {
+        assert!(ready.contains(&format!("\"{wall}\":true")), "{wall}: {ready}");
+    }
+    // Of every thread: each has what its maker had.
+    for thread in std::fs::read_dir(format!("/proc/{}/task", host.child.id())).unwrap() {
+        let thread = thread.unwrap().path();
+        let status = std::fs::read_to_string(thread.join("status")).unwrap();
+        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    }
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", host.child.id())).unwrap();
+    let cores = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(cores.split_whitespace().take(2).collect::<Vec<_>>(), ["0", "0"]);
+}
+
+#[test]
 fn logs_can_be_json() {
     let folder = tempfile::tempdir().unwrap();
     let file = config(folder.path(), "listen = \"127.0.0.1:0\"\nlog.format = \"json\"");

@@ -38,8 +38,23 @@ pub(crate) struct Ready {
     queue: QueueView,
     /// true: the store was restored and not released yet. Callbacks are recorded, no plugin runs.
     held: bool,
+    /// What the kernel refuses this process.
+    walls: Walls,
     /// The operator's third-party platform; null if none is configured.
     component: Option<ComponentView>,
+}
+
+/// What the kernel refuses the process, in case a wall of the sandbox falls. false: this kernel can't, or was not asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Walls {
+    /// Nothing that it starts has more rights than it.
+    pub no_new_privileges: bool,
+    /// It leaves no core file: in its memory are keys and buyers' data.
+    pub core_dumps_off: bool,
+    /// It makes no devices, sockets, pipes or links, and listens on no port but its own.
+    pub landlock: bool,
+    /// No other process of the same user reads its memory.
+    pub memory_closed: bool,
 }
 
 /// How the third-party platform stands. Without a ticket no token is renewed: shops go on for two hours.
@@ -136,6 +151,7 @@ pub(crate) async fn readyz(State(console): State<Console>, headers: HeaderMap) -
         },
         queue: QueueView { running: queue.running as u64, waiting: queue.waiting as u64, oldest_ms: queue.oldest_ms },
         held: console.lanes.is_held(),
+        walls: console.walls,
         component: component.map(|health| ComponentView {
             ticket: if health.ticket_good { "good" } else { "missing" },
             ticket_at: health.ticket_at,

@@ -62,6 +62,7 @@ use utoipa_axum::routes;
 
 pub use entrance::Entrance;
 pub use export::export_lines;
+pub use health::Walls;
 pub use operator::OperatorToken;
 pub use refusal::Refusal;
 pub use signature::TrustedKeys;
@@ -99,6 +100,8 @@ pub struct Console {
     pub trusted: Option<TrustedKeys>,
     /// Whose upload is being looked at.
     pub uploading: Uploading,
+    /// What stands around the process.
+    pub walls: Walls,
     /// One place: a backtest takes a processor for a while.
     pub backtesting: Arc<tokio::sync::Semaphore>,
 }

@@ -65,7 +65,7 @@ async fn growth(runs: usize, figures: &mut Figures) -> Result<()> {
     let (runtime, stage) = (sandbox()?, Stage::new()?);
     let mut all = Vec::new();
     for mut guest in hostile::all()?.into_iter().filter(|guest| !guest.waits()) {
-        guest.limits.fuel = FUEL;
+        guest.limits.fuel = guest.limits.fuel.min(FUEL);
         let plugin = match runtime.inspect(&guest.wasm) {
             Ok(manifest) => match runtime.load_bytes(guest.wasm.clone()).await {
                 Ok(plugin) => Some((plugin, manifest)),

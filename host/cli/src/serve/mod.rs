@@ -16,6 +16,7 @@ mod reread;
 mod rooms;
 mod server;
 mod signals;
+mod walls;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fangshi_callback::{Callback, CallbackLimits, Durable};
-use fangshi_console::{Console, Entrance, OperatorToken, Uploading};
+use fangshi_console::{Console, Entrance, OperatorToken, Uploading, Walls};
 use fangshi_operations::Outgoing;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -43,15 +44,17 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or Ctrl-C, or until the store can't be written any more.
 pub fn run(config: Config) -> anyhow::Result<()> {
+    let walls = walls::raise(config.listen.port());
     let metrics = record_metrics()?;
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    executor.block_on(serve(config, metrics))
+    executor.block_on(serve(config, metrics, walls))
 }
 
-async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> {
+async fn serve(config: Config, metrics: PrometheusHandle, mut walls: Walls) -> anyhow::Result<()> {
     // Asked for first: a signal during the start ends it like one after.
     let mut signals = Signals::new()?;
     let rooms = Rooms::open(&config).await?;
+    walls::close_memory(&mut walls);
     let life = life::start(rooms.tenants.clone(), rooms.journal.clone(), rooms.lanes.clone(), config.retention);
     let rereading = reread::Rereading {
         tenants: rooms.tenants.clone(),
@@ -64,7 +67,7 @@ async fn serve(config: Config, metrics: PrometheusHandle) -> anyhow::Result<()> 
     let alerting = watch(&config, &rooms)?.start();
     let exporting = heads::export_daily(&rooms, &config.data_dir);
     let ahead = ahead::start(&rooms);
-    let served = listen(&config, &rooms, metrics, &mut signals).await;
+    let served = listen(&config, &rooms, metrics, walls, &mut signals).await;
     life.abort();
     exporting.abort();
     // A refresh under way is a flight of its own: the rooms are closed after it.
@@ -98,13 +101,14 @@ async fn listen(
     config: &Config,
     rooms: &Rooms,
     metrics: PrometheusHandle,
+    walls: Walls,
     signals: &mut Signals,
 ) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("listen {}: expected a free address of this machine (config key `listen`)", config.listen)
     })?;
     let address = listener.local_addr()?;
-    let doors = doors(config, rooms, metrics, address)?;
+    let doors = doors(config, rooms, metrics, walls, address)?;
     let server = Server::start(listener, move |request, peer| doors.answer(request, peer));
     announce(address)?;
     tracing::info!(
@@ -134,7 +138,13 @@ fn announce(address: std::net::SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn doors(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: SocketAddr) -> anyhow::Result<Doors> {
+fn doors(
+    config: &Config,
+    rooms: &Rooms,
+    metrics: PrometheusHandle,
+    walls: Walls,
+    address: SocketAddr,
+) -> anyhow::Result<Doors> {
     let component = config.component.as_ref().map(|component| fangshi_callback::Component {
         appid: component.appid.clone(),
         keys: rooms::component_keys(component),
@@ -166,6 +176,7 @@ fn doors(config: &Config, rooms: &Rooms, metrics: PrometheusHandle, address: Soc
         plans: rooms.plans.clone(),
         trusted: config.trusted.clone(),
         uploading: Uploading::default(),
+        walls,
         backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
     };
     Ok(Doors { callback: callback.door(), console: fangshi_console::router(console) })

@@ -171,6 +171,7 @@ impl Desk {
             plans,
             trusted: None,
             uploading: Uploading::default(),
+            walls: fangshi_console::Walls::default(),
             backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
         });
         let mut served = router.clone();
