@@ -48,7 +48,6 @@ impl Runtime {
             }
         };
         let outcome = match print(store.data_mut(), true) {
-            Err(Stop::Met(met)) if outcome == Outcome::Done => met.into(),
             Err(Stop::Fault(text)) => Outcome::HostFault(text),
             _ => outcome,
         };
@@ -61,7 +60,7 @@ impl Runtime {
             host_calls: state.used.host_calls,
             log_bytes: state.used.log_bytes,
             log_bytes_cut: state.used.log_bytes_cut,
-            border_bytes: state.used.border_bytes,
+            border_bytes: state.used.border_bytes.saturating_add(state.wasi.console.came()),
             wall_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }

@@ -242,7 +242,7 @@ const ALL: [(&str, &str, bool); 36] = [
     ("wasi:sockets/network", "network-error-code", true),
     ("wasi:sockets/tcp", "connect", true),
     ("wasi:sockets/tcp-create-socket", "create-tcp-socket", true),
-    ("wasi:sockets/udp", "stream", true),
+    ("wasi:sockets/udp", "send", true),
     ("wasi:sockets/udp-create-socket", "create-udp-socket", true),
 ];
 

@@ -61,7 +61,7 @@ impl Queue {
             // It comes back when one of its drains ends.
             self.turns.leave(tenant);
         };
-        self.turns.next();
+        self.turns.take();
         let lanes = self.waiting.get_mut(&tenant)?;
         let (lane, _) = lanes.pop_front()?;
         if lanes.is_empty() {

@@ -25,10 +25,14 @@ pub(super) fn link_log(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime:
     })
 }
 
-/// Passes on what the guest printed: whole lines, and at the `end` of its run also started ones.
+/// Passes on what the guest printed: whole lines, and at the `end` of its run also started ones. It crossed the border when
+/// it was printed.
 pub(crate) fn print(state: &mut RunState, end: bool) -> Result<(), Stop> {
     let lines = state.wasi.console.take(end);
-    lines.into_iter().try_for_each(|(level, line)| write(state, level, &line))
+    lines.into_iter().try_for_each(|(level, line)| {
+        let kept = fitting(state, &line);
+        keep(state, level, &line, kept)
+    })
 }
 
 /// Dropped log text costs the host a copy and no more: so much less than text that is kept.
@@ -37,17 +41,30 @@ const DROPPED_DISCOUNT: u64 = 16;
 /// Lines kept of one run: each is a row of the journal, and the writer is everybody's.
 const LOG_LINES: u32 = 1_000;
 
-/// Passes a line on, cut at the limit: then a mark is left once, and what follows is only counted. A line's end counts
-/// one byte, so that empty lines end too.
+/// Passes a line on, cut at the limit.
 fn write(state: &mut RunState, level: u32, text: &str) -> Result<(), Stop> {
-    let allowed = state.input.limits.log_bytes;
-    let left = if state.used.log_full { 0 } else { allowed.saturating_sub(state.used.log_bytes) };
-    let mut kept = usize::try_from(left.saturating_sub(1)).unwrap_or(usize::MAX).min(text.len());
+    let kept = fitting(state, text);
+    state.cross(kept as u64 + (text.len() - kept) as u64 / DROPPED_DISCOUNT)?;
+    keep(state, level, text, kept)
+}
+
+/// How many bytes of a line the log still takes.
+fn fitting(state: &RunState, text: &str) -> usize {
+    let mut kept = usize::try_from(left(state).saturating_sub(1)).unwrap_or(usize::MAX).min(text.len());
     while !text.is_char_boundary(kept) {
         kept -= 1;
     }
-    let dropped = (text.len() - kept) as u64;
-    state.cross(kept as u64 + dropped / DROPPED_DISCOUNT)?;
+    kept
+}
+
+fn left(state: &RunState) -> u64 {
+    if state.used.log_full { 0 } else { state.input.limits.log_bytes.saturating_sub(state.used.log_bytes) }
+}
+
+/// Keeps so many bytes of a line. At the limit a mark is left once, and what follows is only counted. A line's end counts
+/// one byte, so that empty lines end too.
+fn keep(state: &mut RunState, level: u32, text: &str, kept: usize) -> Result<(), Stop> {
+    let (left, dropped) = (left(state), (text.len() - kept) as u64);
     state.used.log_bytes_cut += dropped;
     if state.used.log_full {
         return Ok(());
@@ -56,6 +73,7 @@ fn write(state: &mut RunState, level: u32, text: &str) -> Result<(), Stop> {
     state.used.log_lines += 1;
     state.used.log_full = left == 0 || dropped > 0 || state.used.log_lines >= LOG_LINES;
     let line = if state.used.log_full {
+        let allowed = state.input.limits.log_bytes;
         Cow::Owned(format!("{}… [log cut: {allowed} bytes are kept]", &text[..kept]))
     } else {
         Cow::Borrowed(text)

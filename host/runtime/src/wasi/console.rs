@@ -53,6 +53,11 @@ impl Console {
         Output { level, console: self.clone() }
     }
 
+    /// Bytes that crossed the border, kept or not.
+    pub fn came(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).came
+    }
+
     /// The whole lines, in their order, and the started ones too at the `end` of a run. Text that is no UTF-8 is shown as
     /// such.
     pub fn take(&self, end: bool) -> Vec<(u32, String)> {
