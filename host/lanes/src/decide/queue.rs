@@ -54,7 +54,7 @@ impl Queue {
         if self.running.len() >= self.max {
             return None;
         }
-        let tenant = self.turns.next()?;
+        let tenant = self.turns.take()?;
         let lanes = self.waiting.get_mut(&tenant)?;
         let (lane, _) = lanes.pop_front()?;
         if lanes.is_empty() {

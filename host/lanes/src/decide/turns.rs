@@ -52,7 +52,7 @@ impl Turns {
     }
 
     /// Whose turn it is; it leaves the line.
-    pub fn next(&mut self) -> Option<TenantId> {
+    pub fn take(&mut self) -> Option<TenantId> {
         let (time, _, tenant) = self.line.pop_first()?;
         self.places.remove(&tenant);
         self.reached = self.reached.max(time);
@@ -103,7 +103,7 @@ mod tests {
             turns.stand(tenant);
         }
         for _ in 0..drains {
-            let tenant = turns.next().unwrap();
+            let tenant = turns.take().unwrap();
             *had.entry(tenant).or_default() += 1;
             turns.burned(tenant, fuel(tenant));
             turns.stand(tenant);
@@ -135,13 +135,13 @@ mod tests {
         let mut turns = Turns::default();
         turns.stand(MEAN);
         for _ in 0..100 {
-            assert_eq!(turns.next(), Some(MEAN));
+            assert_eq!(turns.take(), Some(MEAN));
             turns.stand(MEAN);
         }
         // A newcomer does not get the hundred turns that it was not there for.
         turns.stand(OTHERS[0]);
         let mut next = || {
-            let tenant = turns.next().unwrap();
+            let tenant = turns.take().unwrap();
             turns.stand(tenant);
             tenant
         };
@@ -153,7 +153,7 @@ mod tests {
         turns.burned(MEAN, 0);
         turns.stand(MEAN);
         turns.stand(OTHERS[0]);
-        assert_eq!(turns.next(), Some(MEAN), "who stands longer, at the same time");
+        assert_eq!(turns.take(), Some(MEAN), "who stands longer, at the same time");
     }
 
     #[test]
@@ -161,11 +161,11 @@ mod tests {
         let mut turns = Turns::default();
         turns.stand(MEAN);
         turns.stand(OTHERS[0]);
-        assert_eq!(turns.next(), Some(MEAN));
+        assert_eq!(turns.take(), Some(MEAN));
         turns.stand(MEAN);
         turns.burned(MEAN, 10 * DRAIN);
         for _ in 0..10 {
-            assert_eq!(turns.next(), Some(OTHERS[0]));
+            assert_eq!(turns.take(), Some(OTHERS[0]));
             turns.stand(OTHERS[0]);
         }
     }
