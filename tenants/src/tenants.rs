@@ -120,13 +120,17 @@ impl Tenants {
     }
 
     /// Repeats a deletion in a store that came from a backup, and tells whether there was anything to delete: the same
-    /// tenant, made before that.
+    /// tenant, made before that. A store that never had it remembers the deletion all the same: the platform's list may show
+    /// the account on, and must make no tenant of it.
     ///
     /// # Errors
     /// The store refused.
     pub async fn delete_again(&self, deletion: &Deletion) -> Result<bool, TenantsError> {
         let same = |tenant: &Tenant| tenant.appid == deletion.appid && tenant.created_at <= deletion.at;
         if !self.get(deletion.tenant).is_some_and(|tenant| same(&tenant)) {
+            if self.by_appid(&deletion.appid).is_none() {
+                self.onboarding.remember_deletion(deletion).await?;
+            }
             return Ok(false);
         }
         self.destroy(deletion.tenant, &deletion.appid, Some(deletion.at)).await?;

@@ -31,7 +31,7 @@ pub const HOOKS_PER_EVENT: &str = "hooks_per_event";
 const WHOLE: &[Whole] = &[
     Whole { name: RUNS_AT_ONCE, least: 1, default: 16, most: MAX_CONCURRENT_RUNS as u64 },
     Whole { name: RUNS_PER_SECOND, least: 1, default: 10_000, most: 1_000_000 },
-    Whole { name: COMPONENT_BYTES, least: 1 << 10, default: 16 << 20, most: 256 << 20 },
+    Whole { name: COMPONENT_BYTES, least: 1 << 10, default: 32 << 20, most: 256 << 20 },
     Whole { name: HOOKS_PER_EVENT, least: 1, default: 32, most: 1_000 },
 ];
 

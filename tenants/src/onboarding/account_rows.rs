@@ -157,6 +157,29 @@ pub(crate) async fn forget(c: &mut SqliteConnection, tenant: TenantId, now: i64)
     Ok(())
 }
 
+/// A tenant that this store never had, or has no more, was deleted (`at` in unix ms): as after [`forget`]. A word that is
+/// younger than the deletion stands.
+pub(crate) async fn remember_deletion(
+    c: &mut SqliteConnection,
+    appid: &str,
+    at: i64,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO authorizers (appid, standing, changed_s, deleted_s, updated_at, problem) \
+         VALUES ($1, 'granted', 0, $2, $3, 'its tenant was deleted: it comes back when the merchant authorizes anew') \
+         ON CONFLICT (appid) DO UPDATE SET deleted_s = $2, verdict = NULL, code = NULL, code_digest = NULL, \
+         refresh = NULL, work = NULL, work_no = work_no + 1, tries = 0, refusals = 0, updated_at = $3, \
+         problem = excluded.problem WHERE changed_s <= $2 AND coalesce(deleted_s, 0) < $2",
+    )
+    .bind(appid)
+    .bind(at.div_euclid(1000))
+    .bind(now)
+    .execute(c)
+    .await?;
+    Ok(())
+}
+
 /// Puts work on an account. A code replaces the one before; a refresh token that is not given stays.
 pub(crate) async fn want(
     c: &mut SqliteConnection,

@@ -49,7 +49,7 @@ pub use self::walk::Walked;
 use crate::audit::Actor;
 use crate::custody::{ComponentCallError, Custody};
 use crate::directory::Directory;
-use crate::{IssueError, Issuer, TenantKind, TenantsError, TokenError, secret};
+use crate::{Deletion, IssueError, Issuer, TenantKind, TenantsError, TokenError, secret};
 
 /// While a step works on something, nobody else does; longer than its calls may take together.
 const HOLD_MS: i64 = 40_000;
@@ -199,6 +199,13 @@ impl Onboarding {
             stepped.woken.extend(self.work_on_account(platform, account).await?);
         }
         Ok(stepped)
+    }
+
+    /// A deletion that this store knows nothing of, since it came from a backup.
+    pub(crate) async fn remember_deletion(&self, deletion: &Deletion) -> Result<(), TenantsError> {
+        let (appid, at, now) = (deletion.appid.clone(), deletion.at, self.now());
+        self.write(move |c| Box::pin(async move { Ok(account_rows::remember_deletion(c, &appid, at, now).await?) }))
+            .await
     }
 
     /// A call heard that the shop took its authorization back: the platform is to be asked how the account stands, since

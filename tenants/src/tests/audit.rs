@@ -293,12 +293,8 @@ async fn heads_that_a_restore_cut_off_are_told_apart_and_the_rest_is_still_check
     // Of the store that was lost: it went on after the backup, on the day of the restore too.
     let lost = |date: &str, number| ExportedHead { date: date.into(), number, hash: Digest::of(&[number as u8]) };
     scene.hand.advance(DAY_MS);
-    scene
-        .tenants
-        .audit()
-        .record(Entry::new(Actor::Operator(None), Action::StoreRestored, TenantId::HOST))
-        .await
-        .unwrap();
+    let restored = Entry::new(Actor::Operator(None), Action::StoreRestored, TenantId::HOST);
+    scene.tenants.audit().record(restored.with(json!({"sessions": 0, "links": 0}))).await.unwrap();
     scene.tenants.audit().record(Entry::new(Actor::System, Action::Decoded, one)).await.unwrap();
     let after = ExportedHead { date: "2026-01-02".into(), number: 6, hash: hash_of(&scene, 6).await };
     let heads = [before.clone(), lost("2026-01-01", 5), lost("2026-01-02", 6), lost("2026-01-02", 900), after];
@@ -314,6 +310,20 @@ async fn heads_that_a_restore_cut_off_are_told_apart_and_the_rest_is_still_check
     scene.unlock().await;
     scene.sql("UPDATE audit SET actor = 'operator' WHERE number = 6").await;
     assert_eq!(scene.verified_with(&heads[..4]).await.unwrap_err().number, 6, "checked behind the restore");
+}
+
+/// The chain has no key of its own: who has the file could cut it and write what explains the cut, but for the sealed part.
+#[tokio::test]
+async fn a_restore_that_the_host_did_not_write_excuses_no_cut() {
+    let scene = scene().await;
+    scene.chain().await;
+    let lost = ExportedHead { date: "2026-01-01".into(), number: 900, hash: Digest::of(&[1]) };
+    let forged = Entry::new(Actor::Operator(None), Action::StoreRestored, TenantId::HOST);
+    scene.tenants.audit().record(forged).await.unwrap();
+    assert!(scene.verified_with(std::slice::from_ref(&lost)).await.is_err());
+    let genuine = Entry::new(Actor::Operator(None), Action::StoreRestored, TenantId::HOST);
+    scene.tenants.audit().record(genuine.with(json!({"sessions": 0, "links": 0}))).await.unwrap();
+    assert_eq!(scene.verified_with(&[lost]).await.unwrap().cut.len(), 1);
 }
 
 async fn hash_of(scene: &Scene, number: i64) -> Digest {

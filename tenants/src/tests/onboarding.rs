@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use super::accounts::Cut;
 use super::{Scene, authorized, contains, kek, scene, secret, self_built, tenants_of};
 use crate::{
-    Actor, Arrived, AuthorizationChange, Authorizer, ChangeKind, FreshLink, IssueError, Link, LinkState, NewLink,
-    StateChange, TenantPatch, TenantState, Tenants, TenantsError, TokenError,
+    Actor, Arrived, AuthorizationChange, Authorizer, ChangeKind, Deletion, FreshLink, IssueError, Link, LinkState,
+    NewLink, StateChange, TenantPatch, TenantState, Tenants, TenantsError, TokenError,
 };
 
 const SHOP: &str = "wxshop";
@@ -531,6 +531,25 @@ async fn a_deleted_tenant_comes_back_only_when_its_merchant_authorizes_anew() {
     let second = scene.assert_onboarded("authorized anew").await;
     assert_ne!(first, second);
     assert_eq!(scene.number("SELECT count(*) FROM authorizers WHERE deleted_s IS NOT NULL").await, 0);
+}
+
+#[tokio::test]
+async fn a_deletion_that_a_restored_store_never_had_is_remembered() {
+    let scene = scene().await;
+    scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
+    let deletion = Deletion { tenant: TenantId(7), appid: SHOP.into(), at: scene.clock.now() };
+    assert!(!scene.tenants.delete_again(&deletion).await.unwrap(), "there is nothing to delete");
+    scene.tenants.onboarding().walk(&scene.authorizer()).await.unwrap();
+    scene.settle().await;
+    assert!(scene.tenants.by_appid(SHOP).is_none());
+
+    scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s() + 1);
+    scene.tenants.onboarding().walk(&scene.authorizer()).await.unwrap();
+    scene.settle().await;
+    scene.assert_onboarded("authorized anew").await;
+    // A word that is younger than the deletion stands.
+    scene.tenants.delete_again(&deletion).await.unwrap();
+    assert!(scene.tenants.by_appid(SHOP).is_some());
 }
 
 #[tokio::test]

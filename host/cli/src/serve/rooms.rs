@@ -44,6 +44,9 @@ pub struct Rooms {
     pub clock: Clock,
 }
 
+/// What a refresh or a decode may take: two calls of the platform, each with its time limit, and the wait for a lease.
+const FLIGHT: Duration = Duration::from_secs(35);
+
 impl Rooms {
     /// Opens all of them. The error says which could not be opened and what to do.
     pub async fn open(config: &Config) -> anyhow::Result<Rooms> {
@@ -118,7 +121,7 @@ impl Rooms {
     }
 
     /// Stops: runs under way may end within `grace`, the rest is resumed by the next start. Refreshes and decodes under way,
-    /// whose answers are given once, have as long again to be kept; then the store is closed.
+    /// whose answers are given once, have as long again to be kept, and [`FLIGHT`] at least; then the store is closed.
     pub async fn close(self, grace: Duration) {
         if let Some(sweeper) = self.sweeper {
             sweeper.stop().await;
@@ -127,7 +130,7 @@ impl Rooms {
             reconciling.stop().await;
         }
         self.lanes.stop(grace).await;
-        if !self.tenants.flights().land(grace).await {
+        if !self.tenants.flights().land(grace.max(FLIGHT)).await {
             tracing::warn!("a refresh or a decode was cut off at the stop: the platform did not answer in time");
         }
         if let Err(error) = self.tenants.flush_refusals().await {
