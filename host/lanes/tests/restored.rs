@@ -178,18 +178,24 @@ async fn a_look_that_failed_does_not_make_a_later_attempt_forget_since_when_it_m
     assert!(told.len() == 2 && is_unknown(&told[1].1), "{told:?}");
 }
 
-#[tokio::test]
-async fn a_change_of_the_lost_time_that_reconciliation_finds_may_have_had_its_effects() {
-    let answers = Answers::default();
+/// A restored store, held, that lacks what happened between its backup and its loss; with a time in between, unix seconds.
+async fn lost_and_restored(answers: &Answers) -> (Rig, i64) {
     let mut rig = Rig::new().await;
-    rig.install(1, false, three(&answers));
+    rig.install(1, false, three(answers));
     rig.crash().await;
-    // A callback of then was answered, and its run done, by the store that was lost.
-    let paid_at = rig.clock.now_s();
+    let between = rig.clock.now_s();
     rig.hand.advance(600_000);
     rig.journal.hold(Actor::Operator(None)).await.unwrap();
     rig.restart().await;
     rig.hand.advance(600_000);
+    (rig, between)
+}
+
+#[tokio::test]
+async fn a_change_of_the_lost_time_that_reconciliation_finds_may_have_had_its_effects() {
+    let answers = Answers::default();
+    // A callback of then was answered, and its run done, by the store that was lost.
+    let (rig, paid_at) = lost_and_restored(&answers).await;
     rig.reconcile("channels_ec_order_pay", ORDER, paid_at).await;
     release(&rig).await;
     assert_eq!(rig.shop.applied(), [parcel()]);
@@ -204,15 +210,8 @@ async fn a_change_of_the_lost_time_that_reconciliation_finds_may_have_had_its_ef
 #[tokio::test]
 async fn a_callback_of_the_lost_time_that_is_pushed_again_may_have_had_its_effects() {
     let answers = Answers::default();
-    let mut rig = Rig::new().await;
-    rig.install(1, false, three(&answers));
-    rig.crash().await;
     // The store that was lost committed it and sent its effects; only `success` did not arrive.
-    let paid_at = rig.clock.now_s();
-    rig.hand.advance(600_000);
-    rig.journal.hold(Actor::Operator(None)).await.unwrap();
-    rig.restart().await;
-    rig.hand.advance(600_000);
+    let (rig, paid_at) = lost_and_restored(&answers).await;
     rig.push_of("channels_ec_order_pay", ORDER, paid_at).await;
     // As that run left the order.
     let order = json!({"order_id": ORDER, "status": 30, "update_time": paid_at + 1, "order_detail": {
