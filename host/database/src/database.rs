@@ -143,8 +143,9 @@ fn writing(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
         .pragma("cache_size", "-16384")
         // What a statement of many rows could undo is kept in memory, and not in a file.
         .pragma("temp_store", "MEMORY")
-        // A page that many groups touch is then copied back once, and not every 4 MiB of log.
-        .pragma("wal_autocheckpoint", "8192")
+        // 96 MiB of log: a page that many groups touch is then copied back once, and whoever waits for a group meets the
+        // pause of a checkpoint seldom. Below the size that a log may keep, so that it isn't grown anew each time.
+        .pragma("wal_autocheckpoint", "24576")
         // What is deleted is written over where that costs no write of its own; a deletion of a tenant asks for more.
         .pragma("secure_delete", "FAST")
         // A log that a slow reader made grow gives its space back.

@@ -1,24 +1,24 @@
 //! Where a tenant's events lie in the sequence.
 //!
 //! An index by tenant would make every group of acknowledgements write a page for each of its tenants. `events_piece`
-//! begins with the piece of the sequence instead (4,096 events), so that it grows at its end; reading a tenant's events
+//! begins with the piece of the sequence instead (512 events), so that it grows at its end; reading a tenant's events
 //! looks into one piece after the other, and into more at once the longer it finds nothing.
 
 use fangshi_database::TenantId;
 
 use crate::{Journal, JournalError};
 
-/// Events of a piece, as a power of two: the index in `0002_journal.sql` is made of it.
-const PIECE_BITS: u32 = 12;
+/// Events of a piece, as a power of two: the index in `0023_pieces.sql` is made of it.
+const PIECE_BITS: u32 = 9;
 /// Pieces looked into at once, at most.
-const MOST_PIECES: i64 = 512;
+const MOST_PIECES: i64 = 4096;
 
 const NEWEST: &str = "WITH RECURSIVE piece (n) AS (SELECT $2 UNION ALL SELECT n + 1 FROM piece WHERE n < $3) \
      SELECT e.seq FROM piece CROSS JOIN events e INDEXED BY events_piece \
-     WHERE (e.seq >> 12) = piece.n AND e.tenant_id = $1 AND e.seq > $4 AND e.seq < $5 ORDER BY e.seq DESC LIMIT $6";
+     WHERE (e.seq >> 9) = piece.n AND e.tenant_id = $1 AND e.seq > $4 AND e.seq < $5 ORDER BY e.seq DESC LIMIT $6";
 const OLDEST: &str = "WITH RECURSIVE piece (n) AS (SELECT $2 UNION ALL SELECT n + 1 FROM piece WHERE n < $3) \
      SELECT e.seq FROM piece CROSS JOIN events e INDEXED BY events_piece \
-     WHERE (e.seq >> 12) = piece.n AND e.tenant_id = $1 AND e.seq > $4 AND e.seq < $5 ORDER BY e.seq LIMIT $6";
+     WHERE (e.seq >> 9) = piece.n AND e.tenant_id = $1 AND e.seq > $4 AND e.seq < $5 ORDER BY e.seq LIMIT $6";
 
 /// Which end of the sequence comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

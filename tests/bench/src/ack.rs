@@ -1,6 +1,6 @@
 //! `ack_per_hello`: durable acknowledgements per second over a bare handler's requests per second.
 //!
-//! The same generator, 256 connections, thirty short turns of each, median of the ratios: a machine that others work on
+//! The same generator, 256 connections, ten short turns of each, median of the ratios: a machine that others work on
 //! changes within seconds, and both must meet the same. Every callback is distinct, valid and encrypted beforehand, over
 //! 200 tenants; afterwards the rows are counted.
 use std::{
@@ -14,16 +14,17 @@ use anyhow::{Context, Result, ensure};
 use fangshi_harness::{
     Figures, HostProcess,
     callbacks::{self, Shop},
-    load, median,
+    load::{self, Connections},
+    median,
 };
 use serde_json::json;
 
 const CONNECTIONS: usize = 256;
 const TENANTS: usize = 200;
-const TURNS: usize = 30;
-/// Of a turn: about a third of a second of each, on two cores.
-const CALLBACKS: usize = 10_000;
-const BARE_REQUESTS: usize = 30_000;
+const TURNS: usize = 10;
+/// Of a turn: about a second of each, on two cores. Shorter ones measure the way to a steady pace more than the pace.
+const CALLBACKS: usize = 40_000;
+const BARE_REQUESTS: usize = 100_000;
 
 pub fn measure(figures: &mut Figures) -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -36,6 +37,8 @@ pub fn measure(figures: &mut Figures) -> Result<()> {
     let now = std::time::UNIX_EPOCH.elapsed()?.as_secs() as i64;
     let (mut ratios, mut rates, mut bare_rates, mut p99) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let plain = Arc::new(vec![load::render("GET", "/", "text/plain", b""); BARE_REQUESTS]);
+    let mut to_hello = Connections::open(hello.address, CONNECTIONS)?;
+    let mut to_host = Connections::open(address(&host)?, CONNECTIONS)?;
     for turn in 0..TURNS {
         let first_order = 3_700_000_000_000_000_000 + (turn * CALLBACKS) as u64;
         let requests: Vec<_> = callbacks::payments(&secrets, &shops, CALLBACKS, first_order, now)?
@@ -43,16 +46,22 @@ pub fn measure(figures: &mut Figures) -> Result<()> {
             .map(|callback| callback.request)
             .collect();
         wait_until_idle(&host)?;
-        let bare = load::send_all(hello.address, plain.clone(), CONNECTIONS, false)?;
+        let bare = to_hello.send_all(&plain, false)?;
         ensure!(bare.accepted() == BARE_REQUESTS, "the bare handler refused");
-        let acks = load::send_all(address(&host)?, Arc::new(requests), CONNECTIONS, false)?;
+        let acks = to_host.send_all(&Arc::new(requests), false)?;
         ensure!(acks.accepted() == CALLBACKS, "only {} of {CALLBACKS} callbacks were acknowledged", acks.accepted());
         ratios.push(acks.rate() / bare.rate());
         rates.push(acks.rate());
         bare_rates.push(bare.rate());
         p99.push(acks.percentile(0.99).as_secs_f64() * 1e3);
+        eprintln!(
+            "turn {turn} {:.0} {:.0} p99 {:.1}",
+            acks.rate(),
+            bare.rate(),
+            acks.percentile(0.99).as_secs_f64() * 1e3
+        );
     }
-    drop(hello);
+    drop((to_hello, to_host, hello));
     host.terminate()?;
     let rows = count_events(&folder.path().join("data/fangshi.db"))?;
     ensure!(rows == (TURNS * CALLBACKS) as i64, "{rows} rows for {} acknowledgements", TURNS * CALLBACKS);

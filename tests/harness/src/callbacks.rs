@@ -105,3 +105,20 @@ pub fn told<'a>(secrets: &CallbackSecrets, paid: impl Iterator<Item = Paid<'a>>,
     });
     Ok(callbacks.collect())
 }
+
+/// A push of the component's ticket, signed at `now_s`.
+///
+/// # Errors
+/// The component's key is none.
+pub fn ticket(secrets: &CallbackSecrets, ticket: &str, now_s: i64) -> Result<Vec<u8>> {
+    let key = AesKey::parse(&secrets.encoding_aes_key)?;
+    let appid = &secrets.appid;
+    let message = format!(
+        "<xml><AppId>{appid}</AppId><CreateTime>{now_s}</CreateTime><InfoType>component_verify_ticket</InfoType>\
+         <ComponentVerifyTicket>{ticket}</ComponentVerifyTicket></xml>"
+    );
+    let envelope = Envelope { timestamp: now_s, nonce: "1000000000".to_owned(), random16: [7; 16], openid: None };
+    let push = encrypt_push_with(&key, secrets, &message, Body::Xml, Outer::AppId(appid), &envelope);
+    let target = format!("/callback/weixin/component?{}", push.query);
+    Ok(load::render("POST", &target, push.content_type, push.body.as_bytes()))
+}

@@ -3,13 +3,13 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -45,61 +45,107 @@ impl Report {
     }
 }
 
-/// Sends every request once over `connections` connections and waits for all answers. A broken connection counts for its
-/// request alone and is opened again, unless `stop_when_broken`.
+/// Keep-alive connections to one server, open before a load begins: no load pays for opening them.
+pub struct Connections {
+    runtime: tokio::runtime::Runtime,
+    address: SocketAddr,
+    open: Vec<Option<TcpStream>>,
+}
+
+impl Connections {
+    /// Opens `count` connections, one after the other. One that is refused now is tried again when it is needed: the server
+    /// may be dying.
+    ///
+    /// # Errors
+    /// No runtime could be made.
+    pub fn open(address: SocketAddr, count: usize) -> Result<Connections> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let open = runtime.block_on(async {
+            let mut open = Vec::with_capacity(count);
+            for _ in 0..count {
+                open.push(connect(address).await.ok());
+            }
+            open
+        });
+        Ok(Connections { runtime, address, open })
+    }
+
+    /// Sends every request once and waits for all answers. A broken connection counts for its request alone and is opened
+    /// again, unless `stop_when_broken`.
+    ///
+    /// # Errors
+    /// A worker died.
+    pub fn send_all(&mut self, requests: &Arc<Vec<Vec<u8>>>, stop_when_broken: bool) -> Result<Report> {
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut answers = vec![None; requests.len()];
+        let mut latencies = Vec::with_capacity(requests.len());
+        let begun = Instant::now();
+        let address = self.address;
+        let connections = std::mem::take(&mut self.open);
+        let ended = self.runtime.block_on(async {
+            let workers: Vec<_> = connections
+                .into_iter()
+                .map(|open| tokio::spawn(worker(address, open, requests.clone(), next.clone(), stop_when_broken)))
+                .collect();
+            let mut ended = Vec::with_capacity(workers.len());
+            for worker in workers {
+                ended.push(worker.await?);
+            }
+            anyhow::Ok(ended)
+        })?;
+        let elapsed = begun.elapsed();
+        for (connection, mine) in ended {
+            self.open.push(connection);
+            for (number, answer, latency) in mine {
+                answers[number] = answer;
+                latencies.push(latency);
+            }
+        }
+        latencies.sort_unstable();
+        Ok(Report { answers, elapsed, latencies })
+    }
+}
+
+/// Sends every request once over `connections` new connections ([`Connections::send_all`]).
+///
+/// # Errors
+/// As [`Connections::open`] and [`Connections::send_all`].
 pub fn send_all(
     address: SocketAddr,
     requests: Arc<Vec<Vec<u8>>>,
     connections: usize,
     stop_when_broken: bool,
 ) -> Result<Report> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let next = Arc::new(AtomicUsize::new(0));
-    let answers = Arc::new(Mutex::new(vec![None; requests.len()]));
-    let begun = Instant::now();
-    let mut latencies: Vec<Duration> = runtime.block_on(async {
-        let workers: Vec<_> = (0..connections)
-            .map(|_| tokio::spawn(worker(address, requests.clone(), next.clone(), answers.clone(), stop_when_broken)))
-            .collect();
-        let mut all = Vec::with_capacity(requests.len());
-        for worker in workers {
-            all.extend(worker.await.unwrap_or_default());
-        }
-        all
-    });
-    let elapsed = begun.elapsed();
-    latencies.sort_unstable();
-    let answers = Arc::try_unwrap(answers).ok().context("a worker is left over")?.into_inner().unwrap_or_default();
-    Ok(Report { answers, elapsed, latencies })
+    Connections::open(address, connections)?.send_all(&requests, stop_when_broken)
+}
+
+async fn connect(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 async fn worker(
     address: SocketAddr,
+    mut connection: Option<TcpStream>,
     requests: Arc<Vec<Vec<u8>>>,
     next: Arc<AtomicUsize>,
-    answers: Arc<Mutex<Vec<Answer>>>,
     stop_when_broken: bool,
-) -> Vec<Duration> {
-    let mut latencies = Vec::new();
-    let mut mine: Vec<(usize, Answer)> = Vec::new();
-    let mut connection: Option<TcpStream> = None;
+) -> (Option<TcpStream>, Vec<(usize, Answer, Duration)>) {
+    let mut mine = Vec::new();
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let number = next.fetch_add(1, Ordering::Relaxed);
         let Some(request) = requests.get(number) else { break };
         if connection.is_none() {
-            connection = TcpStream::connect(address).await.ok();
-            if let Some(stream) = &connection {
-                let _ = stream.set_nodelay(true);
-            }
+            connection = connect(address).await.ok();
         }
         let begun = Instant::now();
         let answer = match &mut connection {
             Some(stream) => exchange(stream, request, &mut buffer).await,
             None => None,
         };
-        latencies.push(begun.elapsed());
-        mine.push((number, answer));
+        mine.push((number, answer, begun.elapsed()));
         if answer.is_none() {
             connection = None;
             if stop_when_broken {
@@ -107,12 +153,7 @@ async fn worker(
             }
         }
     }
-    if let Ok(mut all) = answers.lock() {
-        for (number, answer) in mine {
-            all[number] = answer;
-        }
-    }
-    latencies
+    (connection, mine)
 }
 
 /// Writes one request and reads its answer whole.

@@ -52,6 +52,12 @@ impl<'c> Transaction<'c> {
         Ok(())
     }
 
+    /// Undoes it. An error means that SQLite has undone it already, with whatever was written since.
+    pub(super) async fn roll_back(self) -> Result<(), Fatal> {
+        self.connection.execute("ROLLBACK").await?;
+        Ok(())
+    }
+
     /// After some errors (disk full, I/O, out of memory) SQLite rolls back the whole transaction by itself; `error` is
     /// then the end of the group.
     pub(super) async fn ensure_open(&mut self, error: &Arc<sqlx::Error>) -> Result<(), Fatal> {
