@@ -96,6 +96,7 @@ impl Scene {
 
     /// The same with other plugins for busy shops.
     pub fn prepare_with(&self, host: &HostProcess, busy: &[&str]) -> Result<()> {
+        self.give_ticket(host)?;
         let admin = host.admin();
         for (shops, names) in [(&self.still, &["settings-only"][..]), (&self.busy, busy)] {
             let plugins: Vec<(&str, Vec<u8>)> =
@@ -125,6 +126,14 @@ impl Scene {
                 })?;
             }
         }
+        Ok(())
+    }
+
+    /// What the host asks the list of authorizers with: a restored store reads its tokens again.
+    fn give_ticket(&self, host: &HostProcess) -> Result<()> {
+        let push = callbacks::ticket(&self.secrets, &self.platform.issue_ticket(), now_s() + self.ahead_s)?;
+        let taken = load::send_all(address(host)?, Arc::new(vec![push]), 1, true)?;
+        ensure!(taken.accepted() == 1, "the host took no ticket");
         Ok(())
     }
 
