@@ -31,6 +31,8 @@ pub use self::verify::{Broken, CutHead, Verified, verify};
 
 pub(crate) use self::rows::append;
 #[cfg(test)]
+pub(crate) use self::entry::Link;
+#[cfg(test)]
 pub(crate) use self::rows::list as list_with;
 
 use crate::AuditError;
@@ -100,6 +102,13 @@ impl Entry {
     /// An entry without subjects and details.
     pub fn new(actor: Actor, action: Action, tenant: TenantId) -> Entry {
         Entry { actor, action, tenant, subjects: Vec::new(), details: serde_json::Value::Null }
+    }
+
+    /// The store was put back from a backup at `at` (unix ms), which ended so many sessions and unused links of the merchant
+    /// page.
+    pub fn restored(actor: Actor, at: i64, sessions: u64, links: u64) -> Entry {
+        let details = serde_json::json!({entry::RESTORED_AT: at, "sessions": sessions, "links": links});
+        Entry::new(actor, Action::StoreRestored, TenantId::HOST).with(details)
     }
 
     /// Adds an id that it is about.

@@ -17,6 +17,7 @@ mod onboarding;
 mod platform;
 mod recovery;
 mod registry;
+mod restores;
 mod rotation;
 mod sealing;
 mod simulation;
