@@ -7,6 +7,7 @@ mod audit;
 mod clock;
 mod custody;
 mod decodes;
+mod deletions;
 mod directory;
 mod endings;
 mod keys;
