@@ -16,7 +16,7 @@ use crate::onboarding::Onboarding;
 use crate::refusals::{Refusal, Refusals};
 use crate::registry::Registry;
 use crate::tenant::{NewTenant, Tenant, TenantPatch};
-use crate::to_the_end::to_the_end;
+use crate::to_the_end::{cut_off, to_the_end};
 use crate::{Deletion, ErasedList, KeyWrap, Retention, TenantsError, Vault, life};
 
 /// How often counted refusals go to the store.
@@ -169,9 +169,9 @@ impl Tenants {
         let Some(list) = self.erased.get().cloned() else { return Ok(()) };
         let deletions = life::all(self.directory.db.reader()).await?;
         let file = list.file().to_owned();
-        // The text of the task's own error quotes what a panic said; the conversion leaves it out.
-        let noted = tokio::task::spawn_blocking(move || list.note(&deletions)).await.map_err(std::io::Error::from);
-        noted.flatten().map_err(|cause| TenantsError::ErasedList { file, cause })
+        let noted = tokio::task::spawn_blocking(move || list.note(&deletions)).await;
+        let noted = noted.unwrap_or_else(|ended| Err(std::io::Error::other(cut_off(&ended))));
+        noted.map_err(|cause| TenantsError::ErasedList { file, cause })
     }
 
     /// Tenants whose data is to be deleted by now (unix ms).

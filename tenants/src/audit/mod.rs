@@ -29,14 +29,15 @@ pub use self::heads::{ExportedHead, read_heads};
 pub use self::rows::{AuditFilter, AuditRecord, Head, head};
 pub use self::verify::{Broken, CutHead, Verified, verify};
 
-pub(crate) use self::rows::append;
 #[cfg(test)]
 pub(crate) use self::entry::Link;
+pub(crate) use self::rows::append;
 #[cfg(test)]
 pub(crate) use self::rows::list as list_with;
 
 use crate::AuditError;
 use crate::directory::Directory;
+use crate::to_the_end::cut_off;
 
 /// The audit of a store that is open. Clones are the same audit.
 #[derive(Clone)]
@@ -93,7 +94,7 @@ impl Audit {
         let written = tokio::task::spawn_blocking(move || heads::export(&folder, &ExportedHead::new(date, head)));
         match written.await {
             Ok(outcome) => outcome,
-            Err(stopped) => Err(AuditError::Heads { path: "heads".into(), problem: stopped.to_string() }),
+            Err(ended) => Err(AuditError::Heads { path: "heads".into(), problem: cut_off(&ended).to_string() }),
         }
     }
 }
