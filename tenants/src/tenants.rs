@@ -15,7 +15,7 @@ use crate::kek;
 use crate::onboarding::Onboarding;
 use crate::refusals::{Refusal, Refusals};
 use crate::registry::Registry;
-use crate::tenant::{NewTenant, Tenant, TenantPatch};
+use crate::tenant::{NewTenant, StateChange, Tenant, TenantPatch};
 use crate::to_the_end::{cut_off, to_the_end};
 use crate::{Deletion, ErasedList, KeyWrap, Retention, TenantsError, Vault, life};
 
@@ -100,8 +100,12 @@ impl Tenants {
     /// # Errors
     /// [`TenantsError::Unknown`], [`TenantsError::Invalid`], or the store refused.
     pub async fn update(&self, id: TenantId, patch: TenantPatch) -> Result<Arc<Tenant>, TenantsError> {
+        // What a person does about a refusal is tried at once; another name is no reason to ask the platform again.
+        let cured = patch.state == Some(StateChange::Active) || patch.appsecret.is_some();
         let (tenant, version) = self.directory.update(self.actor, id, patch).await?;
-        self.custody.planted(id, version);
+        if version.is_some() || cured {
+            self.custody.planted(id, version);
+        }
         Ok(tenant)
     }
 

@@ -19,6 +19,7 @@ mod platform;
 mod recovery;
 mod registry;
 mod restores;
+mod rests;
 mod rotation;
 mod sealing;
 mod simulation;
