@@ -58,7 +58,7 @@ impl Tenants {
         let flights = Flights::default();
         let custody = Custody::new(Arc::clone(&directory), component, flights.clone());
         Ok(Tenants {
-            onboarding: Onboarding::new(Arc::clone(&directory), custody.clone()),
+            onboarding: Onboarding::new(Arc::clone(&directory), custody.clone(), flights.clone()),
             custody,
             decodes: Decodes::new(Arc::clone(&directory)),
             registry: Registry::new(Arc::clone(&directory)),
@@ -242,7 +242,7 @@ impl Tenants {
         &self.onboarding
     }
 
-    /// What an orderly stop waits for: refreshes of tokens, and decodes.
+    /// What an orderly stop waits for: refreshes of tokens, decodes, and questions about authorization codes.
     pub fn flights(&self) -> &Flights {
         &self.flights
     }

@@ -13,7 +13,7 @@ use super::ask::Failure;
 use super::decide::{self, LEASE_MS, Step};
 use super::rows::{self, Fresh, Secrets, Settled, TokenRow};
 use super::slot::{Flight, Slot};
-use super::{Held, Inner, Issued, Issuer, Key};
+use super::{Held, Inner, Issued, Issuer, Key, closing};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::error::StoreError;
 use crate::{CustodyError, Tenant, TenantsError, TokenError};
@@ -62,7 +62,7 @@ impl Refresher {
             let flying = Flying { refresher: self.clone(), era: slot.era(), slot: Arc::clone(&slot), key, tenant };
             // Not begun while the host is closing: then nobody answers.
             self.custody.flights.start(flying.fly(flight, answer));
-            let outcome = answered.await.unwrap_or(Err(TokenError::Unavailable("the host is closing".into())));
+            let outcome = answered.await.unwrap_or_else(|_| Err(closing()));
             // A failure ahead of time harms nobody yet.
             let now = self.custody.directory.clock.now();
             outcome.or_else(|error| slot.token().filter(|held| held.works(now)).ok_or(error))

@@ -11,6 +11,7 @@ use super::link_rows::{self, TakenLink, Turn};
 use super::{Authorization, Authorizer, CallFailed, Onboarding};
 use crate::TenantsError;
 use crate::custody::REVOKED;
+use crate::to_the_end::cut_off;
 
 /// How long a shop whose code was lost is looked for after the link's end.
 const SEARCH_MS: i64 = 3_600_000;
@@ -29,8 +30,24 @@ impl Onboarding {
         }
     }
 
-    /// Asks what the code stands for. That it was asked is durable before: the answer to a second call tells nothing.
+    /// Asks what the code stands for, in a task of its own: the answer is given once, and must be kept even if nobody waits any
+    /// more. Not begun while the host is closing; then the code is asked about after the next start.
     async fn query(
+        &self,
+        platform: &Arc<dyn Authorizer>,
+        link: TakenLink,
+        code: SecretString,
+    ) -> Result<(), TenantsError> {
+        let (onboarding, platform) = (self.clone(), Arc::clone(platform));
+        let asking = self.flights.start(async move { onboarding.ask_about(&platform, link, code).await });
+        match asking {
+            Some(asking) => asking.await.unwrap_or_else(|ended| Err(cut_off(&ended).into())),
+            None => Ok(()),
+        }
+    }
+
+    /// That it was asked is durable before: the answer to a second call tells nothing.
+    async fn ask_about(
         &self,
         platform: &Arc<dyn Authorizer>,
         link: TakenLink,

@@ -23,6 +23,7 @@ mod rests;
 mod rotation;
 mod sealing;
 mod simulation;
+mod stops;
 
 use std::path::Path;
 use std::sync::Arc;
