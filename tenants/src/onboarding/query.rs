@@ -15,6 +15,8 @@ use crate::to_the_end::cut_off;
 
 /// How long a shop whose code was lost is looked for after the link's end.
 const SEARCH_MS: i64 = 3_600_000;
+/// Why a link comes to nothing whose shop was deleted after the merchant authorized.
+const DELETED: &str = "tenant-deleted";
 /// What the two clocks may differ.
 const SKEW_S: i64 = 60;
 
@@ -105,10 +107,13 @@ impl Onboarding {
                 let known = account_rows::known(c, appid).await?;
                 if !bound {
                     tracing::info!(link = %link.id, "an event was faster than the redirect's code");
-                    if known.as_ref().is_some_and(|known| known.deleted_s.is_some()) {
-                        // The tenant that the event made was deleted meanwhile: this word is older.
-                        return Ok(());
-                    }
+                }
+                let deleted = known.as_ref().is_some_and(|known| {
+                    // What was faster than the code made a tenant, and that was deleted meanwhile: this word is older.
+                    (!bound && known.deleted_s.is_some()) || known.was_deleted_after(link.arrived_at.div_euclid(1000))
+                });
+                if deleted {
+                    return Ok(link_rows::fail(c, appid, DELETED, now).await?);
                 }
                 // The redirect carries no time of the platform; it is no older than the link.
                 let changed_s = known.map_or(0, |known| known.changed_s).max(link.created_at.div_euclid(1000));
@@ -154,6 +159,10 @@ impl Onboarding {
                         if link_rows::bind(c, id, work_no, &appid, now).await? {
                             // Asked once more, so that the end of that work ends the link.
                             let known = account_rows::known(c, &appid).await?;
+                            if known.as_ref().is_some_and(|known| known.deleted_s.is_some()) {
+                                // Since it was found.
+                                return Ok(link_rows::fail(c, &appid, DELETED, now).await?);
+                            }
                             let changed_s = known.as_ref().map_or(since, |known| known.changed_s);
                             let asked = Wanted::ask(known.as_ref(), now);
                             let wanted = Wanted { standing: Standing::Granted, changed_s, ..asked };

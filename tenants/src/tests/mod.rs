@@ -17,6 +17,7 @@ mod links;
 mod onboarding;
 mod platform;
 mod recovery;
+mod redirects;
 mod registry;
 mod restores;
 mod rests;

@@ -127,9 +127,9 @@ async fn an_entry_that_is_passed_off_as_a_restore_excuses_no_cut() {
         let shop = scene.authorized("wxa").await.id;
         scene.token(shop).await.unwrap();
         let all = scene.tenants.audit().list(&AuditFilter { limit: 1000, ..AuditFilter::default() }).await.unwrap();
-        let refreshed = all.iter().find(|entry| {
-            entry.action == Action::TokenRefreshed.code() && (entry.tenant == TenantId::HOST) == host
-        });
+        let refreshed = all
+            .iter()
+            .find(|entry| entry.action == Action::TokenRefreshed.code() && (entry.tenant == TenantId::HOST) == host);
         let number = refreshed.unwrap().number;
         scene.pass_off_as_a_restore(number, scene.clock.now() + 365 * DAY_MS).await;
         for number in [number, 900] {
