@@ -28,6 +28,12 @@ impl Flights {
         self.tracker.close();
     }
 
+    /// Whether the host is closing: a flight under way keeps what it has, and makes no call of the platform any more. So it
+    /// lands within the time of one call, however many it would have made.
+    pub fn is_closed(&self) -> bool {
+        self.tracker.is_closed()
+    }
+
     /// Closes, and waits for those under way; false if some were still flying after `patience`.
     pub async fn land(&self, patience: Duration) -> bool {
         self.close();

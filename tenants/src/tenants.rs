@@ -15,7 +15,8 @@ use crate::kek;
 use crate::onboarding::Onboarding;
 use crate::refusals::{Refusal, Refusals};
 use crate::registry::Registry;
-use crate::tenant::{NewTenant, Tenant, TenantPatch};
+use crate::tenant::{NewTenant, StateChange, Tenant, TenantPatch};
+use crate::to_the_end::{cut_off, to_the_end};
 use crate::{Deletion, ErasedList, KeyWrap, Retention, TenantsError, Vault, life};
 
 /// How often counted refusals go to the store.
@@ -57,7 +58,7 @@ impl Tenants {
         let flights = Flights::default();
         let custody = Custody::new(Arc::clone(&directory), component, flights.clone());
         Ok(Tenants {
-            onboarding: Onboarding::new(Arc::clone(&directory), custody.clone()),
+            onboarding: Onboarding::new(Arc::clone(&directory), custody.clone(), flights.clone()),
             custody,
             decodes: Decodes::new(Arc::clone(&directory)),
             registry: Registry::new(Arc::clone(&directory)),
@@ -99,8 +100,12 @@ impl Tenants {
     /// # Errors
     /// [`TenantsError::Unknown`], [`TenantsError::Invalid`], or the store refused.
     pub async fn update(&self, id: TenantId, patch: TenantPatch) -> Result<Arc<Tenant>, TenantsError> {
+        // What a person does about a refusal is tried at once; another name is no reason to ask the platform again.
+        let cured = patch.state == Some(StateChange::Active) || patch.appsecret.is_some();
         let (tenant, version) = self.directory.update(self.actor, id, patch).await?;
-        self.custody.planted(id, version);
+        if version.is_some() || cured {
+            self.custody.planted(id, version);
+        }
         Ok(tenant)
     }
 
@@ -108,33 +113,43 @@ impl Tenants {
     /// can't be read, its callbacks are those of an unknown tenant, and its appid can be onboarded anew. The rows that are
     /// left go with [`Tenants::erase`].
     ///
+    /// It is in the list of deletions when this returns, whether the caller waits for it or not.
+    ///
     /// # Errors
     /// [`TenantsError::Unknown`], [`TenantsError::StillActive`], [`TenantsError::Invalid`] for another appid.
+    /// [`TenantsError::ErasedList`]: the list can't be kept, so nothing was deleted; or it was, should the list have refused
+    /// only after that, and is noted by the next [`Tenants::note_deletions`] that succeeds.
     pub async fn delete(&self, id: TenantId, appid: &str) -> Result<(), TenantsError> {
-        self.destroy(id, appid, None).await?;
-        if let Err(error) = self.note_deletions().await {
-            // It is deleted; what is missing in the list is added by the next try.
-            tracing::error!(tenant = %id, %error, "a deletion is not in the list of deletions yet");
-        }
-        Ok(())
+        let (tenants, appid) = (self.clone(), appid.to_owned());
+        to_the_end(async move {
+            // First, since a list that can't be kept shows here: what is destroyed stays destroyed.
+            tenants.note_deletions().await?;
+            tenants.destroy(id, &appid, None).await?;
+            tenants.note_deletions().await
+        })
+        .await
     }
 
-    /// Repeats a deletion in a store that came from a backup, and tells whether there was anything to delete: the same
-    /// tenant, made before that. A store that never had it remembers the deletion all the same: the platform's list may show
-    /// the account on, and must make no tenant of it.
+    /// Repeats a deletion in a store that came from a backup, and tells whether there was anything to delete: a tenant of the
+    /// same appid, made before that. Its number says nothing: after a restore a shop that comes anew may have another shop's.
+    /// A store that never had it remembers the deletion all the same: the platform's list may show the account on, and must
+    /// make no tenant of it.
     ///
     /// # Errors
     /// The store refused.
     pub async fn delete_again(&self, deletion: &Deletion) -> Result<bool, TenantsError> {
-        let same = |tenant: &Tenant| tenant.appid == deletion.appid && tenant.created_at <= deletion.at;
-        if !self.get(deletion.tenant).is_some_and(|tenant| same(&tenant)) {
-            if self.by_appid(&deletion.appid).is_none() {
-                self.onboarding.remember_deletion(deletion).await?;
+        match self.by_appid(&deletion.appid) {
+            Some(tenant) if tenant.created_at <= deletion.at => {
+                self.destroy(tenant.id, &deletion.appid, Some(deletion.at)).await?;
+                Ok(true)
             }
-            return Ok(false);
+            // The shop came back after it.
+            Some(_) => Ok(false),
+            None => {
+                self.onboarding.remember_deletion(deletion).await?;
+                Ok(false)
+            }
         }
-        self.destroy(deletion.tenant, &deletion.appid, Some(deletion.at)).await?;
-        Ok(true)
     }
 
     async fn destroy(&self, id: TenantId, appid: &str, again: Option<i64>) -> Result<(), TenantsError> {
@@ -158,8 +173,9 @@ impl Tenants {
         let Some(list) = self.erased.get().cloned() else { return Ok(()) };
         let deletions = life::all(self.directory.db.reader()).await?;
         let file = list.file().to_owned();
-        let noted = tokio::task::spawn_blocking(move || list.note(&deletions)).await.map_err(std::io::Error::other);
-        noted.flatten().map_err(|cause| TenantsError::ErasedList { file, cause })
+        let noted = tokio::task::spawn_blocking(move || list.note(&deletions)).await;
+        let noted = noted.unwrap_or_else(|ended| Err(std::io::Error::other(cut_off(&ended))));
+        noted.map_err(|cause| TenantsError::ErasedList { file, cause })
     }
 
     /// Tenants whose data is to be deleted by now (unix ms).
@@ -226,7 +242,7 @@ impl Tenants {
         &self.onboarding
     }
 
-    /// What an orderly stop waits for: refreshes of tokens, and decodes.
+    /// What an orderly stop waits for: refreshes of tokens, decodes, and questions about authorization codes.
     pub fn flights(&self) -> &Flights {
         &self.flights
     }

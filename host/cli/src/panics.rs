@@ -1,28 +1,21 @@
-//! What a panic may say: where it happened, and words of the source code. A message that was put together at the time may quote
-//! what the code worked on (the standard library quotes the text that was cut wrongly), so it stays unsaid.
+//! What a panic may say: where it happened, and words of the source code (`fangshi_runtime::panic_words`).
 
-use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write;
 
-const UNSAID: &str = "(its message is not shown: it may quote data)";
+use fangshi_runtime::panic_words;
 
 /// From now on panics of the process are told so, on standard error. `RUST_BACKTRACE` adds functions and lines, as ever.
 pub fn hide_values() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
         let mut err = std::io::stderr().lock();
-        let _ = writeln!(err, "the host panicked at {place}: {}", words(panic.payload()));
+        let _ = writeln!(err, "the host panicked at {place}: {}", panic_words(panic.payload()));
         let backtrace = Backtrace::capture();
         if backtrace.status() == BacktraceStatus::Captured {
             let _ = writeln!(err, "{backtrace}");
         }
     }));
-}
-
-/// Text of the source code, if the message is nothing else.
-fn words(payload: &(dyn Any + Send)) -> &'static str {
-    payload.downcast_ref::<&'static str>().copied().unwrap_or(UNSAID)
 }
 
 #[cfg(test)]
@@ -31,6 +24,7 @@ mod tests {
     use std::sync::Arc;
 
     use fangshi_database::{Clock, Database, OpenOptions};
+    use fangshi_runtime::UNSAID;
     use fangshi_tenants::{
         Authorization, AuthorizationChange, AuthorizerInfo, CallbackKeys, ChangeKind, ComponentCredentials,
         Credentials, Issued, Issuer, Kek, ListedAuthorizer, NewTenant, Platform, PreAuthCode, TenantPatch, Tenants,

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use fangshi_runtime::{CompileError, Manifest, RuntimeError};
+use fangshi_runtime::{CompileError, Manifest, RuntimeError, ending_of};
 use fangshi_tenants::{Digest, GrantAsked, ManifestRecord, TenantId, VersionRecord};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -216,7 +216,8 @@ async fn inspect(
         Ok::<_, Refusal>((manifest, Digest::of(&wasm), wasm))
     };
     let inspected = tokio::task::spawn_blocking(work).await;
-    let (manifest, digest, wasm) = inspected.map_err(|error| Refusal::fault("reading the component", &error))??;
+    let (manifest, digest, wasm) =
+        inspected.map_err(|ended| Refusal::fault("reading the component", &ending_of(&ended)))??;
     compile(console, &wasm).await?;
     Ok((manifest, digest, wasm))
 }

@@ -5,6 +5,7 @@ mod support;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
+use fangshi_tenants::ErasedList;
 use serde_json::{Value, json};
 use support::{Desk, guest};
 
@@ -40,6 +41,14 @@ async fn a_tenant_is_exported_then_deleted_then_made_anew() {
     assert!(suspended["what_to_do"]["en"].as_str().unwrap().contains("active"), "{suspended}");
     assert_eq!(remove("").await.refusal(400), "invalid-query");
     assert_eq!(remove("?appid=wxtwo").await.refusal(422), "invalid-body");
+    // A list of deletions that can't be kept.
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("erased");
+    std::fs::create_dir(&list).unwrap();
+    desk.tenants.note_deletions_in(ErasedList::new(list.clone()));
+    assert_eq!(remove("?appid=wxone").await.refusal(503), "deletion-not-noted");
+    assert_eq!(desk.get(&at).await.status, StatusCode::OK);
+    std::fs::remove_dir(&list).unwrap();
     let deleted = remove("?appid=wxone").await;
     assert_eq!((deleted.status, deleted.json()["state"].as_str()), (StatusCode::ACCEPTED, Some("deleted")));
     assert_eq!(desk.get(&at).await.refusal(404), "no-such-tenant");

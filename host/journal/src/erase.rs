@@ -53,11 +53,18 @@ impl Journal {
     /// # Errors
     /// The store refused; the next call goes on.
     pub async fn tend_tenants(&self, retention: Retention, now: i64) -> Result<(), JournalError> {
+        let deleted = self.delete_expired(retention, now).await;
+        // What is deleted already goes on its way, whatever hinders another deletion.
+        self.erase_deleted(now).await?;
+        deleted
+    }
+
+    async fn delete_expired(&self, retention: Retention, now: i64) -> Result<(), JournalError> {
         for tenant in self.tenants.expired(retention, now) {
             tracing::info!(tenant = %tenant.id, appid = tenant.appid, "deleting a revoked tenant: its retention is over");
             self.tenants.delete(tenant.id, &tenant.appid).await?;
         }
-        self.erase_deleted(now).await
+        Ok(())
     }
 
     /// Takes the rows of every deleted tenant.

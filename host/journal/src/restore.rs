@@ -120,8 +120,7 @@ impl Journal {
                 leave_ids_free(conn).await?;
                 custody.doubt_all(conn).await?;
                 let (sessions, links) = access.end_page(conn).await?;
-                let entry = Entry::new(actor, Action::StoreRestored, TenantId::HOST);
-                let entry = entry.with(json!({"sessions": sessions, "links": links}));
+                let entry = Entry::restored(actor, now, sessions, links);
                 audit.append(conn, entry).await.map_err(JournalError::Audit)?;
                 Ok(())
             })

@@ -6,7 +6,8 @@ mod rig;
 
 use fangshi_journal::{EffectState, ExportCursor, InstallationId, JournalError, KvChange, Next};
 use fangshi_tenants::{
-    AuthorizationChange, ChangeKind, Credentials, NewTenant, Platform, Retention, StateChange, TenantId, TenantPatch,
+    AuthorizationChange, ChangeKind, Credentials, ErasedList, NewTenant, Platform, Retention, StateChange, TenantId,
+    TenantPatch,
 };
 use rig::{CANARY, Rig};
 use serde_json::{Value, json};
@@ -119,6 +120,24 @@ async fn rows(rig: &Rig) -> Vec<(String, i64)> {
         rows.push((table, sqlx::query_scalar(text).fetch_one(rig.db.reader()).await.unwrap()));
     }
     rows
+}
+
+#[tokio::test]
+async fn what_is_deleted_goes_on_though_the_next_deletion_can_not_be_noted() {
+    let rig = Rig::new().await;
+    delete(&rig).await;
+    let next = second(&rig).await.0;
+    let state = Some(StateChange::Revoked { reason: "unauthorized".into() });
+    rig.tenants.update(next, TenantPatch { state, ..TenantPatch::default() }).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // A list that can't be written.
+    rig.tenants.note_deletions_in(ErasedList::new(folder.path().to_owned()));
+    for _ in 0..2 {
+        rig.journal.tend_tenants(Retention::Days(0), rig.clock.now()).await.unwrap_err();
+        rig.hand.advance(60_000);
+    }
+    assert!(rig.tenants.deletions().await.unwrap().is_empty());
+    assert!(rig.tenants.get(next).is_some());
 }
 
 #[tokio::test]

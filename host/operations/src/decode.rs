@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use fangshi_tenants::{
-    Begun, Came, DecodeAsk, DecodeTicket, Decodes, Digest, InstallationId, ShownAddress, TenantId, TenantsError,
+    Begun, Came, DecodeAsk, DecodeTicket, Decodes, Digest, Flights, InstallationId, ShownAddress, TenantId,
+    TenantsError,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -98,7 +99,7 @@ impl Operations {
         let (operations, request) = (self.clone(), request.clone());
         let flight = async move { operations.decode_once(&decodes, asker, op, &request).await };
         let Some(task) = self.flights.start(flight) else {
-            return Err(Fault::new(Class::Host, Sent::NotSent, "the host is closing"));
+            return Err(closing());
         };
         task.await.unwrap_or_else(|_| Err(Fault::new(Class::Unanswered, Sent::Unknown, "the call was cut off")))
     }
@@ -126,7 +127,7 @@ impl Operations {
                     return Ok(Decoded { answer, kept: true });
                 }
             };
-            let lease = Lease { decodes, ticket: &ticket };
+            let lease = Lease { decodes, ticket: &ticket, flights: &self.flights };
             let outcome = self.call_under(Some(lease), asker.tenant, op, request).await.map(Arc::new);
             let came = match &outcome {
                 Ok(answer) => {
@@ -163,11 +164,15 @@ impl Operations {
 pub(crate) struct Lease<'a> {
     decodes: &'a Decodes,
     ticket: &'a DecodeTicket,
+    flights: &'a Flights,
 }
 
 impl Lease<'_> {
-    /// To be asked right before a send: without the lease nothing may be sent.
+    /// To be asked right before a send: without the lease nothing may be sent, nor while the host is closing.
     pub(crate) async fn hold_on(self) -> Result<(), Fault> {
+        if self.flights.is_closed() {
+            return Err(closing());
+        }
         match self.decodes.hold_on(self.ticket).await.map_err(host)? {
             true => Ok(()),
             false => Err(elsewhere()),
@@ -191,6 +196,10 @@ async fn is_settled(decodes: &Decodes, ticket: &DecodeTicket, came: &Came) -> bo
         }
     }
     false
+}
+
+fn closing() -> Fault {
+    Fault::new(Class::Host, Sent::NotSent, "the host is closing")
 }
 
 fn elsewhere() -> Fault {

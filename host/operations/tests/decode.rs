@@ -31,6 +31,8 @@ enum Mood {
     /// Waits for the gate, and then finds the token stale.
     Stale,
     Garbage,
+    /// Waits for the gate before it shows an order.
+    SlowToShow,
 }
 
 #[derive(Clone)]
@@ -41,6 +43,8 @@ struct Shop {
     gate: Arc<tokio::sync::Semaphore>,
     /// Tokens given to a self-built shop.
     tokens: Arc<AtomicUsize>,
+    /// Orders asked for.
+    reads: Arc<AtomicUsize>,
 }
 
 impl Shop {
@@ -53,13 +57,17 @@ impl Shop {
         let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
         let order_id = body["order_id"].as_str().unwrap().to_owned();
+        let mood = *shop.mood.lock().unwrap();
         if path != DECODE {
+            shop.reads.fetch_add(1, Ordering::SeqCst);
+            if mood == Mood::SlowToShow {
+                let _ = shop.gate.acquire().await.unwrap();
+            }
             let hash = shop.hash.lock().unwrap().clone();
             return Json(json!({"errcode": 0, "order": {"order_id": order_id,
                 "order_detail": {"delivery_info": {"address_info": {"hash_code": hash}}}}}))
             .into_response();
         }
-        let mood = *shop.mood.lock().unwrap();
         shop.decodes.lock().unwrap().push(order_id);
         if matches!(mood, Mood::Gate | Mood::Stale) {
             let _ = shop.gate.acquire().await.unwrap();
@@ -92,6 +100,7 @@ async fn house() -> House {
         mood: Arc::new(Mutex::new(Mood::Well)),
         gate: Arc::new(tokio::sync::Semaphore::new(0)),
         tokens: Arc::default(),
+        reads: Arc::default(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api_base = format!("http://{}", listener.local_addr().unwrap());
@@ -198,6 +207,26 @@ async fn a_stop_waits_for_the_decode_under_way_and_begins_none() {
     assert!(flights.land(std::time::Duration::from_secs(3_600)).await);
     assert!(house.kept("1", None).await.unwrap().is_some(), "the scarce answer is kept");
     assert_eq!((house.sent(), house.used().await), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decode_that_has_not_been_sent_when_the_host_stops_is_not_sent_and_costs_nothing() {
+    let house = Arc::new(house().await);
+    house.set(Mood::SlowToShow);
+    let asking = {
+        let house = Arc::clone(&house);
+        tokio::spawn(async move { house.decode("1").await })
+    };
+    while house.shop.reads.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let flights = house.tenants.flights().clone();
+    flights.close();
+    house.shop.gate.add_permits(64);
+    assert!(flights.land(std::time::Duration::from_secs(3_600)).await);
+    let fault = asking.await.unwrap().unwrap_err();
+    assert_eq!((fault.class, fault.sent), (Class::Host, Sent::NotSent), "{fault}");
+    assert_eq!((house.sent(), house.used().await), (0, 0));
 }
 
 #[tokio::test]

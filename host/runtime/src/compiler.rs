@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use thiserror::Error;
+use tokio::task::JoinError;
 use wasmtime::{Engine, OutOfMemory};
 
 use crate::config::RuntimeConfig;
 use crate::engine;
+use crate::panics::ending_of;
 use crate::plugin::RuntimeError;
 
 /// Gives the machine code of a component.
@@ -52,6 +54,13 @@ pub enum CompileError {
     Unavailable(String),
 }
 
+impl CompileError {
+    /// The task that worked on the component gave no answer.
+    pub(crate) fn cut_off(ended: &JoinError) -> CompileError {
+        CompileError::Failed(ending_of(ended).to_owned())
+    }
+}
+
 /// Compiles in this process, without limits.
 pub struct InProcess {
     engine: Engine,
@@ -88,6 +97,6 @@ impl Compiler for InProcess {
     async fn compile(&self, wasm: Vec<u8>) -> Result<Vec<u8>, CompileError> {
         let compiler = InProcess { engine: self.engine.clone() };
         let done = tokio::task::spawn_blocking(move || compiler.code_of(&wasm)).await;
-        done.unwrap_or_else(|error| Err(CompileError::Failed(error.to_string())))
+        done.unwrap_or_else(|ended| Err(CompileError::cut_off(&ended)))
     }
 }

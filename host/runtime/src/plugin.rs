@@ -160,9 +160,22 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RuntimeError> + Send + 'static,
 ) -> Result<T, RuntimeError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(RuntimeError::Compile(CompileError::Failed(error.to_string()))))
+    done.unwrap_or_else(|ended| Err(RuntimeError::Compile(CompileError::cut_off(&ended))))
 }
 
 fn unloadable(error: wasmtime::Error) -> RuntimeError {
     RuntimeError::Unloadable(format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_panics_tells_no_data() {
+        let text = String::from("CANARY");
+        let error = blocking::<()>(move || panic!("{text}")).await.unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("CANARY"));
+        assert!(error.to_string().contains("panicked"), "{error}");
+    }
 }

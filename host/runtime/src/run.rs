@@ -12,7 +12,8 @@ use crate::contract::{Hook, HookParam};
 use crate::convert::{View, from_json};
 use crate::input::RunInput;
 use crate::limits::Met;
-use crate::link::{Event, Order, panic_text, print};
+use crate::link::{Event, Order, print};
+use crate::panics::panic_words;
 use crate::plugin::Plugin;
 use crate::report::{Outcome, RunReport};
 use crate::runtime::Runtime;
@@ -42,7 +43,7 @@ impl Runtime {
                 let call = AssertUnwindSafe(self.call(&mut store, plugin)).catch_unwind();
                 match tokio::time::timeout(deadline.saturating_sub(started.elapsed()), call).await {
                     Err(_) => Outcome::Deadline,
-                    Ok(Err(panic)) => Outcome::HostFault(format!("the host panicked: {}", panic_text(&*panic))),
+                    Ok(Err(panic)) => Outcome::HostFault(format!("the host panicked: {}", panic_words(&*panic))),
                     Ok(Ok(outcome)) => outcome,
                 }
             }

@@ -5,7 +5,7 @@ mod support;
 
 use std::time::Duration;
 
-use fangshi_runtime::{Abort, CallError, Limits, Outcome, RunInput};
+use fangshi_runtime::{Abort, CallError, Limits, Outcome, RunInput, UNSAID};
 use serde_json::json;
 use support::{Guest, Script, granted, input, load, run, runtime};
 
@@ -267,6 +267,13 @@ async fn a_panic_of_the_host_is_the_hosts_fault() {
     };
     let report = run(log, input(), &host).await;
     assert_eq!(report.outcome, Outcome::HostFault("the log panicked: the scripted log panics".into()));
+
+    // What is put together at the time may quote data, and a run's reason is read by people.
+    let host = Script { panics_with_data: true, ..Script::default() };
+    for (guest, input) in [(NOTE, granted(&["notes"])), (log, input())] {
+        let Outcome::HostFault(reason) = run(guest, input, &host).await.outcome else { panic!() };
+        assert!(reason.ends_with(UNSAID), "{reason}");
+    }
 }
 
 #[tokio::test]

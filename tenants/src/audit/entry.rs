@@ -125,6 +125,9 @@ pub struct Entry {
     pub details: serde_json::Value,
 }
 
+/// The time of a restore, unix ms, among the details of its entry: the time that stands beside them is not sealed.
+pub(super) const RESTORED_AT: &str = "restored_at";
+
 /// What the hash of an entry covers.
 pub(crate) struct Link<'a> {
     pub(crate) number: i64,

@@ -29,12 +29,15 @@ pub use self::heads::{ExportedHead, read_heads};
 pub use self::rows::{AuditFilter, AuditRecord, Head, head};
 pub use self::verify::{Broken, CutHead, Verified, verify};
 
+#[cfg(test)]
+pub(crate) use self::entry::Link;
 pub(crate) use self::rows::append;
 #[cfg(test)]
 pub(crate) use self::rows::list as list_with;
 
 use crate::AuditError;
 use crate::directory::Directory;
+use crate::to_the_end::cut_off;
 
 /// The audit of a store that is open. Clones are the same audit.
 #[derive(Clone)]
@@ -91,7 +94,7 @@ impl Audit {
         let written = tokio::task::spawn_blocking(move || heads::export(&folder, &ExportedHead::new(date, head)));
         match written.await {
             Ok(outcome) => outcome,
-            Err(stopped) => Err(AuditError::Heads { path: "heads".into(), problem: stopped.to_string() }),
+            Err(ended) => Err(AuditError::Heads { path: "heads".into(), problem: cut_off(&ended).to_string() }),
         }
     }
 }
@@ -100,6 +103,13 @@ impl Entry {
     /// An entry without subjects and details.
     pub fn new(actor: Actor, action: Action, tenant: TenantId) -> Entry {
         Entry { actor, action, tenant, subjects: Vec::new(), details: serde_json::Value::Null }
+    }
+
+    /// The store was put back from a backup at `at` (unix ms), which ended so many sessions and unused links of the merchant
+    /// page.
+    pub fn restored(actor: Actor, at: i64, sessions: u64, links: u64) -> Entry {
+        let details = serde_json::json!({entry::RESTORED_AT: at, "sessions": sessions, "links": links});
+        Entry::new(actor, Action::StoreRestored, TenantId::HOST).with(details)
     }
 
     /// Adds an id that it is about.

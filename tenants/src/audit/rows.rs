@@ -86,6 +86,11 @@ impl RawEntry {
         let sealed = self.details.as_deref()?;
         Some(vault.unseal(TenantId(self.tenant), DETAILS, &self.number.to_be_bytes(), sealed))
     }
+
+    /// What the opened details say.
+    pub(super) fn read(salted: &[u8]) -> Option<serde_json::Value> {
+        salted.get(SALT..).and_then(|json| serde_json::from_slice(json).ok())
+    }
 }
 
 /// Writes an entry at the end of the chain, inside the transaction of the change it speaks of.
@@ -209,7 +214,7 @@ fn record(raw: RawEntry, vault: &Vault) -> Result<AuditRecord, StoreError> {
             tracing::error!(number = raw.number, %error, "details of an audit entry do not open");
             None
         }
-        Some(Ok(salted)) => salted.get(SALT..).and_then(|json| serde_json::from_slice(json).ok()),
+        Some(Ok(salted)) => RawEntry::read(&salted),
     };
     Ok(AuditRecord {
         number: raw.number,

@@ -1,9 +1,9 @@
 //! Whether the chain says what was written: against itself, and against heads that were exported.
 
-use fangshi_database::Digest;
+use fangshi_database::{Digest, TenantId};
 use sqlx::SqlitePool;
 
-use super::entry::{Action, GENESIS};
+use super::entry::{Action, GENESIS, RESTORED_AT};
 use super::heads::ExportedHead;
 use super::rows::{self, Head, RawEntry};
 use crate::{AuditError, CustodyError, Vault};
@@ -48,6 +48,17 @@ fn cut_by(head: &ExportedHead, restores: &[Restored]) -> Option<i64> {
     by.map(|restored| restored.number)
 }
 
+/// When the store was put back, if the entry tells of that. The chain has no key of its own: whoever may write the file gives
+/// an entry another action or another time, and hashes on from there. Only what is sealed is the host's word, for the host and
+/// this very number.
+fn restored_at(entry: &RawEntry, vault: &Vault) -> Option<i64> {
+    if entry.action != Action::StoreRestored.code() || entry.tenant != TenantId::HOST.0 {
+        return None;
+    }
+    let salted = entry.open(vault)?.ok()?;
+    RawEntry::read(&salted)?.get(RESTORED_AT)?.as_i64()
+}
+
 /// The first entry that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("entry {number}: {problem}")]
@@ -82,10 +93,8 @@ pub async fn verify(
                 Err(problem) => return Ok(Err(Broken { number: last.number + 1, problem })),
             };
             last = Head { number: entry.number, hash };
-            // Only who holds the host's key could write one: a chain without a key of its own proves nothing else.
-            let by_host = matches!(entry.open(vault), Some(Ok(_)));
-            if by_host && entry.action == Action::StoreRestored.code() {
-                restores.push(Restored { number: entry.number, date: rows::date(db, entry.at).await? });
+            if let Some(at) = restored_at(&entry, vault) {
+                restores.push(Restored { number: entry.number, date: rows::date(db, at).await? });
             }
             for head in exported.iter().filter(|head| head.number == entry.number) {
                 if head.hash == hash {

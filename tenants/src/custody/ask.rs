@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::component::ComponentCallError;
 use super::refresh::Flying;
 use super::rows::{self, TokenRow};
-use super::{IssueError, Issued, Key, REVOKED, decide};
+use super::{IssueError, Issued, Key, REVOKED, closing, decide};
 use crate::error::StoreError;
 use crate::tenant::TenantKind;
 use crate::{Tenant, TokenError};
@@ -137,8 +137,12 @@ impl Flying {
         }
     }
 
-    /// Takes the lease for one more call, whose time is shorter than the lease. Without it nothing may be sent.
+    /// Takes the lease for one more call, whose time is shorter than the lease. Without it nothing may be sent, nor while the
+    /// host is closing.
     async fn hold_on(&self, row: &TokenRow) -> Result<(), Failure> {
+        if self.custody().flights.is_closed() {
+            return Err(Failure::NotAsked(closing()));
+        }
         match self.lease_on(row.version).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Failure::LeaseLost),
@@ -169,7 +173,8 @@ pub(super) enum Failure {
     },
     /// Another process took the lease, or a new authorization came: what stands in the row counts.
     LeaseLost,
-    /// For want of a ticket, which may come at any moment: there is no reason to leave the platform alone.
+    /// For want of a ticket, which may come at any moment, or because the host is closing: there is no reason to leave the
+    /// platform alone.
     NotAsked(TokenError),
 }
 

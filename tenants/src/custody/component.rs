@@ -139,7 +139,7 @@ impl Inner {
 
     /// One call of `api_start_push_ticket`, if nobody made one within 10 minutes, in whatever process.
     pub(super) async fn ask_for_ticket(&self, issuer: &dyn Issuer) -> bool {
-        let Some(component) = &self.component else { return false };
+        let Some(component) = self.component.as_ref().filter(|_| !self.flights.is_closed()) else { return false };
         let now = self.directory.clock.now();
         let may: Result<bool, StoreError> = self
             .directory

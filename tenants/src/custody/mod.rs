@@ -28,7 +28,7 @@
 //! - one forced refresh a version: `sixty_four_refusals_of_one_version_make_one_refresh`; for 1, 20 and 200 shops under load,
 //!   `host/lanes/tests/token_faults.rs`
 //! - a caller that gives up loses nothing: `a_caller_that_gives_up_does_not_lose_the_platforms_answer`; nor does an orderly stop:
-//!   `a_stop_waits_for_the_refresh_under_way_and_begins_none`
+//!   `a_stop_waits_for_the_refresh_under_way_and_begins_none`, `tests/stops.rs`
 //! - all of it at once, by seeds, with commits that fail or are cut off: `tests/simulation`
 //! - clocks that jump: `a_lease_from_the_future_holds_nobody_up` and the others of `tests/clock.rs`
 //!
@@ -289,6 +289,11 @@ impl Inner {
             tracing::warn!(tenant = %key.tenant, version, %error, "a refused token is marked in memory only");
         }
     }
+}
+
+/// Why the platform is not asked any more.
+pub(crate) fn closing() -> TokenError {
+    TokenError::Unavailable("the host is closing".into())
 }
 
 impl std::fmt::Debug for Custody {

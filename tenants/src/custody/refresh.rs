@@ -13,7 +13,7 @@ use super::ask::Failure;
 use super::decide::{self, LEASE_MS, Step};
 use super::rows::{self, Fresh, Secrets, Settled, TokenRow};
 use super::slot::{Flight, Slot};
-use super::{Held, Inner, Issued, Issuer, Key};
+use super::{Held, Inner, Issued, Issuer, Key, closing};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::error::StoreError;
 use crate::{CustodyError, Tenant, TenantsError, TokenError};
@@ -47,7 +47,7 @@ impl Refresher {
                 Some(held) if !held.is_due(now) => return Ok(Arc::clone(held)),
                 // It still works: one task refreshes ahead, the others go on with it.
                 Some(held) => match Arc::clone(&slot.flight).try_lock_owned() {
-                    Ok(flight) if flight.rest(now, held.version).is_none() => flight,
+                    Ok(flight) if flight.rest(slot.era(), now, held.version).is_none() => flight,
                     _ => return Ok(Arc::clone(held)),
                 },
                 None => in_turn(&slot).await?,
@@ -59,10 +59,10 @@ impl Refresher {
             }
             // From here on in a task of its own: what the platform gives must be kept even if nobody waits any more.
             let (answer, answered) = oneshot::channel();
-            let flying = Flying { refresher: self.clone(), slot: Arc::clone(&slot), key, tenant };
+            let flying = Flying { refresher: self.clone(), era: slot.era(), slot: Arc::clone(&slot), key, tenant };
             // Not begun while the host is closing: then nobody answers.
             self.custody.flights.start(flying.fly(flight, answer));
-            let outcome = answered.await.unwrap_or(Err(TokenError::Unavailable("the host is closing".into())));
+            let outcome = answered.await.unwrap_or_else(|_| Err(closing()));
             // A failure ahead of time harms nobody yet.
             let now = self.custody.directory.clock.now();
             outcome.or_else(|error| slot.token().filter(|held| held.works(now)).ok_or(error))
@@ -76,10 +76,12 @@ pub(super) struct Flying {
     pub(super) slot: Arc<Slot>,
     pub(super) key: Key,
     pub(super) tenant: Option<Arc<Tenant>>,
+    /// Noted before tenant and row were looked at.
+    era: u64,
 }
 
 impl Flying {
-    async fn fly(self, mut flight: OwnedMutexGuard<Flight>, answer: Answer) {
+    async fn fly(mut self, mut flight: OwnedMutexGuard<Flight>, answer: Answer) {
         match self.obtain(&mut flight).await {
             Ok(Obtained::Stored(held)) => {
                 self.slot.hold(&held);
@@ -99,9 +101,20 @@ impl Flying {
         }
     }
 
-    async fn obtain(&self, flight: &mut Flight) -> Result<Obtained, TokenError> {
-        let owner = &self.custody().owner;
+    /// Notes the era, then looks at the tenant: what is asked with may be of a later era than the one noted, never of an earlier.
+    fn look(&mut self) {
+        self.era = self.slot.era();
+        if let Some(tenant) = &mut self.tenant
+            && let Some(now) = self.refresher.custody.directory.get(tenant.id)
+        {
+            *tenant = now;
+        }
+    }
+
+    async fn obtain(&mut self, flight: &mut Flight) -> Result<Obtained, TokenError> {
+        let owner = self.custody().owner.clone();
         for _ in 0..LOOKS {
+            self.look();
             let Some(row) = self.read().await? else {
                 if !self.write(move |c, key| Box::pin(async move { rows::ensure(c, key).await })).await? {
                     return Err(TokenError::Unknown(self.key.tenant));
@@ -109,7 +122,7 @@ impl Flying {
                 continue;
             };
             let now = self.now();
-            match decide::next(row.standing(), now, owner) {
+            match decide::next(row.standing(), now, &owner) {
                 Step::Use => return as_held(&row, self.key).map(Obtained::Stored),
                 Step::Refused => {
                     let code = row.refused.unwrap_or_default();
@@ -122,13 +135,13 @@ impl Flying {
                 }
                 Step::Lease => {}
             }
-            if let Some(rest) = flight.rest(now, row.version) {
+            if let Some(rest) = flight.rest(self.era, now, row.version) {
                 let text = format!("the last attempt failed; the next is made in {rest} ms");
                 return Err(TokenError::Unavailable(text));
             }
             let Some(row) = self.lease(row.version).await? else { continue };
             // The lease is on the version we looked at, but its times may have changed in between.
-            if decide::next(row.standing(), now, owner) != Step::Lease {
+            if decide::next(row.standing(), now, &owner) != Step::Lease {
                 self.release(row.version).await;
                 continue;
             }
@@ -151,7 +164,7 @@ impl Flying {
                     // A new authorization came in between.
                     Ok(false) => Ok(Obtained::RowMoved),
                     Err(error) => {
-                        flight.failed(self.now());
+                        flight.failed(self.era, self.now());
                         Err(error)
                     }
                 };
@@ -163,20 +176,20 @@ impl Flying {
             }
             // Not given back: as long as the lease lasts nobody asks for this version beside a call that may be under way.
             Err(Failure::Unanswered(error)) => {
-                flight.unanswered(row.version, self.now());
+                flight.unanswered(self.era, row.version, self.now());
                 return Err(error);
             }
             Err(Failure::Limited { until, error }) => {
                 self.release(row.version).await;
-                flight.limited(self.now(), until);
+                flight.limited(self.era, self.now(), until);
                 return Err(error);
             }
             Err(Failure::Other(error)) => {
                 self.release(row.version).await;
                 if matches!(error, TokenError::Refused { .. }) {
-                    self.slot.refused(self.now());
+                    self.slot.refused(self.era, self.now());
                 }
-                flight.failed(self.now());
+                flight.failed(self.era, self.now());
                 return Err(error);
             }
         };

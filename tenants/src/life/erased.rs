@@ -67,7 +67,8 @@ impl ErasedList {
     }
 
     /// Notes those that the list does not say yet; durable when it returns. Makes the file if there is none, so that its
-    /// absence means something to whoever restores.
+    /// absence means something to whoever restores. A file that can't be written is an error though there be nothing to
+    /// note: whoever deletes next must know before.
     ///
     /// # Errors
     /// The file can't be read or written.
@@ -76,10 +77,10 @@ impl ErasedList {
         let is_new = known.is_none();
         let known = known.unwrap_or_default().deletions;
         let lines: String = deletions.iter().filter(|deletion| !known.contains(deletion)).map(Deletion::line).collect();
+        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.file)?;
         if lines.is_empty() && !is_new {
             return Ok(());
         }
-        let mut file = OpenOptions::new().create(true).read(true).append(true).open(&self.file)?;
         // A line that was cut off by a crash must not swallow this one.
         let torn = if ends_torn(&mut file)? { "\n" } else { "" };
         file.write_all(format!("{torn}{lines}").as_bytes())?;
@@ -135,5 +136,18 @@ mod tests {
         list.note(&[deletion(1), deletion(2)]).unwrap();
         let erased = list.read().unwrap().unwrap();
         assert_eq!(erased, Erased { deletions: vec![deletion(1), deletion(2)], unreadable: 1 });
+    }
+
+    #[test]
+    fn a_list_that_can_be_read_and_not_written_says_so_before_there_is_anything_to_note() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = ErasedList::new(folder.path().join("erased"));
+        list.note(&[deletion(1)]).unwrap();
+        let mut permissions = std::fs::metadata(list.file()).unwrap().permissions();
+        permissions.set_readonly(true);
+        std::fs::set_permissions(list.file(), permissions).unwrap();
+        // Whoever is root may write it all the same.
+        let writable = OpenOptions::new().append(true).open(list.file()).is_ok();
+        assert_eq!(list.note(&[deletion(1)]).is_ok(), writable);
     }
 }

@@ -135,7 +135,10 @@ impl Onboarding {
         };
         match adopted {
             Adopted::Tenant { tenant, version, woken, new } => {
-                self.custody.planted(tenant.id, version);
+                // An answer that brought nothing new ends no rest: shops are asked about often.
+                if version.is_some() || woken {
+                    self.custody.planted(tenant.id, version);
+                }
                 let appid = tenant.appid.as_str();
                 tracing::info!(tenant = %tenant.id, appid, new, sets = ?tenant.permission_sets, "a shop is authorized");
                 Ok(woken.then_some(tenant.id))

@@ -157,15 +157,15 @@ pub(crate) async fn forget(c: &mut SqliteConnection, tenant: TenantId, now: i64)
     Ok(())
 }
 
-/// A tenant that this store never had, or has no more, was deleted (`at` in unix ms): as after [`forget`]. A word that is
-/// younger than the deletion stands.
+/// A tenant that this store never had, or has no more, was deleted (`at` in unix ms): as after [`forget`], and its links go,
+/// which hold codes. A word that is younger than the deletion stands.
 pub(crate) async fn remember_deletion(
     c: &mut SqliteConnection,
     appid: &str,
     at: i64,
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    let remembered = sqlx::query(
         "INSERT INTO authorizers (appid, standing, changed_s, deleted_s, updated_at, problem) \
          VALUES ($1, 'granted', 0, $2, $3, 'its tenant was deleted: it comes back when the merchant authorizes anew') \
          ON CONFLICT (appid) DO UPDATE SET deleted_s = $2, verdict = NULL, code = NULL, code_digest = NULL, \
@@ -175,8 +175,11 @@ pub(crate) async fn remember_deletion(
     .bind(appid)
     .bind(at.div_euclid(1000))
     .bind(now)
-    .execute(c)
+    .execute(&mut *c)
     .await?;
+    if remembered.rows_affected() == 1 {
+        sqlx::query("DELETE FROM authorizations WHERE appid = $1").bind(appid).execute(c).await?;
+    }
     Ok(())
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct TakenLink {
     pub(crate) work_no: i64,
     pub(crate) tries: u32,
     pub(crate) created_at: i64,
+    /// When its code came; what the merchant did is no younger. Unix ms.
+    pub(crate) arrived_at: i64,
     pub(crate) expires_at: i64,
     /// The one account that may be authorized with it.
     pub(crate) biz_appid: Option<String>,
@@ -150,7 +152,7 @@ pub(crate) async fn keep_code(
     }
     sqlx::query(
         "UPDATE authorizations SET state = 'working', code = $2, code_digest = $3, asked = 0, work = 1, \
-         work_no = work_no + 1, tries = 0, next_at = $4, reason = NULL WHERE id = $1",
+         work_no = work_no + 1, tries = 0, next_at = $4, arrived_at = $4, reason = NULL WHERE id = $1",
     )
     .bind(id)
     .bind(vault.seal(TenantId::HOST, CODE, nonce.as_bytes(), code.expose_secret().as_bytes())?)
@@ -270,7 +272,8 @@ pub(crate) async fn take(
     let row = sqlx::query(
         "UPDATE authorizations SET next_at = $2, tries = tries + 1 WHERE id = \
          (SELECT id FROM authorizations WHERE work = 1 AND next_at <= $1 ORDER BY next_at LIMIT 1) \
-         RETURNING id, nonce_digest, work_no, tries, created_at, expires_at, biz_appid, asked, code",
+         RETURNING id, nonce_digest, work_no, tries, created_at, coalesce(arrived_at, created_at) AS arrived_at, \
+         expires_at, biz_appid, asked, code",
     )
     .bind(now)
     .bind(until)
@@ -291,6 +294,7 @@ pub(crate) async fn take(
         work_no: row.try_get("work_no")?,
         tries: row.try_get("tries")?,
         created_at: row.try_get("created_at")?,
+        arrived_at: row.try_get("arrived_at")?,
         expires_at: row.try_get("expires_at")?,
         biz_appid: row.try_get("biz_appid")?,
         asked: row.try_get("asked")?,

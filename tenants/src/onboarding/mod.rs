@@ -47,8 +47,9 @@ pub use self::note::{AuthorizationChange, ChangeKind};
 pub use self::walk::Walked;
 
 use crate::audit::Actor;
-use crate::custody::{ComponentCallError, Custody};
+use crate::custody::{ComponentCallError, Custody, closing};
 use crate::directory::Directory;
+use crate::flights::Flights;
 use crate::{Deletion, IssueError, Issuer, TenantKind, TenantsError, TokenError, secret};
 
 /// While a step works on something, nobody else does; longer than its calls may take together.
@@ -63,6 +64,7 @@ const BATCH: usize = 32;
 pub struct Onboarding {
     directory: Arc<Directory>,
     custody: Custody,
+    flights: Flights,
     wanted: Arc<Notify>,
     next_walk: Arc<AtomicI64>,
     /// The last walk failed.
@@ -79,8 +81,15 @@ pub struct Stepped {
 }
 
 impl Onboarding {
-    pub(crate) fn new(directory: Arc<Directory>, custody: Custody) -> Onboarding {
-        Onboarding { directory, custody, wanted: Arc::default(), next_walk: Arc::default(), walk_owed: Arc::default() }
+    pub(crate) fn new(directory: Arc<Directory>, custody: Custody, flights: Flights) -> Onboarding {
+        Onboarding {
+            directory,
+            custody,
+            flights,
+            wanted: Arc::default(),
+            next_walk: Arc::default(),
+            walk_owed: Arc::default(),
+        }
     }
 
     /// Makes an authorization link for `actor`: a pre-auth code from the platform, and a random address for it.
@@ -256,7 +265,7 @@ impl Onboarding {
         self.directory.clock.now()
     }
 
-    /// One call with the component's token.
+    /// One call with the component's token; none while the host is closing, which may have begun while the token was fetched.
     async fn call<T, F>(
         &self,
         platform: &Arc<dyn Authorizer>,
@@ -266,8 +275,11 @@ impl Onboarding {
         F: Future<Output = Result<T, IssueError>>,
     {
         let issuer: Arc<dyn Issuer> = Arc::clone(platform) as Arc<dyn Issuer>;
-        let outcome = self.custody.as_component(&issuer, |token, appid| call(Arc::clone(platform), token, appid));
-        outcome.await.map_err(|error| match error {
+        let outcome = self.custody.as_component(&issuer, |token, appid| {
+            let sending = call(Arc::clone(platform), token, appid);
+            async move { if self.flights.is_closed() { Ok(None) } else { sending.await.map(Some) } }
+        });
+        let answer = outcome.await.map_err(|error| match error {
             ComponentCallError::Token(error) => CallFailed::NotSent(error),
             ComponentCallError::Issue(IssueError::Unavailable(text) | IssueError::Unanswered(text)) => {
                 CallFailed::Unanswered(text)
@@ -279,7 +291,8 @@ impl Onboarding {
             ComponentCallError::Issue(
                 IssueError::Refused { code, message } | IssueError::Invalid { code, message },
             ) => CallFailed::Refused(code, message),
-        })
+        })?;
+        answer.ok_or_else(|| CallFailed::NotSent(closing()))
     }
 
     async fn write<R, F>(&self, step: F) -> Result<R, TenantsError>
@@ -294,7 +307,7 @@ impl Onboarding {
 /// Why a call brought nothing.
 #[derive(Debug, thiserror::Error)]
 enum CallFailed {
-    /// There is no component token.
+    /// There is no component token, or the host is closing.
     #[error("{0}")]
     NotSent(TokenError),
     /// It may have been carried out or not.

@@ -11,9 +11,12 @@ use super::link_rows::{self, TakenLink, Turn};
 use super::{Authorization, Authorizer, CallFailed, Onboarding};
 use crate::TenantsError;
 use crate::custody::REVOKED;
+use crate::to_the_end::cut_off;
 
 /// How long a shop whose code was lost is looked for after the link's end.
 const SEARCH_MS: i64 = 3_600_000;
+/// Why a link comes to nothing whose shop was deleted after the merchant authorized.
+const DELETED: &str = "tenant-deleted";
 /// What the two clocks may differ.
 const SKEW_S: i64 = 60;
 
@@ -29,8 +32,24 @@ impl Onboarding {
         }
     }
 
-    /// Asks what the code stands for. That it was asked is durable before: the answer to a second call tells nothing.
+    /// Asks what the code stands for, in a task of its own: the answer is given once, and must be kept even if nobody waits any
+    /// more. Not begun while the host is closing; then the code is asked about after the next start.
     async fn query(
+        &self,
+        platform: &Arc<dyn Authorizer>,
+        link: TakenLink,
+        code: SecretString,
+    ) -> Result<(), TenantsError> {
+        let (onboarding, platform) = (self.clone(), Arc::clone(platform));
+        let asking = self.flights.start(async move { onboarding.ask_about(&platform, link, code).await });
+        match asking {
+            Some(asking) => asking.await.unwrap_or_else(|ended| Err(cut_off(&ended).into())),
+            None => Ok(()),
+        }
+    }
+
+    /// That it was asked is durable before: the answer to a second call tells nothing.
+    async fn ask_about(
         &self,
         platform: &Arc<dyn Authorizer>,
         link: TakenLink,
@@ -88,10 +107,13 @@ impl Onboarding {
                 let known = account_rows::known(c, appid).await?;
                 if !bound {
                     tracing::info!(link = %link.id, "an event was faster than the redirect's code");
-                    if known.as_ref().is_some_and(|known| known.deleted_s.is_some()) {
-                        // The tenant that the event made was deleted meanwhile: this word is older.
-                        return Ok(());
-                    }
+                }
+                let deleted = known.as_ref().is_some_and(|known| {
+                    // What was faster than the code made a tenant, and that was deleted meanwhile: this word is older.
+                    (!bound && known.deleted_s.is_some()) || known.was_deleted_after(link.arrived_at.div_euclid(1000))
+                });
+                if deleted {
+                    return Ok(link_rows::fail(c, appid, DELETED, now).await?);
                 }
                 // The redirect carries no time of the platform; it is no older than the link.
                 let changed_s = known.map_or(0, |known| known.changed_s).max(link.created_at.div_euclid(1000));
@@ -137,6 +159,10 @@ impl Onboarding {
                         if link_rows::bind(c, id, work_no, &appid, now).await? {
                             // Asked once more, so that the end of that work ends the link.
                             let known = account_rows::known(c, &appid).await?;
+                            if known.as_ref().is_some_and(|known| known.deleted_s.is_some()) {
+                                // Since it was found.
+                                return Ok(link_rows::fail(c, &appid, DELETED, now).await?);
+                            }
                             let changed_s = known.as_ref().map_or(since, |known| known.changed_s);
                             let asked = Wanted::ask(known.as_ref(), now);
                             let wanted = Wanted { standing: Standing::Granted, changed_s, ..asked };

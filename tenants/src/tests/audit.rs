@@ -16,7 +16,7 @@ const UNLOCK: &str = "DROP TRIGGER audit_keeps_what_it_says; DROP TRIGGER audit_
                       DROP TRIGGER audit_goes_on_at_its_end;";
 
 impl Scene {
-    async fn verified_with(&self, heads: &[ExportedHead]) -> Result<Verified, Broken> {
+    pub(super) async fn verified_with(&self, heads: &[ExportedHead]) -> Result<Verified, Broken> {
         let vault = Vault::load(self.db.reader(), &kek()).await.unwrap();
         verify(self.db.reader(), &vault, heads).await.unwrap()
     }
@@ -32,14 +32,14 @@ impl Scene {
         all.into_iter().map(|entry| (entry.action, entry.actor, entry.tenant)).collect()
     }
 
-    async fn unlock(&self) {
+    pub(super) async fn unlock(&self) {
         for statement in UNLOCK.split_inclusive(';') {
             self.sql(statement).await;
         }
     }
 
     /// Two tenants, and some entries about each.
-    async fn chain(&self) -> (TenantId, TenantId) {
+    pub(super) async fn chain(&self) -> (TenantId, TenantId) {
         let operator = self.tenants.by(Actor::Operator(None));
         let one = operator.create(authorized("wxone", None, Some("refresh"))).await.unwrap().id;
         let two = operator.create(authorized("wxtwo", None, Some("refresh"))).await.unwrap().id;
@@ -282,53 +282,6 @@ async fn a_changed_budget_of_decodes_is_told_with_who_changed_it() {
     // Another process, and the next start, go by it.
     let again = super::tenants_of(&scene.db, &scene.clock).await;
     assert_eq!(again.get(tenant).unwrap().decode_budget, 5);
-}
-
-#[tokio::test]
-async fn heads_that_a_restore_cut_off_are_told_apart_and_the_rest_is_still_checked() {
-    const DAY_MS: i64 = 24 * 3_600_000;
-    let scene = scene().await;
-    let (one, _) = scene.chain().await;
-    let before = ExportedHead { date: "2026-01-01".into(), number: 4, hash: hash_of(&scene, 4).await };
-    // Of the store that was lost: it went on after the backup, on the day of the restore too.
-    let lost = |date: &str, number| ExportedHead { date: date.into(), number, hash: Digest::of(&[number as u8]) };
-    scene.hand.advance(DAY_MS);
-    let restored = Entry::new(Actor::Operator(None), Action::StoreRestored, TenantId::HOST);
-    scene.tenants.audit().record(restored.with(json!({"sessions": 0, "links": 0}))).await.unwrap();
-    scene.tenants.audit().record(Entry::new(Actor::System, Action::Decoded, one)).await.unwrap();
-    let after = ExportedHead { date: "2026-01-02".into(), number: 6, hash: hash_of(&scene, 6).await };
-    let heads = [before.clone(), lost("2026-01-01", 5), lost("2026-01-02", 6), lost("2026-01-02", 900), after];
-    let verified = scene.verified_with(&heads).await.unwrap();
-    assert_eq!(verified.heads, 2);
-    let cut: Vec<(i64, i64)> = verified.cut.iter().map(|cut| (cut.head.number, cut.restored)).collect();
-    assert_eq!(cut, [(5, 5), (6, 5), (900, 5)]);
-    // What no restore explains is broken all the same: a head below it, one that is younger, and entries behind it.
-    for wrong in [lost("2026-01-01", 4), lost("2026-01-03", 6), lost("2026-01-03", 900)] {
-        let broken = scene.verified_with(std::slice::from_ref(&wrong)).await.unwrap_err();
-        assert_eq!(broken.number, wrong.number.min(7), "{wrong:?}");
-    }
-    scene.unlock().await;
-    scene.sql("UPDATE audit SET actor = 'operator' WHERE number = 6").await;
-    assert_eq!(scene.verified_with(&heads[..4]).await.unwrap_err().number, 6, "checked behind the restore");
-}
-
-/// The chain has no key of its own: who has the file could cut it and write what explains the cut, but for the sealed part.
-#[tokio::test]
-async fn a_restore_that_the_host_did_not_write_excuses_no_cut() {
-    let scene = scene().await;
-    scene.chain().await;
-    let lost = ExportedHead { date: "2026-01-01".into(), number: 900, hash: Digest::of(&[1]) };
-    let forged = Entry::new(Actor::Operator(None), Action::StoreRestored, TenantId::HOST);
-    scene.tenants.audit().record(forged).await.unwrap();
-    assert!(scene.verified_with(std::slice::from_ref(&lost)).await.is_err());
-    let genuine = Entry::new(Actor::Operator(None), Action::StoreRestored, TenantId::HOST);
-    scene.tenants.audit().record(genuine.with(json!({"sessions": 0, "links": 0}))).await.unwrap();
-    assert_eq!(scene.verified_with(&[lost]).await.unwrap().cut.len(), 1);
-}
-
-async fn hash_of(scene: &Scene, number: i64) -> Digest {
-    let all = scene.tenants.audit().list(&AuditFilter { limit: 1000, ..AuditFilter::default() }).await.unwrap();
-    all.into_iter().find(|entry| entry.number == number).unwrap().hash
 }
 
 #[tokio::test]

@@ -33,6 +33,10 @@ pub(super) struct FakePlatform {
     issued: AtomicI64,
     /// What `stable_token` gives until forced.
     stable: Mutex<i64>,
+    /// Calls of `stable_token` wait here, as at `gate`.
+    pub(super) stable_gate: Semaphore,
+    /// What it was last asked with.
+    pub(super) stable_secret: Mutex<String>,
 }
 
 impl Default for FakePlatform {
@@ -50,6 +54,8 @@ impl Default for FakePlatform {
             at_once: AtomicUsize::new(0),
             issued: AtomicI64::new(0),
             stable: Mutex::new(0),
+            stable_gate: Semaphore::new(1000),
+            stable_secret: Mutex::default(),
         }
     }
 }
@@ -135,13 +141,16 @@ impl Issuer for FakePlatform {
         Ok(Issued { access: secret(&format!("access-{number}")), refresh: Some(new), expires_in: 7200 })
     }
 
-    async fn stable_token(&self, appid: &str, _secret: &SecretString, force: bool) -> Result<Issued, IssueError> {
-        let number = self.called(format!("stable {appid} {force}"))?;
+    async fn stable_token(&self, appid: &str, secret: &SecretString, force: bool) -> Result<Issued, IssueError> {
+        *self.stable_secret.lock().unwrap() = secret.expose_secret().to_owned();
+        let number = self.called(format!("stable {appid} {force}"));
+        let _permit = self.stable_gate.acquire().await.unwrap();
+        let number = number?;
         let mut stable = self.stable.lock().unwrap();
         if force || *stable == 0 {
             *stable = number;
         }
-        Ok(Issued { access: secret(&format!("stable-{stable}")), refresh: None, expires_in: 7200 })
+        Ok(Issued { access: super::secret(&format!("stable-{stable}")), refresh: None, expires_in: 7200 })
     }
 
     async fn start_push_ticket(&self, _appid: &str, _secret: &SecretString) -> Result<(), IssueError> {

@@ -44,7 +44,8 @@ pub struct Rooms {
     pub clock: Clock,
 }
 
-/// What a refresh or a decode may take: two calls of the platform, each with its time limit, and the wait for a lease.
+/// What a flight may take once none makes another call of the platform: the one under way with its time limit, or the wait for
+/// a lease (20 s); then what it gave is written.
 const FLIGHT: Duration = Duration::from_secs(35);
 
 impl Rooms {
@@ -120,8 +121,9 @@ impl Rooms {
         Ok(Rooms { database, tenants, journal, operations, sweeper, runtime, plans, lanes, reconciling, clock })
     }
 
-    /// Stops: runs under way may end within `grace`, the rest is resumed by the next start. Refreshes and decodes under way,
-    /// whose answers are given once, have as long again to be kept, and [`FLIGHT`] at least; then the store is closed.
+    /// Stops: runs under way may end within `grace`, the rest is resumed by the next start. Refreshes, decodes and questions about
+    /// authorization codes under way, whose answers are given once, have as long again to be kept, and [`FLIGHT`] at least; then
+    /// the store is closed.
     pub async fn close(self, grace: Duration) {
         if let Some(sweeper) = self.sweeper {
             sweeper.stop().await;
@@ -131,7 +133,7 @@ impl Rooms {
         }
         self.lanes.stop(grace).await;
         if !self.tenants.flights().land(grace.max(FLIGHT)).await {
-            tracing::warn!("a refresh or a decode was cut off at the stop: the platform did not answer in time");
+            tracing::warn!("a call was cut off at the stop: the platform did not answer in time, or the store did not");
         }
         if let Err(error) = self.tenants.flush_refusals().await {
             tracing::warn!(%error, "counts of refused callbacks were lost at the stop");

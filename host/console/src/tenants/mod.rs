@@ -132,6 +132,7 @@ pub(crate) async fn patch(
         (status = 404, body = RefusalBody),
         (status = 409, description = "The tenant is active", body = RefusalBody),
         (status = 422, description = "The appid is another", body = RefusalBody),
+        (status = 503, description = "The deletion can't be noted where restores look", body = RefusalBody),
     ),
 )]
 pub(crate) async fn delete(
@@ -163,6 +164,17 @@ fn component_unavailable(text: &str) -> Refusal {
     )
 }
 
+/// 503: a restore would bring the tenant back.
+fn not_noted(error: &TenantsError) -> Refusal {
+    tracing::error!(%error, "a tenant can't be deleted");
+    Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "deletion-not-noted",
+        "the host can't keep its list of deletions, which a restore goes by",
+        "make the file of [custody] erased_file writable (the host's log says what hinders it), then delete again",
+    )
+}
+
 pub(crate) fn refuse(error: TenantsError) -> Refusal {
     match &error {
         TenantsError::DuplicateAppid { .. } => {
@@ -176,6 +188,7 @@ pub(crate) fn refuse(error: TenantsError) -> Refusal {
         TenantsError::Unknown(id) => unknown(*id),
         TenantsError::Invalid { member, problem } => invalid(member, problem),
         TenantsError::Component(text) => component_unavailable(text),
+        TenantsError::ErasedList { .. } => not_noted(&error),
         _ => Refusal::fault("changing a tenant", &error),
     }
 }

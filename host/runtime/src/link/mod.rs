@@ -15,6 +15,7 @@ use wasmtime::component::Linker;
 
 use crate::call::CallError;
 use crate::contract::{Contract, Kind};
+use crate::panics::panic_words;
 use crate::state::{RunState, Stop};
 use crate::wasi;
 
@@ -54,12 +55,6 @@ async fn guarded<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<
     match AssertUnwindSafe(call).catch_unwind().await {
         Ok(Err(CallError::Abort(abort))) => Err(Stop::Abort(abort)),
         Ok(answer) => Ok(answer),
-        Err(panic) => Err(Stop::Fault(format!("a host call panicked: {}", panic_text(&*panic)))),
+        Err(panic) => Err(Stop::Fault(format!("a host call panicked: {}", panic_words(&*panic)))),
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)")
 }

@@ -8,7 +8,8 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::LinkerInstance;
 
 use super::error::GuestError;
-use super::{guarded, panic_text};
+use super::guarded;
+use crate::panics::panic_words;
 use crate::state::{RunState, Stop};
 
 /// Most bytes of one `random.bytes` call, as the contract says.
@@ -80,7 +81,7 @@ fn keep(state: &mut RunState, level: u32, text: &str, kept: usize) -> Result<(),
     };
     let level = u8::try_from(level).ok().filter(|level| *level <= 3).unwrap_or(1);
     let logged = std::panic::catch_unwind(AssertUnwindSafe(|| state.host.log(level, &line)));
-    logged.map_err(|panic| Stop::Fault(format!("the log panicked: {}", panic_text(&*panic))))
+    logged.map_err(|panic| Stop::Fault(format!("the log panicked: {}", panic_words(&*panic))))
 }
 
 pub(super) fn link_settings(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {

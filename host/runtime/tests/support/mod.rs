@@ -180,6 +180,8 @@ pub struct Script {
     /// Calls that never return.
     pub hangs: bool,
     pub panics: bool,
+    /// With a message that is put together at the time.
+    pub panics_with_data: bool,
 }
 
 impl Script {
@@ -201,6 +203,7 @@ impl Script {
             std::future::pending::<()>().await;
         }
         assert!(!self.panics, "the scripted host panics");
+        assert!(!self.panics_with_data, "{call}");
         self.answers.get(&call).cloned().unwrap_or(Ok(Value::Null))
     }
 }
@@ -233,6 +236,7 @@ impl RunHost for Script {
 
     fn log(&mut self, level: u8, text: &str) {
         assert!(!self.panics, "the scripted log panics");
+        assert!(!self.panics_with_data, "{text}");
         self.log.lock().unwrap().push((level, text.to_owned()));
     }
 }
