@@ -9,6 +9,7 @@ use wasmtime::{Engine, OutOfMemory};
 
 use crate::config::RuntimeConfig;
 use crate::engine;
+use crate::parts;
 use crate::plugin::RuntimeError;
 
 /// Gives the machine code of a component.
@@ -76,10 +77,12 @@ impl InProcess {
     /// # Errors
     /// [`CompileError::Refused`], [`CompileError::NoMemory`].
     pub fn code_of(&self, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
-        self.engine.precompile_component(wasm).map_err(|error| match error.is::<OutOfMemory>() {
+        let code = self.engine.precompile_component(wasm).map_err(|error| match error.is::<OutOfMemory>() {
             true => CompileError::NoMemory,
             false => CompileError::Refused(format!("{error:#}")),
-        })
+        })?;
+        parts::check(wasm)?;
+        Ok(code)
     }
 }
 
