@@ -17,6 +17,7 @@ mod life;
 mod links;
 mod onboarding;
 mod platform;
+mod quarantine;
 mod recovery;
 mod refused;
 mod registry;
