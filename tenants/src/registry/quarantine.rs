@@ -16,6 +16,10 @@ use super::records::Quarantine;
 use crate::RegistryError;
 use crate::audit::{self, Action, Actor, Entry};
 
+/// A run that was under way when the quarantine began ends none.
+const TAKE_BACK: &str = "UPDATE installations SET faults = 0 WHERE id = $1 AND digest = $2 AND faults > 0 \
+                         AND quarantined_at IS NULL";
+
 /// What the end of a run says about its plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conduct {
@@ -86,11 +90,7 @@ impl Registry {
             Conduct::Well => {
                 // Most have nothing to take back, and every statement costs the writer a turn.
                 if self.counted.may_hold(installation) {
-                    sqlx::query("UPDATE installations SET faults = 0 WHERE id = $1 AND digest = $2 AND faults > 0 AND quarantined_at IS NULL")
-                        .bind(installation.0)
-                        .bind(version.as_bytes().as_slice())
-                        .execute(c)
-                        .await?;
+                    sqlx::query(TAKE_BACK).bind(installation.0).bind(version.as_bytes().as_slice()).execute(c).await?;
                 }
                 Ok(None)
             }

@@ -2,9 +2,9 @@
 //!
 //! The body is `{"id", "kind", "tenant", "subject", "count", "first_at", "last_at", "ended_at", "text"}`: a number that an
 //! alert keeps however often it is sent, a code (`run-parked`, `deadline-near`, `tenant-stopped`, `breaker-open`,
-//! `installation-quarantined`, `backlog-old`), an id (`t0`: the host itself), a code or an id, how often, unix milliseconds, when it was over (null: it
-//! holds on), and the same in words. Nothing of a shop or a buyer is in it. Whatever is not answered with 2xx is sent again,
-//! with growing waits, after a restart too.
+//! `installation-quarantined`, `backlog-old`), an id (`t0`: the host itself), a code or an id, how often, unix milliseconds,
+//! when it was over (null: it holds on), and the same in words. Nothing of a shop or a buyer is in it. Whatever is not answered
+//! with 2xx is sent again, with growing waits, after a restart too.
 
 use std::time::Duration;
 
