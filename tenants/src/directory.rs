@@ -15,7 +15,9 @@ use tokio::sync::Mutex;
 use crate::audit::{self, Action, Actor, Entry};
 use crate::custody::rows as token_rows;
 use crate::custody::{Planted, TOKEN_LIFE_S};
-use crate::tenant::{Credentials, NewTenant, Platform, StateChange, SuspendedBy, Tenant, TenantPatch, TenantState};
+use crate::tenant::{
+    Allotment, Credentials, NewTenant, Platform, StateChange, SuspendedBy, Tenant, TenantPatch, TenantState,
+};
 use crate::to_the_end::to_the_end;
 use crate::vault::NewKey;
 use crate::{CallbackKeys, DECODES_A_DAY, KeyWrap, TenantsError, Vault, life, tenant_rows};
@@ -76,21 +78,27 @@ impl Directory {
     }
 
     /// Makes a tenant with its data key and its tokens, all at once.
-    pub(crate) async fn create(self: &Arc<Self>, actor: Actor, new: NewTenant) -> Result<Arc<Tenant>, TenantsError> {
+    pub(crate) async fn create(
+        self: &Arc<Self>,
+        actor: Actor,
+        new: NewTenant,
+        allotted: Allotment,
+    ) -> Result<Arc<Tenant>, TenantsError> {
         check(&new)?;
+        check_allotted(allotted.plan.as_deref(), allotted.limits.as_ref())?;
         let directory = Arc::clone(self);
         to_the_end(async move {
             let _changing = directory.changing.lock().await;
             // Wrapped before the write, which must not wait for a KMS: for the number that comes next, once more if
             // another process took it.
-            let new = Arc::new(new);
+            let new = Arc::new((new, allotted));
             for _ in 0..NUMBERS {
                 let key = directory.next_key().await?;
                 let (writing, new) = (Arc::clone(&directory), Arc::clone(&new));
                 let written = directory
                     .db
                     .writer()
-                    .submit(move |c| Box::pin(async move { writing.insert(c, actor, &new, key).await }));
+                    .submit(move |c| Box::pin(async move { writing.insert(c, actor, (&new.0, &new.1), key).await }));
                 match written.await {
                     Err(TenantsError::NumberTaken) => {}
                     outcome => return Ok(directory.show(outcome?)),
@@ -112,7 +120,7 @@ impl Directory {
         &self,
         c: &mut SqliteConnection,
         actor: Actor,
-        new: &NewTenant,
+        (new, allotted): (&NewTenant, &Allotment),
         key: NewKey,
     ) -> Result<Tenant, TenantsError> {
         let now = self.clock.now();
@@ -134,15 +142,19 @@ impl Directory {
             permission_sets: None,
             created_at: now,
             decode_budget: DECODES_A_DAY,
-            plan: None,
-            limits: Arc::new(json!({})),
+            plan: allotted.plan.clone(),
+            limits: Arc::new(allotted.limits.clone().unwrap_or_else(|| json!({}))),
             callback_keys,
             appsecret,
         };
         tenant_rows::write(c, &self.vault, &tenant, now).await?;
         token_rows::plant(c, &self.vault, id, planted, now).await?;
         let entry = Entry::new(actor, Action::TenantCreated, id).about(id);
-        let details = json!({"kind": tenant.kind, "appid": tenant.appid, "name": tenant.name});
+        let mut details = json!({"kind": tenant.kind, "appid": tenant.appid, "name": tenant.name});
+        if allotted.plan.is_some() || allotted.limits.is_some() {
+            details["plan"] = json!(tenant.plan);
+            details["limits"] = (*tenant.limits).clone();
+        }
         audit::append(c, &self.vault, now, entry.with(details)).await?;
         Ok(tenant)
     }
@@ -284,6 +296,18 @@ fn check_text(member: &'static str, text: &str) -> Result<(), TenantsError> {
     Ok(())
 }
 
+/// What stands in a plan's name and in a tenant's own limits; whether they mean anything is the config's matter.
+fn check_allotted(plan: Option<&str>, limits: Option<&serde_json::Value>) -> Result<(), TenantsError> {
+    plan.map_or(Ok(()), |plan| check_text("plan", plan))?;
+    let numbers = |limits: &serde_json::Value| {
+        limits.as_object().is_some_and(|limits| limits.values().all(serde_json::Value::is_u64))
+    };
+    match limits.is_none_or(numbers) {
+        true => Ok(()),
+        false => Err(invalid("limits", "must be a JSON object of numbers")),
+    }
+}
+
 fn invalid(member: &'static str, problem: &str) -> TenantsError {
     TenantsError::Invalid { member, problem: problem.to_owned() }
 }
@@ -331,14 +355,11 @@ fn patched(current: &Tenant, patch: TenantPatch, now: i64) -> Result<(Tenant, Pl
     if let Some(budget) = patch.decode_budget {
         tenant.decode_budget = budget;
     }
+    check_allotted(patch.plan.as_ref().and_then(Option::as_deref), patch.limits.as_ref())?;
     if let Some(plan) = patch.plan {
-        plan.as_deref().map_or(Ok(()), |plan| check_text("plan", plan))?;
         tenant.plan = plan;
     }
     if let Some(limits) = patch.limits {
-        if !limits.as_object().is_some_and(|limits| limits.values().all(serde_json::Value::is_u64)) {
-            return Err(invalid("limits", "must be a JSON object of numbers"));
-        }
         tenant.limits = Arc::new(limits);
     }
     if let Some(user_name) = patch.user_name {

@@ -282,6 +282,21 @@ pub enum RegistryError {
         /// Of what.
         of: &'static str,
     },
+    /// The operator has not approved the version yet, and must first.
+    #[error("version {0} waits for the operator's approval")]
+    NotApproved(Digest),
+    /// As many installations of the tenant hear a hook as may.
+    #[error("{hearing} installations of {tenant} hear `{hook}`, and it may have {allowed}")]
+    HooksPerEvent {
+        /// Whose.
+        tenant: TenantId,
+        /// Which hook.
+        hook: String,
+        /// How many hear it without this one.
+        hearing: u64,
+        /// How many may.
+        allowed: u64,
+    },
     /// A stored value cannot be read back.
     #[error("a stored value of {0} is damaged")]
     Damaged(&'static str),

@@ -53,12 +53,12 @@ pub use onboarding::{
 };
 pub use refusals::Refusal;
 pub use registry::{
-    GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation, PluginRecord,
-    Registry, UploadLimits, VersionRecord,
+    Conduct, Fault, GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation,
+    PluginRecord, Quarantine, Quarantined, Registry, Terms, UploadLimits, VersionRecord,
 };
 pub use tenant::{
-    CallbackKeys, Credentials, NewTenant, Platform, StateChange, SuspendedBy, Tenant, TenantKind, TenantPatch,
-    TenantState,
+    Allotment, CallbackKeys, Credentials, NewTenant, Platform, StateChange, SuspendedBy, Tenant, TenantKind,
+    TenantPatch, TenantState,
 };
 pub use tenants::Tenants;
 pub use vault::{Place, Vault};

@@ -217,6 +217,15 @@ pub struct NewTenant {
     pub credentials: Credentials,
 }
 
+/// What a new tenant may use, if not what everybody may.
+#[derive(Debug, Clone, Default)]
+pub struct Allotment {
+    /// The name of a plan of the operator's config.
+    pub plan: Option<String>,
+    /// Its own figures: a JSON object of numbers.
+    pub limits: Option<serde_json::Value>,
+}
+
 /// The secrets that a tenant of each kind needs.
 #[derive(Debug)]
 pub enum Credentials {

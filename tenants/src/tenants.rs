@@ -15,7 +15,7 @@ use crate::kek;
 use crate::onboarding::Onboarding;
 use crate::refusals::{Refusal, Refusals};
 use crate::registry::Registry;
-use crate::tenant::{NewTenant, StateChange, Tenant, TenantPatch};
+use crate::tenant::{Allotment, NewTenant, StateChange, Tenant, TenantPatch};
 use crate::to_the_end::{cut_off, to_the_end};
 use crate::{Deletion, ErasedList, KeyWrap, Retention, TenantsError, Vault, life};
 
@@ -61,7 +61,7 @@ impl Tenants {
             onboarding: Onboarding::new(Arc::clone(&directory), custody.clone(), flights.clone()),
             custody,
             decodes: Decodes::new(Arc::clone(&directory)),
-            registry: Registry::new(Arc::clone(&directory)),
+            registry: Registry::open(Arc::clone(&directory)).await?,
             directory,
             refusals,
             flights,
@@ -92,7 +92,15 @@ impl Tenants {
     /// # Errors
     /// [`TenantsError::DuplicateAppid`], [`TenantsError::Invalid`], or the store refused.
     pub async fn create(&self, new: NewTenant) -> Result<Arc<Tenant>, TenantsError> {
-        self.directory.create(self.actor, new).await
+        self.create_with(new, Allotment::default()).await
+    }
+
+    /// The same for a tenant that is to have a plan or limits of its own from the first moment on.
+    ///
+    /// # Errors
+    /// As [`Tenants::create`].
+    pub async fn create_with(&self, new: NewTenant, allotted: Allotment) -> Result<Arc<Tenant>, TenantsError> {
+        self.directory.create(self.actor, new, allotted).await
     }
 
     /// Changes a tenant.

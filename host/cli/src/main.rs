@@ -23,6 +23,7 @@ mod panics;
 mod plugin;
 mod replay;
 mod serve;
+mod system_calls;
 mod tenant;
 
 use std::process::ExitCode;

@@ -16,7 +16,7 @@ const LITTLE_MEMORY: u64 = 80 << 20;
 /// The child as the host starts it.
 fn child(seconds: u64, memory: u64) -> Child {
     Command::new(env!("CARGO_BIN_EXE_fangshi"))
-        .args(["compile", &format!("--seconds={seconds}"), &format!("--memory-bytes={memory}")])
+        .args(["compile", &format!("--seconds={seconds}"), &format!("--memory-bytes={memory}"), "--seccomp"])
         .env_clear()
         .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         .env("RAYON_NUM_THREADS", "4")

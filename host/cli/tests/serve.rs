@@ -293,3 +293,27 @@ fn keys_are_rotated_and_a_tenant_exported_while_the_host_is_down() {
     std::fs::rename(&new, &old).unwrap();
     assert_eq!(Host::start(&file).end("-TERM").0, Some(0));
 }
+
+#[test]
+fn system_calls_that_nobody_makes_are_closed_unless_the_config_says_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let closed = Host::start(&config(folder.path(), "listen = \"127.0.0.1:0\""));
+    let ready = closed.get("/readyz", TOKEN);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", closed.child.id())).unwrap();
+    // A kernel that filters has said so of every process.
+    let filters = status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:"));
+    if filters.is_some_and(|filters| filters.trim() != "0") {
+        assert!(ready.contains("\"seccomp\":true"), "{ready}");
+    }
+    if ready.contains("\"seccomp\":true") {
+        assert!(status.lines().any(|line| line.split_whitespace().eq(["Seccomp:", "2"])), "{status}");
+    }
+    assert!(closed.end("-TERM").0 == Some(0), "it works and ends as ever");
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(folder.path(), "listen = \"127.0.0.1:0\"");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}[walls]\nseccomp = \"off\"\n")).unwrap();
+    let open = Host::start(&file);
+    assert!(open.get("/readyz", TOKEN).contains("\"seccomp\":false"));
+    assert_eq!(open.end("-TERM").0, Some(0));
+}

@@ -20,11 +20,11 @@ use crate::tenants::known;
 pub(crate) struct AlertView {
     /// Its number, the same however often it is sent.
     id: i64,
-    /// run-parked, deadline-near, tenant-stopped, breaker-open, backlog-old.
+    /// run-parked, deadline-near, tenant-stopped, breaker-open, installation-quarantined, backlog-old.
     kind: &'static str,
     /// t0 for the host itself.
     tenant: String,
-    /// Why parked, which run, how stopped.
+    /// Why parked, which run, how stopped, which installation.
     subject: String,
     /// How often it happened.
     count: u32,

@@ -55,6 +55,8 @@ pub struct Walls {
     pub landlock: bool,
     /// No other process of the same user reads its memory.
     pub memory_closed: bool,
+    /// It makes no system call that it never needs: tracing others, mounting, namespaces, loading code into the kernel.
+    pub seccomp: bool,
 }
 
 /// How the third-party platform stands. Without a ticket no token is renewed: shops go on for two hours.
@@ -184,6 +186,9 @@ pub(crate) async fn metrics(State(console): State<Console>) -> impl IntoResponse
     metrics::gauge!("fangshi_queue_age_seconds").set(queue.oldest_ms as f64 / 1000.0);
     metrics::gauge!("fangshi_held").set(if console.lanes.is_held() { 1.0 } else { 0.0 });
     metrics::gauge!("fangshi_tenants_stopped").set(stopped as f64);
+    if let Ok(quarantined) = console.tenants.registry().quarantined().await {
+        metrics::gauge!("fangshi_installations_quarantined").set(quarantined as f64);
+    }
     metrics::gauge!("fangshi_breakers_open").set(console.operations.held_back().len() as f64);
     console.metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], console.metrics.render())

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use fangshi_lanes::TenantLimits;
 use fangshi_tenants::{
-    Digest, Installation, InstallationId, InstallationPatch, InstallationState, NewInstallation, PluginId,
+    Digest, Installation, InstallationId, InstallationPatch, InstallationState, NewInstallation, PluginId, Quarantine,
     RegistryError, TenantId,
 };
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ pub(crate) struct InstallationBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InstallationChange {
-    /// "paused": events wait. "active": they go on.
+    /// "paused": events wait. "active": they go on; ends a quarantine, as another version does.
     state: Option<StateName>,
     /// Replaces the version by another one of the same plugin.
     version: Option<String>,
@@ -94,12 +94,49 @@ pub(crate) struct InstallationView {
     effective_limits: Value,
     /// active, paused, removed.
     state: String,
+    /// Why the host paused it; null if it did not.
+    quarantine: Option<QuarantineView>,
     /// Unix milliseconds.
     created_at: i64,
     /// Unix milliseconds.
     updated_at: i64,
     /// Of a removed one, unix milliseconds.
     removed_at: Option<i64>,
+}
+
+/// Why the host paused an installation: its runs ended badly by its own fault, one after the other.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Quarantine)]
+pub(crate) struct QuarantineView {
+    /// Always "quarantined".
+    reason: &'static str,
+    /// Unix milliseconds.
+    since: i64,
+    /// How many of them.
+    faults: u32,
+    /// How the last one ended: trap, limit, deadline, loop, divergence.
+    outcome: String,
+    /// The limit that it met, with the figure; null if it met none.
+    figure: Option<String>,
+    /// The last one, r1: the run says more.
+    run: Option<String>,
+    /// What to do.
+    todo: &'static str,
+}
+
+impl From<Quarantine> for QuarantineView {
+    fn from(quarantine: Quarantine) -> Self {
+        QuarantineView {
+            reason: "quarantined",
+            since: quarantine.since,
+            faults: quarantine.faults,
+            outcome: quarantine.outcome,
+            figure: quarantine.figure,
+            run: quarantine.run.map(|run| run.to_string()),
+            todo: "its events wait: PATCH the installation with a `version` that is mended, or with `state` \"active\" to try \
+                   again; both count its faults from 0",
+        }
+    }
 }
 
 impl InstallationView {
@@ -115,6 +152,7 @@ impl InstallationView {
             effective_limits: tenant.effective(&installation.limits),
             limits: installation.limits,
             state: page::word(&installation.state),
+            quarantine: installation.quarantine.map(QuarantineView::from),
             created_at: installation.created_at,
             updated_at: installation.updated_at,
             removed_at: installation.removed_at,
@@ -128,6 +166,7 @@ impl InstallationView {
     params(("tenant" = String, Path, description = "t1")),
     responses(
         (status = 201, body = InstallationView),
+        (status = 409, description = "As many installations hear a hook as may, or the version waits for the operator's approval", body = RefusalBody),
         (status = 422, description = "Grants missing or not asked for (each named), a hook that is not offered, a permission set that the shop did not grant, unknown limits, no such plugin or version", body = RefusalBody),
     ),
 )]
@@ -152,11 +191,7 @@ pub(crate) async fn create(
         settings: Value::Object(body.settings.unwrap_or_default()),
         limits: limits::of_installation(&allowed, body.limits.unwrap_or_default())?,
     };
-    let asked = console.tenants.registry().version_of(tenant, new.plugin, version).await.map_err(refuse)?;
-    if let Some(asked) = asked {
-        limits::room_for(&console, &owner, &asked.manifest.hooks, None).await?;
-    }
-    let installation = console.tenants.by(caller.actor()).registry().install(tenant, new).await.map_err(refuse)?;
+    let installation = limits::registry(&console, &owner, caller).install(tenant, new).await.map_err(refuse)?;
     tracing::info!(%tenant, installation = %installation.id, version = %installation.version, "plugin installed");
     wake(&console, tenant).await;
     Ok((StatusCode::CREATED, Json(InstallationView::new(installation, &allowed))))
@@ -206,7 +241,7 @@ pub(crate) async fn get(
     params(("tenant" = String, Path, description = "t1"), ("installation" = String, Path, description = "i1")),
     responses(
         (status = 200, body = InstallationView),
-        (status = 409, description = "Removed", body = RefusalBody),
+        (status = 409, description = "Removed, or as of a new installation", body = RefusalBody),
         (status = 422, description = "As of a new installation", body = RefusalBody),
     ),
 )]
@@ -235,14 +270,8 @@ pub(crate) async fn patch(
         settings: body.settings.map(Value::Object),
         limits: body.limits.map(|given| limits::of_installation(&allowed, given)).transpose()?,
     };
-    if let Some(version) = version {
-        let then = console.tenants.registry().version(tenant, version).await.map_err(refuse)?;
-        if let Some(then) = then {
-            limits::room_for(&console, &owner, &then.manifest.hooks, Some(id)).await?;
-        }
-    }
-    let installation =
-        console.tenants.by(caller.actor()).registry().patch_installation(tenant, id, change).await.map_err(refuse)?;
+    let registry = limits::registry(&console, &owner, caller);
+    let installation = registry.patch_installation(tenant, id, change).await.map_err(refuse)?;
     tracing::info!(%tenant, installation = %id, state = ?installation.state, version = %installation.version, "installation changed");
     wake(&console, tenant).await;
     Ok(Json(InstallationView::new(installation, &allowed)))
@@ -280,7 +309,7 @@ pub(crate) async fn plugin_id(console: &Console, tenant: TenantId, text: &str) -
     named.map(|plugin| plugin.id).ok_or_else(|| refuse(RegistryError::UnknownPlugin(text.chars().take(64).collect())))
 }
 
-fn digest(text: &str) -> Result<Digest, Refusal> {
+pub(crate) fn digest(text: &str) -> Result<Digest, Refusal> {
     text.parse().map_err(|error| invalid("version", &format!("names no version: {error}")))
 }
 
@@ -325,6 +354,17 @@ pub(crate) fn refuse(error: RegistryError) -> Refusal {
         RegistryError::Removed(_) => {
             Refusal::conflict("installation-removed", message, "POST an installation of the version instead")
         }
+        RegistryError::NotApproved(_) => Refusal::conflict(
+            "version-not-approved",
+            message,
+            "the operator reads it and approves it: POST /api/v1/tenants/{id}/plugins/{plugin}/versions/{version}/approval; \
+             GET /api/v1/approvals lists what waits",
+        ),
+        RegistryError::HooksPerEvent { .. } => Refusal::conflict(
+            "hooks-per-event",
+            message,
+            "remove one that is not needed, or let the operator raise the tenant's limit hooks_per_event",
+        ),
         RegistryError::UploadsUsedUp { .. } => Refusal::conflict(
             "uploads-used-up",
             message,

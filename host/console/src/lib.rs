@@ -3,7 +3,7 @@
 //! [`router`] serves `/healthz`, `/readyz` and `/metrics` without a token, and the admin API under `/api/v1` behind
 //! bearer tokens, with its OpenAPI document made from the same handlers (`openapi`). `login` finds out who calls and how
 //! far they reach (`reach`); `throttle` slows those who guess. One file a subject: `tenants`, `export`, `authorizations`,
-//! `plugins`, `installations`, `events`, `runs`, `repairs`, `backtests`, `alerts`, `reconciliation`, `tokens`, `links`,
+//! `plugins`, `approvals`, `installations`, `events`, `runs`, `repairs`, `backtests`, `alerts`, `reconciliation`, `tokens`, `links`,
 //! `audit`. `authorize` serves the pages on which a
 //! merchant authorizes, `merchant` the page for merchants. Handlers hold no rules of their own: they read a request
 //! (`request`, `page`), call the room that owns the matter, and show what came of it; every error has the one form of
@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod alerts;
+mod approvals;
 mod audit;
 mod authorizations;
 mod authorize;
@@ -98,6 +99,8 @@ pub struct Console {
     pub plans: Arc<Plans>,
     /// Who must have signed an upload; `None`: nobody.
     pub trusted: Option<TrustedKeys>,
+    /// Whether a version that a merchant uploaded must be approved by the operator before it is installed.
+    pub approval: bool,
     /// Whose upload is being looked at.
     pub uploading: Uploading,
     /// What stands around the process.
@@ -147,6 +150,8 @@ fn routes() -> (Router<Console>, Router<Console>, utoipa::openapi::OpenApi) {
         .routes(routes!(authorizations::get))
         .routes(routes!(authorizations::accounts))
         .routes(routes!(plugins::upload, plugins::list))
+        .routes(routes!(approvals::create))
+        .routes(routes!(approvals::list))
         .routes(routes!(installations::create, installations::list))
         .routes(routes!(installations::get, installations::patch, installations::remove))
         .routes(routes!(events::list))

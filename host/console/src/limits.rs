@@ -1,12 +1,12 @@
 //! Limits of tenants and of installations: what may be asked for, and what there is.
 
 use fangshi_lanes::{COMPONENT_BYTES, HOOKS_PER_EVENT, LimitRange, Plans, RunLimits, TenantLimits};
-use fangshi_tenants::{Installation, InstallationId, Tenant, TenantId};
+use fangshi_tenants::{Registry, Tenant, TenantId, Terms};
 use serde_json::{Map, Value};
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 
 use crate::Console;
-use crate::installations;
+use crate::caller::Caller;
 use crate::refusal::Refusal;
 
 /// What a tenant has.
@@ -61,31 +61,10 @@ pub(crate) fn of_installation(tenant: &TenantLimits, given: Map<String, Value>) 
     }
 }
 
-/// Whether an installation may hear these hooks besides all others. `current` is the one that changes: what it hears
-/// already it goes on hearing.
-pub(crate) async fn room_for(
-    console: &Console,
-    owner: &Tenant,
-    hooks: &[String],
-    current: Option<InstallationId>,
-) -> Result<(), Refusal> {
-    let allowed = of(console, owner).get(HOOKS_PER_EVENT);
-    let installed = console.tenants.registry().installed(owner.id).await.map_err(installations::refuse)?;
-    let hears = |one: &Installation, hook: &String| one.hooks.contains(hook);
-    for hook in hooks {
-        if installed.iter().any(|one| Some(one.id) == current && hears(one, hook)) {
-            continue;
-        }
-        let hearing = installed.iter().filter(|one| hears(one, hook)).count() as u64;
-        if hearing >= allowed {
-            return Err(Refusal::conflict(
-                "hooks-per-event",
-                format!("{hearing} installations of {} hear `{hook}`, and it may have {allowed}", owner.id),
-                "remove one that is not needed, or let the operator raise the tenant's limit hooks_per_event",
-            ));
-        }
-    }
-    Ok(())
+/// The registry as this caller changes it: on the terms of the host's config and the tenant's limits.
+pub(crate) fn registry(console: &Console, owner: &Tenant, caller: Caller) -> Registry {
+    let hooks_per_event = Some(of(console, owner).get(HOOKS_PER_EVENT));
+    console.tenants.by(caller.actor()).registry().on(Terms { approval: console.approval, hooks_per_event })
 }
 
 fn unusable(problem: &str) -> Refusal {

@@ -60,6 +60,12 @@ pub(crate) struct VersionView {
     size: u64,
     /// When it was first uploaded, unix milliseconds.
     uploaded_at: i64,
+    /// When the operator approved it, unix milliseconds; what an operator uploads is approved by that.
+    approved_at: Option<i64>,
+    /// Who did, as in the audit.
+    approved_by: Option<String>,
+    /// true: it can't be installed before the operator approves it.
+    waits_for_approval: bool,
 }
 
 /// One grant that a version asks for.
@@ -78,9 +84,12 @@ pub(crate) struct GrantView {
     meaning_zh: String,
 }
 
-impl From<VersionRecord> for VersionView {
-    fn from(version: VersionRecord) -> Self {
+impl VersionView {
+    pub(crate) fn new(version: VersionRecord, console: &Console) -> Self {
         VersionView {
+            waits_for_approval: waits(console, &version),
+            approved_at: version.approved_at,
+            approved_by: version.approved_by,
             plugin: version.plugin.to_string(),
             name: version.plugin_name,
             version: version.digest.to_string(),
@@ -90,6 +99,11 @@ impl From<VersionRecord> for VersionView {
             uploaded_at: version.uploaded_at,
         }
     }
+}
+
+/// Whether a version can't be installed before the operator approves it.
+pub(crate) fn waits(console: &Console, version: &VersionRecord) -> bool {
+    console.approval && version.approved_at.is_none()
 }
 
 impl From<GrantAsked> for GrantView {
@@ -147,7 +161,7 @@ pub(crate) async fn upload(
     .await?;
     let (version, new) = keep(&console, caller, tenant, &query.name, wasm, signature).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(version.into())))
+    Ok((status, Json(VersionView::new(version, &console))))
 }
 
 /// Makes a version of an upload; true if it is a new one.
@@ -197,7 +211,10 @@ pub(crate) async fn list(
     let after = page::cursor::<i64>(query.after.as_deref())?;
     let versions = console.tenants.registry().versions(tenant, plugin, after, limit + 1).await;
     let page = Page::cut(versions.map_err(installations::refuse)?, limit, |version| version.number.to_string());
-    Ok(Json(Page { items: page.items.into_iter().map(VersionView::from).collect(), next: page.next }))
+    Ok(Json(Page {
+        items: page.items.into_iter().map(|version| VersionView::new(version, &console)).collect(),
+        next: page.next,
+    }))
 }
 
 /// Reads the component's type and its digest. Off the workers: validation takes milliseconds for a large one.

@@ -21,7 +21,9 @@ fn operations() -> Vec<(Method, String)> {
                 .replace("{installation}", "i1")
                 .replace("{run}", "r1")
                 .replace("{authorization}", "z1")
-                .replace("{token}", "k1");
+                .replace("{token}", "k1")
+                .replace("{plugin}", "p1")
+                .replace("{version}", &"0".repeat(64));
             operations.push((method, path));
         }
     }
@@ -46,6 +48,8 @@ const SURFACE: &[&str] = &[
     "GET /api/v1/authorizers",
     "POST /api/v1/tenants/t1/plugins",
     "GET /api/v1/tenants/t1/plugins",
+    "POST /api/v1/tenants/t1/plugins/p1/versions/0000000000000000000000000000000000000000000000000000000000000000/approval",
+    "GET /api/v1/approvals",
     "POST /api/v1/tenants/t1/installations",
     "GET /api/v1/tenants/t1/installations",
     "GET /api/v1/tenants/t1/installations/i1",

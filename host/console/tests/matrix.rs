@@ -36,6 +36,8 @@ const TABLE: &[(&str, Class)] = &[
     ("PATCH /api/v1/tenants/{tenant}", Operators),
     ("POST /api/v1/tenants/{tenant}/plugins", OwnTenant),
     ("GET /api/v1/tenants/{tenant}/plugins", OwnTenant),
+    ("POST /api/v1/tenants/{tenant}/plugins/{plugin}/versions/{version}/approval", Operators),
+    ("GET /api/v1/approvals", Operators),
     ("POST /api/v1/tenants/{tenant}/installations", OwnTenant),
     ("GET /api/v1/tenants/{tenant}/installations", OwnTenant),
     ("GET /api/v1/tenants/{tenant}/installations/{installation}", OwnTenant),
@@ -190,6 +192,7 @@ async fn scene() -> Scene {
 impl Scene {
     fn address(&self, path: &str, tenant: &str) -> String {
         let path = path.replace("{tenant}", tenant).replace("{installation}", &self.installation);
+        let path = path.replace("{plugin}", "p999").replace("{version}", &"0".repeat(64));
         // A token that nobody has: the others must go on to work.
         path.replace("{run}", &self.run).replace("{token}", "k999").replace("{authorization}", "z999")
     }

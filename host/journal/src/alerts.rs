@@ -21,16 +21,20 @@ pub enum AlertKind {
     TenantStopped,
     /// The platform fails for a shop, and its calls are held back; the subject is the platform.
     BreakerOpen,
+    /// The host paused an installation whose runs ended badly by its own fault, one after the other; the subject is the
+    /// installation.
+    InstallationQuarantined,
     /// Something has been overdue for longer than it should be.
     BacklogOld,
 }
 
 impl AlertKind {
-    const ALL: [AlertKind; 5] = [
+    const ALL: [AlertKind; 6] = [
         AlertKind::RunParked,
         AlertKind::DeadlineNear,
         AlertKind::TenantStopped,
         AlertKind::BreakerOpen,
+        AlertKind::InstallationQuarantined,
         AlertKind::BacklogOld,
     ];
 
@@ -41,6 +45,7 @@ impl AlertKind {
             AlertKind::DeadlineNear => "deadline-near",
             AlertKind::TenantStopped => "tenant-stopped",
             AlertKind::BreakerOpen => "breaker-open",
+            AlertKind::InstallationQuarantined => "installation-quarantined",
             AlertKind::BacklogOld => "backlog-old",
         }
     }

@@ -1,6 +1,8 @@
-//! The end of an attempt: what it used, what becomes of its run, and its kv changes, in one transaction.
+//! The end of an attempt: what it used, what becomes of its run and of its installation, and its kv changes, in one
+//! transaction.
 
-use fangshi_database::{EventSeq, InstallationId, RunId, TenantId};
+use fangshi_database::{Digest, EventSeq, InstallationId, RunId, TenantId};
+use fangshi_tenants::Conduct;
 use sqlx::SqliteConnection;
 
 use crate::alerts::{AlertKind, raise};
@@ -23,10 +25,23 @@ pub struct Ending {
     pub usage: Usage,
     /// What becomes of the run.
     pub next: Next,
+    /// The version that ran.
+    pub version: Digest,
+    /// What it says about the plugin.
+    pub conduct: Conduct,
     /// The run's budget of attempts began then, unix milliseconds.
     pub first_at: i64,
     /// Changes of the installation's own store; given only if the attempt ended ok.
     pub kv: Vec<KvChange>,
+}
+
+/// What followed from the end of an attempt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// The event has no open run left.
+    pub event_finished: bool,
+    /// The installation was put into quarantine.
+    pub quarantined: bool,
 }
 
 /// What an attempt used.
@@ -95,7 +110,7 @@ struct SealedKv {
 }
 
 impl Journal {
-    /// Ends an attempt with everything still buffered. Says whether the event has no open run left.
+    /// Ends an attempt with everything still buffered. Its installation is counted for how it ended.
     ///
     /// # Errors
     /// [`JournalError::Stale`] if the lane was entered by somebody else; the attempt has no end then and is resumed.
@@ -105,7 +120,7 @@ impl Journal {
         buffer: &Buffer,
         installation: InstallationId,
         ending: &Ending,
-    ) -> Result<bool, JournalError> {
+    ) -> Result<Ended, JournalError> {
         let (tenant, run, attempt) = (buffer.tenant(), buffer.run(), buffer.attempt());
         let reason = match ending.reason.as_str() {
             "" => None,
@@ -134,7 +149,8 @@ impl Journal {
         let now = self.clock.now();
         let rows = buffer.rows();
         let (count, held, ending) = (rows.len(), fence.clone(), ending.clone());
-        let finished = self
+        let registry = self.tenants.registry().clone();
+        let (event_finished, quarantined) = self
             .write(move |conn| {
                 Box::pin(async move {
                     check(conn, &held).await?;
@@ -172,12 +188,21 @@ impl Journal {
                     let first_at = (ending.next != Next::Held).then_some(ending.first_at);
                     settle_run(conn, run, Some(attempt), ending.outcome, &ending.next, first_at, now).await?;
                     tell_parked(conn, held.lane.tenant, &ending.next, now).await?;
-                    finish_event(conn, ending.event, &ending.next, now).await
+                    let finished = finish_event(conn, ending.event, &ending.next, now).await?;
+                    // Once an attempt: one that has ended already was turned away above.
+                    let ran = (ending.version, run);
+                    let quarantined = registry.note_conduct(conn, tenant, installation, ran, &ending.conduct).await;
+                    let quarantined = quarantined.map_err(JournalError::Registry)?;
+                    if quarantined.is_some() {
+                        let (kind, subject) = (AlertKind::InstallationQuarantined, installation.to_string());
+                        raise(conn, kind, tenant, &subject, Some(now), now).await?;
+                    }
+                    Ok((finished, quarantined))
                 })
             })
             .await?;
         buffer.confirm(count);
-        Ok(finished)
+        Ok(Ended { event_finished, quarantined: quarantined.is_some() })
     }
 
     /// Parks a run without an attempt (its installation was removed, say).

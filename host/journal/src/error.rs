@@ -1,7 +1,7 @@
 //! What can go wrong here, for the caller and for the operator.
 
 use fangshi_database::WriteError;
-use fangshi_tenants::{AuditError, CustodyError, TenantsError};
+use fangshi_tenants::{AuditError, CustodyError, RegistryError, TenantsError};
 use thiserror::Error;
 
 /// Why a step of the journal failed. In every case nothing was written.
@@ -25,6 +25,9 @@ pub enum JournalError {
     /// The entry of the audit could not be written, so the change was not made.
     #[error("the audit can't be written")]
     Audit(#[source] AuditError),
+    /// The installation's own row could not be changed.
+    #[error("the installation can't be changed")]
+    Registry(#[source] RegistryError),
     /// What was named does not exist.
     #[error("{0} does not exist")]
     NotFound(String),

@@ -53,7 +53,7 @@ pub use deadline::{NearDeadline, UnknownDeadline};
 pub use due::DueLane;
 pub use echo::{EffectTrace, Traces};
 pub use effect::{Effect, EffectKey, EffectState, Intent, Outcome};
-pub use ending::{Ending, KvChange, Next, Usage};
+pub use ending::{Ended, Ending, KvChange, Next, Usage};
 pub use enter::{NewRun, PlannedEvent};
 pub use error::JournalError;
 pub use event::{NewEvent, Recorded, Source, StoredEvent};

@@ -162,7 +162,10 @@ async fn kv_commits_with_the_end_and_a_removal_removes() {
         KvChange { key: "b".into(), value: Some(vec![0, 255]) },
     ];
     assert_eq!(rig.journal.kv(rig.tenant, ONE, "b").await.unwrap(), None);
-    assert!(!rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await.unwrap(), "the event has an open run");
+    assert!(
+        !rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await.unwrap().event_finished,
+        "the event has an open run"
+    );
     assert_eq!(rig.journal.kv(rig.tenant, ONE, CANARY).await.unwrap(), Some(CANARY.into()));
     assert_eq!(rig.journal.kv(rig.tenant, ONE, "b").await.unwrap(), Some(vec![0, 255]));
     assert_eq!(rig.journal.kv(rig.tenant, InstallationId(2), "b").await.unwrap(), None);
@@ -171,7 +174,10 @@ async fn kv_commits_with_the_end_and_a_removal_removes() {
     let buffer = rig.begin(run, 2);
     let mut ending = rig.ending(event, Next::Done);
     ending.kv = vec![KvChange { key: "b".into(), value: None }];
-    assert!(rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await.unwrap(), "the event is finished");
+    assert!(
+        rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await.unwrap().event_finished,
+        "the event is finished"
+    );
     assert_eq!(rig.journal.kv(rig.tenant, ONE, "b").await.unwrap(), None);
     let again = rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await;
     assert!(matches!(again, Err(JournalError::Corrupt(_))), "an attempt ends once");
@@ -183,7 +189,7 @@ async fn a_parked_run_is_listed_and_can_be_opened_again() {
     let (fence, run, event) = rig.entered(1).await;
     let buffer = rig.begin(run, 1);
     let parked = rig.ending(event, Next::Parked { reason: "loop" });
-    assert!(rig.journal.end_attempt(&fence, &buffer, ONE, &parked).await.unwrap());
+    assert!(rig.journal.end_attempt(&fence, &buffer, ONE, &parked).await.unwrap().event_finished);
     let filter = RunFilter { parked: true, limit: 10, ..RunFilter::default() };
     let page = rig.journal.runs(rig.tenant, &filter).await.unwrap();
     assert_eq!((page.items[0].state, page.items[0].reason.as_deref()), (RunState::Parked, Some("loop")));

@@ -65,7 +65,7 @@ async fn every_fenced_step_of_a_stale_holder_is_refused_and_writes_nothing() {
 
     // The new holder can do all of it, and the buffered line was not lost on the way.
     rig.journal.outcome(&holder, &buffer, &outcome).await.unwrap();
-    assert!(rig.journal.end_attempt(&holder, &buffer, InstallationId(1), &done).await.unwrap());
+    assert!(rig.journal.end_attempt(&holder, &buffer, InstallationId(1), &done).await.unwrap().event_finished);
     assert_eq!(rig.count("SELECT COUNT(*) FROM logs").await, 1);
     assert_eq!(rig.journal.kv(rig.tenant, InstallationId(1), "k").await.unwrap(), Some(b"v".to_vec()));
 }

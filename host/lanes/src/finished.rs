@@ -25,6 +25,8 @@ pub struct Finished {
     pub next: Next,
     /// What the attempt used.
     pub usage: Usage,
+    /// Its installation was put into quarantine by it.
+    pub quarantined: bool,
 }
 
 /// Counts an ended attempt.
@@ -32,6 +34,11 @@ pub(crate) fn count(finished: &Finished) {
     metrics::counter!("fangshi_attempts_total", "outcome" => finished.outcome).increment(1);
     metrics::histogram!("fangshi_attempt_seconds").record(finished.usage.wall_ms as f64 / 1_000.0);
     metrics::histogram!("fangshi_attempt_fuel").record(finished.usage.fuel as f64);
+    if finished.quarantined {
+        metrics::counter!("fangshi_quarantined_total").increment(1);
+        let (tenant, installation) = (finished.tenant, finished.installation);
+        tracing::warn!(%tenant, %installation, outcome = finished.outcome, "an installation was put into quarantine");
+    }
     if let Next::Parked { reason } = finished.next {
         metrics::counter!("fangshi_parked_total", "reason" => reason).increment(1);
         tracing::warn!(tenant = %finished.tenant, run = %finished.run, reason, "a run was parked");

@@ -36,7 +36,9 @@ pub use fangshi_journal::{Executor, LaneKey, hook_of};
 pub use finished::Finished;
 pub use hook::detail_of;
 pub use lanes::{Lanes, LanesStats, Parts};
-pub use plans::{COMPONENT_BYTES, Figures, HOOKS_PER_EVENT, Plans, RUNS_AT_ONCE, RUNS_PER_SECOND, TenantLimits};
+pub use plans::{
+    COMPONENT_BYTES, Figures, HOOKS_PER_EVENT, Plans, QUARANTINE_AFTER, RUNS_AT_ONCE, RUNS_PER_SECOND, TenantLimits,
+};
 pub use replay::{
     Backtest, BacktestReport, Changed, Difference, EffectSeen, EventTried, ReplayError, ReplayVerdict, Replayed,
     Replays, Totals,

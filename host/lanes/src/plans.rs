@@ -28,11 +28,16 @@ pub const COMPONENT_BYTES: &str = "component_bytes";
 /// Installations that hear one hook, and so may be started by one event.
 pub const HOOKS_PER_EVENT: &str = "hooks_per_event";
 
+/// Runs of an installation that end badly by its own fault, one after the other, before the host pauses it; 0: it never does.
+pub const QUARANTINE_AFTER: &str = "quarantine_after";
+
 const WHOLE: &[Whole] = &[
     Whole { name: RUNS_AT_ONCE, least: 1, default: 16, most: MAX_CONCURRENT_RUNS as u64 },
     Whole { name: RUNS_PER_SECOND, least: 1, default: 10_000, most: 1_000_000 },
     Whole { name: COMPONENT_BYTES, least: 1 << 10, default: 32 << 20, most: 256 << 20 },
     Whole { name: HOOKS_PER_EVENT, least: 1, default: 32, most: 1_000 },
+    // More than the attempts of one run: one order that a plugin can't bear is no reason.
+    Whole { name: QUARANTINE_AFTER, least: 0, default: 20, most: 1_000_000 },
 ];
 
 /// The operator's figures for everybody, and its plans.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::config::RunLimits;
 use crate::decide::choose::Standing;
 use crate::decide::plan::Subscriber;
-use crate::plans::{Plans, RUNS_AT_ONCE, RUNS_PER_SECOND};
+use crate::plans::{Plans, QUARANTINE_AFTER, RUNS_AT_ONCE, RUNS_PER_SECOND};
 
 /// Loads plugins.
 #[async_trait]
@@ -95,6 +95,11 @@ pub struct Seat {
 pub trait Directory: Send + Sync + 'static {
     /// The installations of a tenant that are not removed, by id. Of a suspended tenant, all are held.
     async fn seats(&self, tenant: TenantId) -> Result<Arc<Vec<Seat>>, String>;
+
+    /// How many faults in a row put an installation of the tenant into quarantine; 0: none ever does.
+    fn quarantine_after(&self, _tenant: TenantId) -> u32 {
+        0
+    }
 
     /// How much of a tenant may go on; `None`: as much as of any other.
     fn throughput(&self, _tenant: TenantId) -> Option<Throughput> {
@@ -252,6 +257,12 @@ impl Directory for Installed {
             })
             .collect();
         Ok(Arc::new(seats))
+    }
+
+    fn quarantine_after(&self, tenant: TenantId) -> u32 {
+        let Some(owner) = self.tenants.get(tenant) else { return 0 };
+        let limits = self.plans.of(owner.plan.as_deref(), &owner.limits);
+        u32::try_from(limits.get(QUARANTINE_AFTER)).unwrap_or(u32::MAX)
     }
 
     fn throughput(&self, tenant: TenantId) -> Option<Throughput> {

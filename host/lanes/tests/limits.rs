@@ -10,7 +10,7 @@ use rig::{ORDER, Rig};
 use serde_json::json;
 
 #[tokio::test]
-async fn what_is_above_the_kv_limits_is_refused() {
+async fn what_is_above_the_kv_limits_is_refused_with_the_figure() {
     for limits in [json!({"kv_keys": 1}), json!({"kv_bytes": 10})] {
         let rig = Rig::new().await;
         rig.install_for(
@@ -21,7 +21,9 @@ async fn what_is_above_the_kv_limits_is_refused() {
             script!(|_input, host| {
                 host.kv_set("one", Some(vec![1; 4])).await.unwrap();
                 let refused = host.kv_set("another", Some(vec![1; 4])).await;
-                assert!(matches!(refused, Err(CallError::Limited { .. })), "{refused:?}");
+                let Err(CallError::Invalid(text)) = refused else { panic!("{refused:?}") };
+                let told = ["kv_keys: 1 allowed", "kv_bytes: 10 allowed"];
+                assert!(told.iter().any(|told| text.starts_with(told)), "{text}");
                 Outcome::Done
             }),
         );

@@ -11,6 +11,7 @@ use wasmtime::{Engine, OutOfMemory};
 use crate::config::RuntimeConfig;
 use crate::engine;
 use crate::panics::ending_of;
+use crate::parts;
 use crate::plugin::RuntimeError;
 
 /// Gives the machine code of a component.
@@ -85,10 +86,12 @@ impl InProcess {
     /// # Errors
     /// [`CompileError::Refused`], [`CompileError::NoMemory`].
     pub fn code_of(&self, wasm: &[u8]) -> Result<Vec<u8>, CompileError> {
-        self.engine.precompile_component(wasm).map_err(|error| match error.is::<OutOfMemory>() {
+        let code = self.engine.precompile_component(wasm).map_err(|error| match error.is::<OutOfMemory>() {
             true => CompileError::NoMemory,
             false => CompileError::Refused(format!("{error:#}")),
-        })
+        })?;
+        parts::check(wasm)?;
+        Ok(code)
     }
 }
 

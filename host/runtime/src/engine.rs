@@ -17,6 +17,9 @@ use crate::config::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES, PoolSizes, Run
 /// The engine's version, as in its crate. Recorded with runs: fuel and compiled code depend on it.
 pub(crate) const VERSION: &str = concat!("wasmtime ", env!("ENGINE_VERSION"));
 
+/// Raised when the host refuses what it compiled before: no such code is used any more.
+const RULES: u32 = 2;
+
 /// Frames of a guest's stack kept in a trap's message.
 const FRAMES: usize = 16;
 
@@ -97,6 +100,7 @@ pub(crate) fn compatibility(engine: &Engine) -> [u8; 32] {
     }
     let mut sha = Sha(Sha256::new());
     VERSION.hash(&mut sha);
+    RULES.hash(&mut sha);
     engine.precompile_compatibility_hash().hash(&mut sha);
     sha.0.finalize().into()
 }

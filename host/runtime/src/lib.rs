@@ -8,7 +8,8 @@
 //!
 //! The contract in `wit/` is data here: operations and order data are linked from the WIT's types, with one converter
 //! between JSON and component values, so a new operation needs no code in this room. Only the calls that do not leave
-//! the host (events, settings, log, clock, random, kv) are written by hand, because they must be cheap.
+//! the host (events, settings, log, clock, random, kv) are written by hand, because they must be cheap, and the interfaces of
+//! WASI that a language's own library needs, because their clocks, random numbers and output must be the run's own.
 //!
 //! Everything a guest can see is a function of [`RunInput`] and of the answers of the [`RunHost`]: time is the run's
 //! start, random comes from the run's seed, NaNs are canonical, there are no threads. Nothing but this crate knows
@@ -30,6 +31,7 @@ mod link;
 mod manifest;
 mod order_data;
 mod panics;
+mod parts;
 mod plugin;
 mod random;
 mod report;

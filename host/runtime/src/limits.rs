@@ -44,6 +44,10 @@ pub struct Limits {
     /// the line is cut, a mark says so once, later lines are dropped and counted; the run goes on.
     pub log_bytes: u64,
 
+    /// Lines of log text that are kept: each is a row of the journal, and the writer is everybody's. Default 1,000 (range 1 to
+    /// 10,000). Beyond: as with `log_bytes`; the last line holds the mark.
+    pub log_lines: u32,
+
     /// Orders that may be open at once (`orders.get` without dropping). Default 1,000 (range 1 to 10,000). Beyond:
     /// [`Outcome::Limit`] `open_orders`.
     pub open_orders: u32,
@@ -111,6 +115,7 @@ pub const BOUNDS: &[Bound] = &[
     bound!(call_bytes: u64, 1 << 10, 2 << 20, 16 << 20),
     bound!(border_bytes: u64, 1 << 10, 32 << 20, 256 << 20),
     bound!(log_bytes: u64, 0, 64 << 10, 1 << 20),
+    bound!(log_lines: u32, 1, 1_000, 10_000),
     bound!(open_orders: u32, 1, 1_000, 10_000),
     bound!(deadline_ms: u64, 100, 60_000, 60_000),
 ];
@@ -126,6 +131,7 @@ impl Default for Limits {
             call_bytes: 0,
             border_bytes: 0,
             log_bytes: 0,
+            log_lines: 0,
             open_orders: 0,
             deadline_ms: 0,
         };
@@ -165,6 +171,7 @@ mod tests {
             call_bytes,
             border_bytes,
             log_bytes,
+            log_lines,
             open_orders,
             deadline_ms,
         } = Limits::default();
@@ -177,6 +184,7 @@ mod tests {
             call_bytes,
             border_bytes,
             log_bytes,
+            log_lines.into(),
             open_orders.into(),
             deadline_ms,
         ];

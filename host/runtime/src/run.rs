@@ -55,6 +55,7 @@ impl Runtime {
         let fuel_left = store.get_fuel().unwrap_or_default();
         let state = store.data();
         RunReport {
+            waiting: outcome == Outcome::Deadline && (place.is_err() || state.waiting),
             outcome,
             fuel_used: fuel.saturating_sub(fuel_left),
             peak_memory: state.limiter.peak,

@@ -36,6 +36,8 @@ pub(crate) struct RunState {
     pub orders: Orders,
     pub used: Used,
     pub wasi: Wasi,
+    /// A call to the host is under way.
+    pub waiting: bool,
 }
 
 /// What a run has used, beside fuel and memory.
@@ -59,6 +61,7 @@ impl RunState {
             orders: Orders { slots: vec![Some(event_order)], open: 0 },
             used: Used::default(),
             wasi: Wasi::new(input.limits.log_bytes, input.limits.border_bytes),
+            waiting: false,
             input,
             host,
         }

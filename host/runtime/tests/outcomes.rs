@@ -193,7 +193,7 @@ async fn a_hanging_host_call_ends_at_the_deadline() {
     let host = Script { hangs: true, ..Script::default() };
     let input = RunInput { deadline: Duration::from_millis(50), ..granted(&["notes"]) };
     let report = run(NOTE, input, &host).await;
-    assert_eq!(report.outcome, Outcome::Deadline);
+    assert_eq!((report.outcome, report.waiting), (Outcome::Deadline, true));
     assert_eq!(host.asked().len(), 1, "the call was under way");
 
     let mut input = granted(&["notes"]);
@@ -309,6 +309,35 @@ async fn the_log_is_cut_at_its_limit_and_the_run_goes_on() {
     let lines = [(3, "1234567漢".into()), (1, "1234567… [log cut: 20 bytes are kept]".into())];
     assert_eq!(host.log(), lines, "an unknown level is info; no character is cut in two; later lines are dropped");
     assert_eq!((report.log_bytes, report.log_bytes_cut), (19, 13));
+}
+
+#[tokio::test]
+async fn the_time_that_a_guest_takes_itself_is_no_waiting() {
+    // What it may burn takes a minute of a core.
+    let mut input = limited(|limits| limits.fuel = 60_000_000_000);
+    input.deadline = Duration::from_millis(50);
+    let spins = Guest { handle: "(loop (br 0)) unreachable", ..Guest::default() };
+    let report = run(spins, input, &Script::default()).await;
+    assert_eq!((report.outcome, report.waiting), (Outcome::Deadline, false));
+}
+
+#[tokio::test]
+async fn so_many_lines_are_kept_and_the_last_says_so() {
+    let log = Guest {
+        imports: &["fangshi:host/log"],
+        core_imports: r#"(import "fangshi:host/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#,
+        top: r#"(data (i32.const 2048) "line")"#,
+        handle: r#"(local $n i32) (loop
+            (call $log (i32.const 1) (i32.const 2048) (i32.const 4))
+            (local.set $n (i32.add (local.get $n) (i32.const 1)))
+            (br_if 0 (i32.lt_u (local.get $n) (i32.const 9)))) (call $done)"#,
+        ..Guest::default()
+    };
+    let host = Script::default();
+    let report = run(log, limited(|limits| limits.log_lines = 3), &host).await;
+    assert_eq!((report.outcome, report.log_bytes), (Outcome::Done, 15));
+    let kept: Vec<String> = host.log().into_iter().map(|(_, line)| line).collect();
+    assert_eq!(kept, ["line", "line", "line… [log cut: 3 lines are kept]"]);
 }
 
 #[tokio::test]

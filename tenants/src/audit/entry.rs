@@ -70,6 +70,8 @@ actions! {
     KeysRotated = "keys-rotated",
     /// A component was uploaded and became a version.
     PluginUploaded = "plugin-uploaded",
+    /// The operator approved a version: it may be installed.
+    VersionApproved = "version-approved",
     /// A version was installed, with its grants.
     InstallationMade = "installation-made",
     /// Version, grants, settings or limits were changed.
@@ -78,6 +80,8 @@ actions! {
     InstallationPaused = "installation-paused",
     /// It gets events again.
     InstallationResumed = "installation-resumed",
+    /// The host paused it: its runs ended badly by its own fault, one after the other.
+    InstallationQuarantined = "installation-quarantined",
     /// It was removed.
     InstallationRemoved = "installation-removed",
     /// The store was put back from a backup, and is held.

@@ -134,6 +134,9 @@ pub(crate) async fn known(c: &mut SqliteConnection, appid: &str) -> Result<Optio
 /// appid and the time, so that the platform's list, which may show the account on, makes no tenant of it again. To be
 /// called while the tenant's row still has its appid; `now` in unix ms.
 pub(crate) async fn forget(c: &mut SqliteConnection, tenant: TenantId, now: i64) -> Result<(), sqlx::Error> {
+    let appid: Option<String> =
+        sqlx::query_scalar("SELECT appid FROM tenants WHERE id = $1").bind(tenant.0).fetch_optional(&mut *c).await?;
+    let Some(appid) = appid else { return Ok(()) };
     sqlx::query(
         "INSERT INTO authorizers (appid, standing, changed_s, updated_at) \
          SELECT appid, CASE state WHEN 'revoked' THEN 'revoked' ELSE 'granted' END, 0, $2 FROM tenants \
@@ -143,18 +146,7 @@ pub(crate) async fn forget(c: &mut SqliteConnection, tenant: TenantId, now: i64)
     .bind(now)
     .execute(&mut *c)
     .await?;
-    sqlx::query(
-        "UPDATE authorizers SET deleted_s = $2, tenant_id = NULL, verdict = NULL, code = NULL, code_digest = NULL, \
-         refresh = NULL, work = NULL, work_no = work_no + 1, tries = 0, refusals = 0, updated_at = $3, \
-         problem = 'its tenant was deleted: it comes back when the merchant authorizes anew' \
-         WHERE appid = (SELECT appid FROM tenants WHERE id = $1)",
-    )
-    .bind(tenant.0)
-    .bind(now.div_euclid(1000))
-    .bind(now)
-    .execute(c)
-    .await?;
-    Ok(())
+    empty(c, &appid, now, i64::MAX, now).await.map(drop)
 }
 
 /// A tenant that this store never had, or has no more, was deleted (`at` in unix ms): as after [`forget`], and its links go,
@@ -165,22 +157,36 @@ pub(crate) async fn remember_deletion(
     at: i64,
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    let remembered = sqlx::query(
-        "INSERT INTO authorizers (appid, standing, changed_s, deleted_s, updated_at, problem) \
-         VALUES ($1, 'granted', 0, $2, $3, 'its tenant was deleted: it comes back when the merchant authorizes anew') \
-         ON CONFLICT (appid) DO UPDATE SET deleted_s = $2, verdict = NULL, code = NULL, code_digest = NULL, \
+    sqlx::query(
+        "INSERT INTO authorizers (appid, standing, changed_s, updated_at) VALUES ($1, 'granted', 0, $2) \
+         ON CONFLICT (appid) DO NOTHING",
+    )
+    .bind(appid)
+    .bind(now)
+    .execute(&mut *c)
+    .await?;
+    if empty(c, appid, at, at, now).await? {
+        sqlx::query("DELETE FROM authorizations WHERE appid = $1").bind(appid).execute(c).await?;
+    }
+    Ok(())
+}
+
+/// Takes everything from an account but its appid and the time of the deletion. One that changed after `until` (all times in
+/// unix ms), or whose tenant was deleted then, stays as it is: false.
+async fn empty(c: &mut SqliteConnection, appid: &str, at: i64, until: i64, now: i64) -> Result<bool, sqlx::Error> {
+    let emptied = sqlx::query(
+        "UPDATE authorizers SET deleted_s = $2, tenant_id = NULL, verdict = NULL, code = NULL, code_digest = NULL, \
          refresh = NULL, work = NULL, work_no = work_no + 1, tries = 0, refusals = 0, updated_at = $3, \
-         problem = excluded.problem WHERE changed_s <= $2 AND coalesce(deleted_s, 0) < $2",
+         problem = 'its tenant was deleted: it comes back when the merchant authorizes anew' \
+         WHERE appid = $1 AND changed_s <= $4 AND coalesce(deleted_s, 0) < $4",
     )
     .bind(appid)
     .bind(at.div_euclid(1000))
     .bind(now)
-    .execute(&mut *c)
+    .bind(until.div_euclid(1000))
+    .execute(c)
     .await?;
-    if remembered.rows_affected() == 1 {
-        sqlx::query("DELETE FROM authorizations WHERE appid = $1").bind(appid).execute(c).await?;
-    }
-    Ok(())
+    Ok(emptied.rows_affected() == 1)
 }
 
 /// Puts work on an account. A code replaces the one before; a refresh token that is not given stays.

@@ -13,7 +13,7 @@ use super::link_rows;
 use crate::audit::{self, Action, Actor, Entry};
 use crate::custody::{self, Planted};
 use crate::directory::{Directory, NUMBERS, check};
-use crate::tenant::{Credentials, NewTenant, Platform, Tenant, TenantKind, TenantState};
+use crate::tenant::{Allotment, Credentials, NewTenant, Platform, Tenant, TenantKind, TenantState};
 use crate::to_the_end::to_the_end;
 use crate::vault::NewKey;
 use crate::{TenantsError, tenant_rows};
@@ -110,7 +110,7 @@ impl Directory {
         }
         let (mut tenant, before) = match adoptee {
             Adoptee::Known(tenant) => (Tenant::clone(&tenant), Some(tenant)),
-            Adoptee::New(new, key) => (self.insert(c, Actor::System, &new, key).await?, None),
+            Adoptee::New(new, key) => (self.insert(c, Actor::System, (&new, &Allotment::default()), key).await?, None),
         };
         let revived = before.as_ref().is_some_and(|before| before.state.is_cured_by_tokens());
         if revived {

@@ -63,6 +63,12 @@ impl Cache {
         entry.kept = None;
     }
 
+    /// The same as long as the answer lives: for a change whose end is somebody else's.
+    pub(super) fn changing(self: &Arc<Self>, tenant: TenantId) -> Changing {
+        self.change(tenant);
+        Changing { cache: Arc::clone(self), tenant }
+    }
+
     /// Nothing of the tenant is kept.
     pub(super) fn forget(&self, tenant: TenantId) {
         let mut tenants = self.lock();
@@ -82,6 +88,18 @@ impl Cache {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, Entry>> {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A change under way.
+pub(super) struct Changing {
+    cache: Arc<Cache>,
+    tenant: TenantId,
+}
+
+impl Drop for Changing {
+    fn drop(&mut self) {
+        self.cache.changed(self.tenant);
     }
 }
 

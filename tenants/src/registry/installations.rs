@@ -8,9 +8,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::cache::{Kept, Listed};
-use super::records::{Installation, InstallationPatch, InstallationState, NewInstallation, VersionRecord};
+use super::records::{Installation, InstallationPatch, InstallationState, NewInstallation, Terms, VersionRecord};
 use super::versions::json;
-use super::{Registry, consent, subscriptions};
+use super::{Registry, approvals, consent, hearers, quarantine, subscriptions};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::to_the_end::to_the_end;
 use crate::{Place, RegistryError, Vault};
@@ -21,7 +21,8 @@ macro_rules! select_installations {
     ($rest:literal) => {
         concat!(
             "SELECT i.id, i.tenant_id, i.plugin_id, p.name AS plugin_name, i.digest, v.hooks, i.state, i.settings, \
-             i.limits, i.created_at, i.updated_at, i.removed_at, \
+             i.limits, i.created_at, i.updated_at, i.removed_at, i.faults, i.quarantined_at, i.fault_outcome, \
+             i.fault_figure, i.fault_run, \
              (SELECT json_group_array(name) FROM grants g WHERE g.installation_id = i.id) AS grants \
              FROM installations i JOIN plugins p ON p.id = i.plugin_id \
              JOIN versions v ON v.plugin_id = i.plugin_id AND v.digest = i.digest ",
@@ -35,7 +36,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Grants`] names the grants that are missing and those nobody asked for; no such plugin or
-    /// version; settings or limits that are no JSON object; or the store refused.
+    /// version; settings or limits that are no JSON object; [`Terms`](super::Terms) that do not hold; or the store refused.
     pub async fn install(&self, tenant: TenantId, new: NewInstallation) -> Result<Installation, RegistryError> {
         self.known(tenant)?;
         let version = self.version_to_install(tenant, new.plugin, new.version).await?;
@@ -54,14 +55,16 @@ impl Registry {
             settings: Arc::new(new.settings),
             limits: new.limits,
             state: InstallationState::Active,
+            quarantine: None,
             created_at: now,
             updated_at: now,
             removed_at: None,
         };
-        let (directory, actor) = (Arc::clone(&self.directory), self.actor);
+        let (directory, actor, terms) = (Arc::clone(&self.directory), self.actor, self.terms);
         self.commit(tenant, move |c| {
             Box::pin(async move {
                 let installation = insert(c, &directory.vault, draft).await?;
+                hold(c, terms, None, &installation).await?;
                 let entry = entry(actor, Action::InstallationMade, None, &installation);
                 audit::append(c, &directory.vault, now, entry).await?;
                 Ok(installation)
@@ -70,7 +73,8 @@ impl Registry {
         .await
     }
 
-    /// Pauses, resumes, replaces the version, changes grants, settings or limits; all at once or not at all.
+    /// Pauses, resumes, replaces the version, changes grants, settings or limits; all at once or not at all. A resume and
+    /// another version end a quarantine.
     ///
     /// # Errors
     /// As [`Registry::install`]; besides, no such installation, or one that is removed.
@@ -98,6 +102,7 @@ impl Registry {
                 // Replaced by somebody else in between: the consent must be checked against what is there now.
                 return Err(RegistryError::UnknownVersion(version.digest));
             }
+            let replaced = installation.version != version.digest;
             installation.version = version.digest;
             installation.hooks = version.manifest.hooks.clone();
             if let Some(grants) = patch.grants {
@@ -109,8 +114,11 @@ impl Registry {
             if let Some(limits) = patch.limits {
                 installation.limits = limits;
             }
-            if let Some(state) = patch.state {
-                installation.state = state;
+            match patch.state {
+                Some(state) => installation.state = state,
+                // The version that failed is gone, and nobody asked for the pause.
+                None if replaced && installation.quarantine.is_some() => installation.state = InstallationState::Active,
+                None => {}
             }
             consent::check(&version.manifest, &installation.grants)
         })
@@ -201,7 +209,7 @@ impl Registry {
         id: InstallationId,
         change: impl FnOnce(&mut Installation) -> Result<(), RegistryError> + Send + 'static,
     ) -> Result<Installation, RegistryError> {
-        let (directory, actor) = (Arc::clone(&self.directory), self.actor);
+        let (directory, actor, terms) = (Arc::clone(&self.directory), self.actor, self.terms);
         self.commit(tenant, move |c| {
             Box::pin(async move {
                 let row = sqlx::query(select_installations!("WHERE i.tenant_id = $1 AND i.id = $2"))
@@ -219,7 +227,12 @@ impl Registry {
                 let now = directory.clock.now();
                 installation.updated_at = now;
                 installation.removed_at = installation.removed_at.map(|_| now);
+                if anew(&before, &installation) {
+                    quarantine::forgive(c, id).await?;
+                    installation.quarantine = None;
+                }
                 write(c, &directory.vault, &installation).await?;
+                hold(c, terms, Some(&before), &installation).await?;
                 let entry = entry(actor, action(before.state, installation.state), Some(&before), &installation);
                 audit::append(c, &directory.vault, now, entry).await?;
                 Ok(installation)
@@ -264,6 +277,31 @@ impl Registry {
             None => RegistryError::UnknownPlugin(plugin.to_string()),
         })
     }
+}
+
+/// Whether the installation's runs are counted from 0: somebody resumed it, or replaced the version.
+fn anew(before: &Installation, now: &Installation) -> bool {
+    before.version != now.version || (before.state, now.state) == (InstallationState::Paused, InstallationState::Active)
+}
+
+/// Refuses an installation, as it was just written, with which the terms do not hold. What it was `before` it may stay.
+async fn hold(
+    c: &mut SqliteConnection,
+    terms: Terms,
+    before: Option<&Installation>,
+    now: &Installation,
+) -> Result<(), RegistryError> {
+    if now.state == InstallationState::Removed {
+        return Ok(());
+    }
+    if terms.approval && before.is_none_or(|before| before.version != now.version) {
+        approvals::check(c, now.tenant, now.plugin, now.version).await?;
+    }
+    if let Some(allowed) = terms.hooks_per_event {
+        let heard = before.map_or(&[][..], |before| &before.hooks);
+        hearers::check(c, now, heard, allowed).await?;
+    }
+    Ok(())
 }
 
 fn action(before: InstallationState, after: InstallationState) -> Action {
@@ -357,6 +395,7 @@ fn read(row: &SqliteRow, vault: &Vault) -> Result<Installation, RegistryError> {
         settings: Arc::new(serde_json::from_slice(&settings).map_err(|_| damaged())?),
         limits: serde_json::from_str(row.try_get("limits")?).map_err(|_| damaged())?,
         state: InstallationState::from_code(state).ok_or_else(damaged)?,
+        quarantine: quarantine::read(row)?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
         removed_at: row.try_get("removed_at")?,

@@ -3,24 +3,32 @@
 //! - `records`: what is known about each
 //! - `versions`: uploading and reading versions
 //! - `installations`: installing, changing, removing
+//! - `approvals`: versions that the operator approved
+//! - `hearers`: how many installations hear a hook
+//! - `quarantine`: installations that fail again and again
 //! - `consent`: grants given against grants asked for, pure
 //! - `cache`: the installations of each tenant in memory, since every event asks for them
 
+mod approvals;
 mod cache;
 mod consent;
+mod hearers;
 mod installations;
+mod quarantine;
 mod records;
 mod subscriptions;
 mod versions;
 
 use std::sync::Arc;
 
+pub use self::quarantine::{Conduct, Fault, Quarantined};
 pub use self::records::{
     GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation, PluginRecord,
-    VersionRecord,
+    Quarantine, Terms, VersionRecord,
 };
 
 use self::cache::Cache;
+use self::quarantine::Counted;
 use crate::audit::Actor;
 use crate::directory::Directory;
 
@@ -29,9 +37,11 @@ use crate::directory::Directory;
 pub struct Registry {
     directory: Arc<Directory>,
     cache: Arc<Cache>,
+    counted: Arc<Counted>,
     /// Whose its changes are.
     actor: Actor,
     uploads: UploadLimits,
+    terms: Terms,
 }
 
 /// What one tenant may upload in all.
@@ -51,8 +61,10 @@ impl Default for UploadLimits {
 }
 
 impl Registry {
-    pub(crate) fn new(directory: Arc<Directory>) -> Registry {
-        Registry { directory, cache: Arc::default(), actor: Actor::System, uploads: UploadLimits::default() }
+    pub(crate) async fn open(directory: Arc<Directory>) -> Result<Registry, sqlx::Error> {
+        let counted = Arc::new(Counted::load(directory.db.reader()).await?);
+        let (uploads, terms) = (UploadLimits::default(), Terms::default());
+        Ok(Registry { directory, cache: Arc::default(), counted, actor: Actor::System, uploads, terms })
     }
 
     pub(crate) fn by(&self, actor: Actor) -> Registry {
@@ -63,6 +75,12 @@ impl Registry {
     #[must_use]
     pub fn within(&self, uploads: UploadLimits) -> Registry {
         Registry { uploads, ..self.clone() }
+    }
+
+    /// The same registry, installing on these terms.
+    #[must_use]
+    pub fn on(&self, terms: Terms) -> Registry {
+        Registry { terms, ..self.clone() }
     }
 
     /// A deleted tenant's installations leave memory.

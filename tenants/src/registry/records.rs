@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use fangshi_database::{Digest, InstallationId, PluginId, TenantId};
+use fangshi_database::{Digest, InstallationId, PluginId, RunId, TenantId};
 use serde::{Deserialize, Serialize};
 
 /// What a component's type says: its exports are the subscription, its imports the grants asked for.
@@ -56,6 +56,10 @@ pub struct VersionRecord {
     pub manifest: ManifestRecord,
     /// Unix ms.
     pub uploaded_at: i64,
+    /// When the operator approved these bytes, unix ms.
+    pub approved_at: Option<i64>,
+    /// Who did, as the audit names them.
+    pub approved_by: Option<String>,
 }
 
 /// Whether an installation gets events.
@@ -93,12 +97,38 @@ pub struct Installation {
     pub limits: serde_json::Value,
     /// Active, paused, removed.
     pub state: InstallationState,
+    /// Why, if the host paused it for its faults.
+    pub quarantine: Option<Quarantine>,
     /// Unix ms.
     pub created_at: i64,
     /// Unix ms.
     pub updated_at: i64,
     /// Unix ms, if removed.
     pub removed_at: Option<i64>,
+}
+
+/// Why the host paused an installation: its runs ended badly by its own fault, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Quarantine {
+    /// Since then, unix ms.
+    pub since: i64,
+    /// How many of them.
+    pub faults: u32,
+    /// The code of the last one's outcome.
+    pub outcome: String,
+    /// Its figure, in the host's own words.
+    pub figure: Option<String>,
+    /// The last one.
+    pub run: Option<RunId>,
+}
+
+/// What must hold besides when a version is installed. The default asks for nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The operator must have approved the version.
+    pub approval: bool,
+    /// How many installations of the tenant may hear one hook.
+    pub hooks_per_event: Option<u64>,
 }
 
 /// An installation to make.

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
 use super::records::{ManifestRecord, PluginRecord, VersionRecord};
-use super::{Registry, UploadLimits};
+use super::{Registry, UploadLimits, approvals};
 use crate::audit::{self, Action, Entry};
 use crate::{Place, RegistryError};
 
@@ -15,7 +15,7 @@ macro_rules! select_versions {
     ($rest:literal) => {
         concat!(
             "SELECT v.id AS number, v.digest, v.tenant_id, v.plugin_id, p.name AS plugin_name, v.size, v.hooks, \
-             v.grants, v.uploaded_at FROM versions v JOIN plugins p ON p.id = v.plugin_id ",
+             v.grants, v.uploaded_at, v.approved_at, v.approved_by FROM versions v JOIN plugins p ON p.id = v.plugin_id ",
             $rest
         )
     };
@@ -100,6 +100,7 @@ impl Registry {
                         let entry = Entry::new(actor, Action::PluginUploaded, tenant).about(PluginId(plugin));
                         audit::append(c, &vault, now, entry.about(digest).with(details)).await?;
                     }
+                    approvals::follow(c, &vault, (tenant, PluginId(plugin), digest), (actor, fresh), now).await?;
                     Ok::<_, RegistryError>((PluginId(plugin), fresh))
                 })
             })
@@ -219,6 +220,15 @@ impl Registry {
         rows.iter().map(read).collect()
     }
 
+    pub(super) async fn unapproved_after(&self, after: i64, limit: u32) -> Result<Vec<VersionRecord>, RegistryError> {
+        let rows = sqlx::query(select_versions!("WHERE v.approved_at IS NULL AND v.id > $1 ORDER BY v.id LIMIT $2"))
+            .bind(after)
+            .bind(limit)
+            .fetch_all(self.directory.db.reader())
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
     pub(super) fn known(&self, tenant: TenantId) -> Result<(), RegistryError> {
         self.directory.get(tenant).map(|_| ()).ok_or(RegistryError::UnknownTenant(tenant))
     }
@@ -257,6 +267,8 @@ fn read(row: &SqliteRow) -> Result<VersionRecord, RegistryError> {
         size: row.try_get::<i64, _>("size")?.unsigned_abs(),
         manifest: ManifestRecord { hooks, grants },
         uploaded_at: row.try_get("uploaded_at")?,
+        approved_at: row.try_get("approved_at")?,
+        approved_by: row.try_get("approved_by")?,
     })
 }
 

@@ -1,95 +1,120 @@
-//! Deletions that outlive the store: none without its line in the list, and all of them repeated in a store that came from a
-//! backup.
+//! Deleted tenants: gone, and back only when their merchant wants it.
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
-use std::time::Duration;
+use std::sync::Arc;
 
-use super::onboarding::change;
-use super::{Scene, scene};
-use crate::{ChangeKind, Deletion, ErasedList, StateChange, TenantId, TenantPatch, TenantsError};
+use fangshi_database::TenantId;
 
-const SHOP: &str = "wxshop";
+use super::onboarding::{SHOP, change};
+use super::{authorized, scene, secret};
+use crate::{ChangeKind, Deletion, StateChange, TenantPatch};
 
-impl Scene {
-    /// A shop that may be deleted.
-    async fn stopped(&self, appid: &str) -> TenantId {
-        let shop = self.authorized(appid).await.id;
-        let state = Some(StateChange::Revoked { reason: "unauthorized".into() });
-        self.tenants.update(shop, TenantPatch { state, ..TenantPatch::default() }).await.unwrap();
-        shop
+#[tokio::test]
+async fn a_deleted_tenant_comes_back_only_when_its_merchant_authorizes_anew() {
+    let scene = scene().await;
+    let at = scene.clock.now_s();
+    let link = scene.begin().await;
+    let code = scene.platform.accounts.authorize(SHOP, &[130, 131], at);
+    scene.tenants.onboarding().arrived(&link.nonce, secret(&code)).await.unwrap();
+    scene.settle().await;
+    let first = scene.assert_onboarded("at first").await;
+    // The operator lets it go: the platform shows it on. Something is under way at that moment.
+    let state = Some(StateChange::Suspended { reason: "leaves".into() });
+    scene.tenants.update(first, TenantPatch { state, ..TenantPatch::default() }).await.unwrap();
+    scene.event(change(ChangeKind::Updated, scene.clock.now_s() - 1, Some("code-new"), None)).await;
+    assert_eq!(scene.work_left().await, 1);
+    scene.tenants.delete(first, SHOP).await.unwrap();
+    let deleted_at = scene.clock.now_s();
+    assert_eq!((scene.work_left().await, scene.number("SELECT count(*) FROM authorizations").await), (0, 0));
+    let kept =
+        "SELECT count(*) FROM authorizers WHERE refresh IS NOT NULL OR code IS NOT NULL OR tenant_id IS NOT NULL";
+    assert_eq!(scene.number(kept).await, 0);
+
+    // Neither what the platform pushes once more nor its list makes a tenant of it.
+    for at in [at, deleted_at] {
+        scene.event(change(ChangeKind::Authorized, at, Some("code-again"), None)).await;
     }
+    for _ in 0..2 {
+        let walked = scene.tenants.onboarding().walk(&scene.authorizer()).await.unwrap();
+        assert_eq!((walked.listed, walked.news, walked.vanished), (1, 0, 0));
+        scene.settle().await;
+    }
+    assert!(scene.tenants.by_appid(SHOP).is_none());
+    let account = &scene.tenants.onboarding().accounts(None, 10).await.unwrap()[0];
+    assert!(account.problem.as_ref().unwrap().contains("deleted"), "{account:?}");
+
+    scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
+    let walked = scene.tenants.onboarding().walk(&scene.authorizer()).await.unwrap();
+    assert_eq!((walked.news, walked.vanished), (1, 0));
+    scene.settle().await;
+    let second = scene.assert_onboarded("authorized anew").await;
+    assert_ne!(first, second);
+    assert_eq!(scene.number("SELECT count(*) FROM authorizers WHERE deleted_s IS NOT NULL").await, 0);
 }
 
 #[tokio::test]
-async fn a_deletion_is_repeated_by_appid_whatever_number_the_shop_has_here() {
-    // Restored once before: the shop was t8 there when it was deleted, and has another number in this backup, where t8 is
-    // another shop.
+async fn a_deletion_that_a_restored_store_never_had_is_remembered() {
     let scene = scene().await;
-    let (other, shop) = (scene.authorized("wxother").await.id, scene.authorized(SHOP).await.id);
-    let deletion = Deletion { tenant: other, appid: SHOP.into(), at: scene.clock.now() + 1 };
-    assert!(scene.tenants.delete_again(&deletion).await.unwrap());
-    assert!(scene.tenants.get(shop).is_none() && scene.tenants.by_appid(SHOP).is_none());
-    assert!(scene.tenants.get(other).is_some(), "who has its number by now stays");
-    assert_eq!(scene.number("SELECT count(*) FROM data_keys WHERE tenant_id = 2").await, 0, "its data can't be read");
-    assert!(!scene.tenants.delete_again(&deletion).await.unwrap(), "once");
-    // Who came back after it stays as well.
-    scene.hand.advance(1_000);
-    scene.authorized(SHOP).await;
-    assert!(!scene.tenants.delete_again(&deletion).await.unwrap());
+    scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
+    let deletion = Deletion { tenant: TenantId(7), appid: SHOP.into(), at: scene.clock.now() };
+    assert!(!scene.tenants.delete_again(&deletion).await.unwrap(), "there is nothing to delete");
+    scene.tenants.onboarding().walk(&scene.authorizer()).await.unwrap();
+    scene.settle().await;
+    assert!(scene.tenants.by_appid(SHOP).is_none());
+
+    scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s() + 1);
+    scene.tenants.onboarding().walk(&scene.authorizer()).await.unwrap();
+    scene.settle().await;
+    scene.assert_onboarded("authorized anew").await;
+    // A word that is younger than the deletion stands.
+    scene.tenants.delete_again(&deletion).await.unwrap();
     assert!(scene.tenants.by_appid(SHOP).is_some());
 }
 
 #[tokio::test]
-async fn nothing_is_deleted_while_the_list_can_not_be_written() {
+async fn an_answer_that_was_under_way_brings_no_deleted_tenant_back() {
     let scene = scene().await;
-    let folder = tempfile::tempdir().unwrap();
-    let list = ErasedList::new(folder.path().join("erased"));
-    std::fs::create_dir(list.file()).unwrap();
-    scene.tenants.note_deletions_in(list.clone());
-    let shop = scene.stopped(SHOP).await;
-    let error = scene.tenants.delete(shop, SHOP).await.unwrap_err();
-    assert!(matches!(error, TenantsError::ErasedList { .. }), "{error}");
-    assert!(scene.tenants.get(shop).is_some());
-    assert_eq!(scene.number("SELECT count(*) FROM data_keys WHERE tenant_id = 1").await, 1);
-    std::fs::remove_dir(list.file()).unwrap();
+    let at = scene.clock.now_s();
+    let link = scene.begin().await;
+    let code = scene.platform.accounts.authorize(SHOP, &[130, 131], at);
+    scene.tenants.onboarding().arrived(&link.nonce, secret(&code)).await.unwrap();
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    *scene.platform.accounts.query_gate.lock().unwrap() = Some(Arc::clone(&gate));
+    let asking = {
+        let (tenants, platform) = (scene.tenants.clone(), scene.authorizer());
+        tokio::spawn(async move { tenants.onboarding().step(&platform).await.map(|_| ()) })
+    };
+    while scene.platform.accounts.count("query") == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Faster: the event makes the tenant, and the operator lets it go again.
+    *scene.platform.accounts.query_gate.lock().unwrap() = None;
+    scene.event(change(ChangeKind::Authorized, at, Some("code-of-the-event"), Some(&link.opening.pre_auth_code))).await;
+    scene.settle().await;
+    let shop = scene.tenants.by_appid(SHOP).unwrap().id;
+    let state = Some(StateChange::Suspended { reason: "leaves".into() });
+    scene.tenants.update(shop, TenantPatch { state, ..TenantPatch::default() }).await.unwrap();
     scene.tenants.delete(shop, SHOP).await.unwrap();
-    assert_eq!(list.read().unwrap().unwrap().deletions.len(), 1);
+    gate.add_permits(1);
+    asking.await.unwrap().unwrap();
+    scene.settle().await;
+    assert!(scene.tenants.by_appid(SHOP).is_none());
+    assert_eq!(scene.number("SELECT count(*) FROM authorizers WHERE deleted_s IS NOT NULL").await, 1);
+    assert_eq!(scene.work_left().await, 0);
 }
 
 #[tokio::test]
-async fn a_deletion_is_noted_though_its_caller_hangs_up() {
+async fn a_deleted_tenant_that_is_made_by_hand_is_followed_like_any_other() {
     let scene = scene().await;
-    let folder = tempfile::tempdir().unwrap();
-    let list = ErasedList::new(folder.path().join("erased"));
-    scene.tenants.note_deletions_in(list.clone());
-    let shop = scene.stopped(SHOP).await;
-    {
-        let mut deleting = pin!(scene.tenants.delete(shop, SHOP));
-        let begun = poll_fn(|cx| Poll::Ready(deleting.as_mut().poll(cx).is_pending())).await;
-        assert!(begun, "it waits for the store");
-    }
-    let noted = || list.read().unwrap().is_some_and(|erased| erased.deletions.len() == 1);
-    for _ in 0..3_000 {
-        if noted() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("never noted");
-}
-
-#[tokio::test]
-async fn a_deletion_that_is_remembered_takes_the_links_of_the_account_along() {
-    for (later, left) in [(1, 0), (-1, 1)] {
-        let scene = scene().await;
-        let link = scene.begin_for(None).await;
-        let at = scene.clock.now_s();
-        scene.event(change(ChangeKind::Authorized, at, Some("code"), Some(&link.opening.pre_auth_code))).await;
-        let deletion = Deletion { tenant: TenantId(7), appid: SHOP.into(), at: (at + later) * 1_000 };
-        assert!(!scene.tenants.delete_again(&deletion).await.unwrap());
-        assert_eq!(scene.number("SELECT count(*) FROM authorizations").await, left, "a younger word stands");
-        assert_eq!(scene.work_left().await, left);
-    }
+    scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
+    scene.tenants.onboarding().walk(&scene.authorizer()).await.unwrap();
+    scene.settle().await;
+    let first = scene.assert_onboarded("walk").await;
+    let state = Some(StateChange::Revoked { reason: "leaves".into() });
+    scene.tenants.update(first, TenantPatch { state, ..TenantPatch::default() }).await.unwrap();
+    scene.tenants.delete(first, SHOP).await.unwrap();
+    scene.tenants.create(authorized(SHOP, None, None)).await.unwrap();
+    let walked = scene.tenants.onboarding().walk(&scene.authorizer()).await.unwrap();
+    assert_eq!(walked.news, 1);
+    scene.settle().await;
+    scene.assert_onboarded("by hand").await;
 }

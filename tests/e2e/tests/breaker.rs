@@ -1,26 +1,13 @@
 //! The platform fails for a shop: its calls are held back but for probes, its callbacks are taken as ever, and the operator is
 //! told. Calls are counted; no time is measured.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-use std::time::Duration;
-
-use fangshi_harness::{Admin, HostConfig, HostProcess, guest};
-use fangshi_platform::{Fault, NewOrder, NewShop, Platform, PushState, Settings, Step, Target};
+use fangshi_e2e::{Scene, until};
+use fangshi_harness::Admin;
+use fangshi_platform::{Fault, NewOrder, Platform, PushState, Step, Target};
 use reqwest::Method;
 use serde_json::json;
 
 const NOTE: &str = "changemerchantnotes";
-/// Looks for something to come, 100 ms apart.
-const LOOKS: usize = 600;
-
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..LOOKS {
-        if let Some(found) = look().await {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{what}");
-}
 
 /// A metric without labels; 0 if it was not told yet.
 async fn metric(admin: &Admin, name: &str) -> u64 {
@@ -41,28 +28,15 @@ fn paid(platform: &Platform, appid: &str, count: usize) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_platform_is_left_alone_but_for_probes_and_its_callbacks_are_taken() {
-    let platform = Platform::start(Settings::default()).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let host = HostProcess::start(folder.path(), &HostConfig::of(&platform, "")).unwrap();
-    let admin = host.admin();
-    let shop = platform.add_shop(NewShop::authorized()).unwrap();
-    let tokens = platform.issue_tokens(&shop.appid).unwrap();
-    let body = json!({
-        "platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name, "name": "a shop",
-        "access_token": tokens.access(), "refresh_token": tokens.refresh(),
-    });
-    let tenant = admin.post("/api/v1/tenants", &body).await.unwrap()["id"].as_str().unwrap().to_owned();
-    platform.point_at(&host.address);
-    let uploaded = admin.upload(&tenant, "one-effect", guest("one-effect").unwrap()).await.unwrap();
-    admin.install(&tenant, &uploaded, &["notes"], json!({})).await.unwrap();
-
-    platform.fail_next(Target::shop(&shop.appid), u64::MAX, Fault::Status { status: 503 });
-    let orders = paid(&platform, &shop.appid, 10);
+    let scene = Scene::start("one-effect", &["notes"], json!({})).await.unwrap();
+    let Scene { platform, host, admin, appid, tenant, folder: _folder } = scene;
+    platform.fail_next(Target::shop(&appid), u64::MAX, Fault::Status { status: 503 });
+    let orders = paid(&platform, &appid, 10);
     until("the breaker does not open", async || (metric(&admin, "fangshi_breakers_open").await == 1).then_some(()))
         .await;
     // Of orders that come now, a probe is all that is sent: one whenever the breaker was open for long enough.
     let opened = metric(&admin, "fangshi_breaker_opened_total").await;
-    let later = paid(&platform, &shop.appid, 10);
+    let later = paid(&platform, &appid, 10);
     platform.drained().await;
     let pushes = platform.ledger().pushes;
     let of_orders: Vec<_> = pushes.iter().filter(|push| push.order_id().is_some()).collect();

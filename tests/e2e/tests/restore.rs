@@ -1,14 +1,13 @@
 //! A backup under load, and its return: held, read again, released, and nothing done twice.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use fangshi_harness::{Admin, HostConfig, HostProcess, binary, guest};
-use fangshi_platform::{NewOrder, NewShop, Platform, Settings, Step};
+use fangshi_e2e::{Scene, until};
+use fangshi_harness::{Admin, HostConfig, HostProcess, binary};
+use fangshi_platform::{NewOrder, Platform, Step};
 use serde_json::{Value, json};
 
 const NOTE: &str = "changemerchantnotes";
-/// Looks for something to come, 100 ms apart.
-const LOOKS: usize = 1_200;
 
 /// Runs a command of the binary; gives its exit code and all that it said.
 fn fangshi(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
@@ -21,16 +20,6 @@ fn fangshi(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
         .unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(text).unwrap())
-}
-
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..LOOKS {
-        if let Some(found) = look().await {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("{what}");
 }
 
 async fn drained(platform: &Platform, admin: &Admin) {
@@ -48,26 +37,14 @@ fn notes_of(platform: &Platform, order: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_comes_back_from_a_backup_taken_under_load() {
-    let platform = Platform::start(Settings::default()).await.unwrap();
-    let (first, away, second) =
-        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut host = HostProcess::start(first.path(), &HostConfig::of(&platform, "")).unwrap();
-    let admin = host.admin();
-    let shop = platform.add_shop(NewShop::authorized()).unwrap();
-    let tokens = platform.issue_tokens(&shop.appid).unwrap();
-    let body = json!({
-        "platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name, "name": "a shop",
-        "access_token": tokens.access(), "refresh_token": tokens.refresh(),
-    });
-    let tenant = admin.post("/api/v1/tenants", &body).await.unwrap()["id"].as_str().unwrap().to_owned();
-    platform.point_at(&host.address);
-    let uploaded = admin.upload(&tenant, "large-order-note", guest("large-order-note").unwrap()).await.unwrap();
-    let settings = json!({"threshold": 1, "mark": "large"});
-    admin.install(&tenant, &uploaded, &["notes", "order-price", "order-summary"], settings).await.unwrap();
+    let (grants, settings) = (["notes", "order-price", "order-summary"], json!({"threshold": 1, "mark": "large"}));
+    let scene = Scene::start("large-order-note", &grants, settings).await.unwrap();
+    let Scene { platform, mut host, admin, appid, tenant, folder: first } = scene;
+    let (away, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
 
     let mut orders = Vec::new();
     for _ in 0..60 {
-        orders.push(platform.add_order(&shop.appid, NewOrder::priced(66_600)).unwrap());
+        orders.push(platform.add_order(&appid, NewOrder::priced(66_600)).unwrap());
     }
     for order in &orders[..20] {
         platform.drive(order, Step::Pay).unwrap();
@@ -82,7 +59,7 @@ async fn a_store_comes_back_from_a_backup_taken_under_load() {
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("no key is in it") && told.contains("custody.key"), "{told}");
     // The platform gives new tokens after the backup.
-    platform.expire_tokens(&shop.appid);
+    platform.expire_tokens(&appid);
     for order in &orders[40..] {
         platform.drive(order, Step::Pay).unwrap();
     }
@@ -125,7 +102,7 @@ async fn a_store_comes_back_from_a_backup_taken_under_load() {
     // A callback tells its time in seconds: one of the second of the restore may be of before.
     let restored_s = platform.now();
     until("time stands still", async || (platform.now() > restored_s).then_some(())).await;
-    let late = platform.add_order(&shop.appid, NewOrder::priced(66_600)).unwrap();
+    let late = platform.add_order(&appid, NewOrder::priced(66_600)).unwrap();
     platform.drive(&late, Step::Pay).unwrap();
     let events = format!("/api/v1/tenants/{tenant}/events?order_id={late}");
     until("the callback is not recorded while held", async || {

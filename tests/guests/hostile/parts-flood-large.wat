@@ -1,6 +1,5 @@
-;; One part copies a text of 32 MiB into another for ever: the engine charges little fuel for it, however long the text.
-;; ends: limit fuel 10000
-;; limits: fuel=10000
+;; One part copies a text of 32 MiB into another for ever: that costs the fuel of a call, however long the text.
+;; ends: refused unloadable
 (component
   (component $callee
     (core module $m

@@ -1,5 +1,5 @@
 ;; One part copies a text into another for ever.
-;; ends: limit fuel 5000000
+;; ends: refused unloadable
 (component
   (component $callee
     (core module $m

@@ -1,5 +1,5 @@
 ;; One part gives another a text behind the end of its memory.
-;; ends: trap out-of-bounds
+;; ends: refused unloadable
 (component
   (component $callee
     (core module $m

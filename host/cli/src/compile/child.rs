@@ -9,6 +9,7 @@ use fangshi_runtime::{CompileError, InProcess, RuntimeConfig};
 use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
 
 use super::frame;
+use crate::system_calls;
 
 /// How a child ends whose component the engine refuses: the reason is on standard error.
 pub const REFUSED: u8 = 3;
@@ -27,6 +28,9 @@ pub struct CompileArguments {
     /// Memory, bytes.
     #[arg(long, value_name = "N")]
     memory_bytes: u64,
+    /// Close the system calls that it never makes, where the kernel can.
+    #[arg(long)]
+    seccomp: bool,
 }
 
 /// Compiles the component on standard input; the framed code goes to standard output.
@@ -58,6 +62,9 @@ pub fn run(arguments: &CompileArguments) -> anyhow::Result<ExitCode> {
 
 /// Neither this process nor anything it becomes gets these back.
 fn give_up(arguments: &CompileArguments) -> std::io::Result<()> {
+    if arguments.seccomp {
+        system_calls::close();
+    }
     let lower = |what, to: u64| setrlimit(what, Rlimit { current: Some(to), maximum: Some(to) });
     // Memory that can be written. Address space is another matter: the engine's pool reserves more than any machine has.
     lower(Resource::Data, arguments.memory_bytes)?;

@@ -45,14 +45,18 @@ pub struct ChildCompiler {
 
 impl ChildCompiler {
     /// Children of this very program, whatever lies under its name by then: an upgrade replaces the file.
-    pub fn new(limits: CompileLimits) -> io::Result<ChildCompiler> {
+    /// `seccomp`: they close the system calls that they never make.
+    pub fn new(limits: CompileLimits, seccomp: bool) -> io::Result<ChildCompiler> {
         let this = Path::new("/proc/self/exe");
         let program = if this.exists() { this.to_owned() } else { std::env::current_exe()? };
-        let arguments = [
+        let mut arguments = vec![
             "compile".to_owned(),
             format!("--seconds={}", limits.seconds),
             format!("--memory-bytes={}", limits.memory_bytes),
         ];
+        if seccomp {
+            arguments.push("--seccomp".to_owned());
+        }
         Ok(ChildCompiler { program, arguments: arguments.into_iter().map(OsString::from).collect(), limits })
     }
 

@@ -241,6 +241,12 @@ pub const SIGNATURES: Key = key(
     Kind::Text,
     "\"off\" (the default) or \"required\": whether every uploaded component must be signed by one of trusted_keys",
 );
+pub const APPROVAL: Key = key(
+    "uploads",
+    "approval",
+    Kind::Text,
+    "\"none\" (the default) or \"operator\": whether a version that a merchant uploaded must be approved by the operator before it is installed",
+);
 pub const TRUSTED_KEYS: Key = key(
     "uploads",
     "trusted_keys",
@@ -270,6 +276,12 @@ pub const SHUTDOWN_SECONDS: Key = key(
     "shutdown_seconds",
     Kind::Number(0, 3600),
     "how long a shutdown waits for running plugins, and then for tokens and decodes under way, seconds (default 20)",
+);
+pub const SECCOMP: Key = key(
+    "walls",
+    "seccomp",
+    Kind::Text,
+    "\"on\" (the default) or \"off\": whether the kernel refuses the process, and those that compile plugins, system calls that they never make; where the kernel can",
 );
 pub const LOG_FORMAT: Key = key("log", "format", Kind::Text, "\"text\" (the default) or \"json\"");
 
@@ -328,10 +340,12 @@ pub const KEYS: &[&Key] = &[
     &PLUGIN_BYTES_PER_TENANT,
     &SHUTDOWN_SECONDS,
     &SIGNATURES,
+    &APPROVAL,
     &TRUSTED_KEYS,
     &COMPILE_SECONDS,
     &COMPILE_MEMORY,
     &COMPILED_BYTES,
+    &SECCOMP,
     &LOG_FORMAT,
 ];
 

@@ -67,6 +67,8 @@ pub struct Config {
     pub uploads: UploadLimits,
     /// Who must have signed an upload; `None`: nobody.
     pub trusted: Option<TrustedKeys>,
+    /// Whether the operator must approve what a merchant uploaded.
+    pub approval: bool,
     /// What compiling one plugin may take.
     pub compile: CompileLimits,
     /// How long a shutdown waits for runs.
@@ -77,6 +79,8 @@ pub struct Config {
     pub retention: Retention,
     /// Whom to tell of what.
     pub alerts: Alerts,
+    /// Whether system calls that are never made are closed.
+    pub seccomp: bool,
     /// Form of the logs.
     pub log_format: LogFormat,
 }
@@ -185,11 +189,13 @@ impl Config {
         let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(32 << 20);
         let uploads = read_uploads(&mut reader);
         let trusted = read_trusted(&mut reader);
+        let approval = choice(&mut reader, &keys::APPROVAL, ["none", "operator"], "none") == "operator";
         let compile = read_compile(&mut reader);
         let shutdown = reader.number(&keys::SHUTDOWN_SECONDS).unwrap_or(20);
         let reconcile = read_reconcile(&mut reader);
         let retention = read_retention(&mut reader);
         let alerts = read_alerts(&mut reader);
+        let seccomp = choice(&mut reader, &keys::SECCOMP, ["on", "off"], "on") == "on";
         let log_format = read_log_format(&mut reader);
         reader.finish()?;
         // Both are there: a missing one is a problem, and `finish` would have ended it.
@@ -216,11 +222,13 @@ impl Config {
             max_plugin_bytes: max_plugin_bytes as usize,
             uploads,
             trusted,
+            approval,
             compile,
             shutdown: Duration::from_secs(shutdown),
             reconcile,
             retention,
             alerts,
+            seccomp,
             log_format,
         })
     }
@@ -437,15 +445,17 @@ fn read_plans(reader: &mut Reader<'_>) -> Plans {
 }
 
 /// Wrong keys are told of even where no signature is required: they would be missed on the day it is.
+/// One of two words; `usual` where the key is absent or holds another.
+fn choice<'a>(reader: &mut Reader<'_>, key: &'static keys::Key, of: [&'a str; 2], usual: &'a str) -> &'a str {
+    let Some(Found { value, line }) = reader.text(key) else { return usual };
+    of.into_iter().find(|word| *word == value).unwrap_or_else(|| {
+        reader.wrong(key, line, &format!("\"{value}\""));
+        usual
+    })
+}
+
 fn read_trusted(reader: &mut Reader<'_>) -> Option<TrustedKeys> {
-    let required = match reader.text(&keys::SIGNATURES) {
-        Some(Found { value, .. }) if value == "required" => true,
-        Some(Found { value, line }) if value != "off" => {
-            reader.wrong(&keys::SIGNATURES, line, &format!("\"{value}\""));
-            false
-        }
-        _ => false,
-    };
+    let required = choice(reader, &keys::SIGNATURES, ["off", "required"], "off") == "required";
     let found = reader.texts(&keys::TRUSTED_KEYS);
     let line = found.as_ref().and_then(|found| found.line);
     let given = found.map(|found| found.value).unwrap_or_default();

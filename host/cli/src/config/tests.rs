@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use fangshi_lanes::LimitRange;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
@@ -132,7 +133,7 @@ const WRONG: &[(&str, &[&str])] = &[
         "GOOD\n[extra]\na = 1",
         &[
             "fangshi.toml:6: extra: unknown key",
-            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [alerts], [limits], [uploads], [log]",
+            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [alerts], [limits], [uploads], [walls], [log]",
         ],
     ),
     ("lisen = \"x\"", &["fangshi.toml:1: lisen: unknown key", "listen"]),
@@ -311,6 +312,35 @@ fn required_signatures_need_keys() {
     ] {
         let shown = problems(&uploads(wrong));
         assert!(shown.contains(told), "{wrong}: {shown}");
+    }
+}
+
+#[test]
+fn choices_are_one_of_two_words() {
+    let usual = parse(GOOD).unwrap();
+    assert!(!usual.approval && usual.seccomp);
+    let other = parse(&format!("{GOOD}[uploads]\napproval = \"operator\"\n[walls]\nseccomp = \"off\"\n")).unwrap();
+    assert!(other.approval && !other.seccomp);
+    for (wrong, told) in [
+        ("[uploads]\napproval = \"yes\"", "uploads.approval: expected \"none\""),
+        ("[walls]\nseccomp = true", "walls.seccomp: expected"),
+        ("[walls]\nlandlock = \"on\"", "landlock"),
+    ] {
+        let shown = problems(&format!("{GOOD}{wrong}\n"));
+        assert!(shown.contains(told), "{wrong}: {shown}");
+    }
+}
+
+#[test]
+fn the_pages_of_limits_have_every_one_with_its_usual_value() {
+    let pages = [include_str!("../../../../docs/limits.md"), include_str!("../../../../docs/limits.zh-CN.md")];
+    for (name, range) in Plans::members() {
+        let LimitRange::Number { default, .. } = range else { continue };
+        let digits = default.to_string();
+        let from_the_end: Vec<&str> =
+            digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+        let row = format!("| `{name}` | {} |", from_the_end.join(","));
+        assert!(pages.iter().all(|page| page.contains(&row)), "no row {row}");
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! The body is `{"id", "kind", "tenant", "subject", "count", "first_at", "last_at", "ended_at", "text"}`: a number that an
 //! alert keeps however often it is sent, a code (`run-parked`, `deadline-near`, `tenant-stopped`, `breaker-open`,
-//! `backlog-old`), an id (`t0`: the host itself), a code or an id, how often, unix milliseconds, when it was over (null: it
-//! holds on), and the same in words. Nothing of a shop or a buyer is in it. Whatever is not answered with 2xx is sent again,
-//! with growing waits, after a restart too.
+//! `installation-quarantined`, `backlog-old`), an id (`t0`: the host itself), a code or an id, how often, unix milliseconds,
+//! when it was over (null: it holds on), and the same in words. Nothing of a shop or a buyer is in it. Whatever is not answered
+//! with 2xx is sent again, with growing waits, after a restart too.
 
 use std::time::Duration;
 
@@ -97,6 +97,9 @@ fn body(alert: &Alert) -> Value {
         AlertKind::TenantStopped => format!("{tenant} is {subject}: its runs wait"),
         AlertKind::BreakerOpen if over => format!("the platform failed for {tenant} for a while: that is over"),
         AlertKind::BreakerOpen => format!("the platform fails for {tenant}: its calls are held back"),
+        AlertKind::InstallationQuarantined => {
+            format!("{subject} of {tenant} failed again and again by its own fault and was paused: its events wait")
+        }
         AlertKind::BacklogOld if over => "events or runs were overdue for too long: that is over".to_owned(),
         AlertKind::BacklogOld => "events or runs have been overdue for too long".to_owned(),
     };

@@ -54,7 +54,7 @@ async fn serve(config: Config, metrics: PrometheusHandle, mut walls: Walls) -> a
     // Asked for first: a signal during the start ends it like one after.
     let mut signals = Signals::new()?;
     let rooms = Rooms::open(&config).await?;
-    walls::close_memory(&mut walls);
+    walls::close(&mut walls, config.seccomp);
     let life = life::start(rooms.tenants.clone(), rooms.journal.clone(), rooms.lanes.clone(), config.retention);
     let rereading = reread::Rereading {
         tenants: rooms.tenants.clone(),
@@ -175,6 +175,7 @@ fn doors(
         uploads: config.uploads,
         plans: rooms.plans.clone(),
         trusted: config.trusted.clone(),
+        approval: config.approval,
         uploading: Uploading::default(),
         walls,
         backtesting: Arc::new(tokio::sync::Semaphore::new(1)),

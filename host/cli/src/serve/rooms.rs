@@ -77,7 +77,8 @@ impl Rooms {
         let operations = Operations::new(operations, tenants.clone())?;
         let code_dir = config.data_dir.join(CODE_FOLDER);
         let code_key = code_key::keep(&tenants, &config.data_dir).context("the key of compiled plugins")?;
-        let compiler = ChildCompiler::new(config.compile).context("finding the program that compiles plugins")?;
+        let compiler =
+            ChildCompiler::new(config.compile, config.seccomp).context("finding the program that compiles plugins")?;
         match compiler.try_out().await {
             Ok(()) => tracing::info!(limits = ?config.compile, "plugins are compiled in processes of their own"),
             Err(error) => tracing::error!(%error, "no plugin can be compiled: uploads will fail"),

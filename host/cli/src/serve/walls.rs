@@ -10,6 +10,8 @@ use landlock::{
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
+use crate::system_calls;
+
 /// Before there is a second thread: a thread has what it was started with. No new privileges, no core files, no files but
 /// ordinary ones, no listener but on this port.
 pub fn raise(port: u16) -> Walls {
@@ -19,12 +21,14 @@ pub fn raise(port: u16) -> Walls {
         Ok(status) => (status.no_new_privs, status.ruleset != RulesetStatus::NotEnforced),
         Err(_) => (false, false),
     };
-    Walls { no_new_privileges, core_dumps_off, landlock, memory_closed: false }
+    Walls { no_new_privileges, core_dumps_off, landlock, memory_closed: false, seccomp: false }
 }
 
-/// After the sandbox was made, which looks at the process's own memory map: nobody else of the same user does.
-pub fn close_memory(walls: &mut Walls) {
+/// After the sandbox was made, which looks at the process's own memory map: nobody else of the same user does. And unless the
+/// config says otherwise, the system calls that nobody here makes are closed, in all threads.
+pub fn close(walls: &mut Walls, seccomp: bool) {
     walls.memory_closed = set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok();
+    walls.seccomp = seccomp && system_calls::close();
     tracing::info!(?walls, "second wall");
 }
 

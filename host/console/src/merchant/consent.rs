@@ -21,6 +21,7 @@ use crate::Console;
 use crate::installations;
 use crate::limits;
 use crate::permission;
+use crate::plugins;
 
 #[derive(Template)]
 #[template(path = "consent.html")]
@@ -75,6 +76,7 @@ pub(super) async fn show(
     let (data, operations, services) = (of(Kind::Data), of(Kind::Operations), of(Kind::Service));
     let any = |marked: fn(&Asked<'_>) -> bool| data.iter().chain(&operations).chain(&services).any(marked);
     let http = grants.iter().any(|grant| grant.name == "http");
+    let at_work = current.as_ref().is_some_and(|current| current.version == version.digest);
     let page = Consent {
         language,
         here: &format!("/merchant/consent/{}/{}", version.plugin, version.digest),
@@ -91,9 +93,13 @@ pub(super) async fn show(
         personal: any(|asked| asked.personal),
         money: any(|asked| asked.money),
         outside: any(|asked| asked.outside),
-        at_work: current.as_ref().is_some_and(|current| current.version == version.digest),
+        at_work,
         replaces: current.filter(|current| current.version != version.digest).map(|one| words::short(&one.version)),
-        obstacle: if http { Some(without_http(language)) } else { permissions(&session.tenant, grants, language) },
+        obstacle: match (http, plugins::waits(&console, &version) && !at_work) {
+            (true, _) => Some(without_http(language)),
+            (false, true) => Some(unapproved(language)),
+            (false, false) => permissions(&session.tenant, grants, language),
+        },
         data,
         operations,
         services,
@@ -106,6 +112,14 @@ fn without_http(language: Language) -> String {
         "本系统暂不支持向外部网址发送数据，因此这个插件还不能安装。请让开发者去掉 http 后重新上传。",
         "This host does not offer sending data outside yet, so the plugin can't be installed. Ask its developer to build it \
          without `http`.",
+    );
+    text.to_owned()
+}
+
+fn unapproved(language: Language) -> String {
+    let text = language.pick(
+        "这个版本正在等待服务商审核，审核通过后您才能安装。请联系服务商。",
+        "This version waits for your service provider's approval; after that you can install it. Please ask them.",
     );
     text.to_owned()
 }
@@ -161,12 +175,8 @@ pub(super) async fn approve(
     if let Err(refusal) = permission::check(&console, &session.tenant, version.digest).await {
         return refused(session.language, refusal.code());
     }
-    let current_id = current.as_ref().map(|current| current.id);
-    if let Err(refusal) = limits::room_for(&console, &session.tenant, &version.manifest.hooks, current_id).await {
-        return refused(session.language, refusal.code());
-    }
     let tenant = session.of();
-    let tenants = console.tenants.by(session.caller.actor());
+    let registry = limits::registry(&console, &session.tenant, session.caller);
     let outcome = match current {
         Some(current) => {
             let patch = InstallationPatch {
@@ -174,7 +184,7 @@ pub(super) async fn approve(
                 grants: Some(grants),
                 ..InstallationPatch::default()
             };
-            tenants.registry().patch_installation(tenant, current.id, patch).await
+            registry.patch_installation(tenant, current.id, patch).await
         }
         None => {
             let new = NewInstallation {
@@ -184,7 +194,7 @@ pub(super) async fn approve(
                 settings: serde_json::json!({}),
                 limits: serde_json::json!({}),
             };
-            tenants.registry().install(tenant, new).await
+            registry.install(tenant, new).await
         }
     };
     match outcome {
@@ -250,6 +260,8 @@ pub(super) fn changed(language: Language, error: RegistryError) -> Response {
         }
         RegistryError::Removed(_) => refused(language, "installation-removed"),
         RegistryError::Grants { .. } => refused(language, "grants-missing"),
+        RegistryError::NotApproved(_) => refused(language, "version-not-approved"),
+        RegistryError::HooksPerEvent { .. } => refused(language, "hooks-per-event"),
         _ => view::fault(language, "changing an installation", &error),
     }
 }

@@ -13,6 +13,7 @@ use super::language::Language;
 use super::session::Session;
 use super::{view, words};
 use crate::Console;
+use crate::plugins;
 
 /// Runs shown.
 const RUNS: u32 = 20;
@@ -54,8 +55,18 @@ struct Installed {
     version: String,
     short: String,
     paused: bool,
+    /// Why, if it was the host that paused it, in a sentence for each thing to know.
+    quarantine: Option<Quarantined>,
     name: String,
     hooks: Vec<&'static str>,
+}
+
+/// What is wrong with an installation that the host paused.
+struct Quarantined {
+    faults: u32,
+    since: String,
+    outcome: &'static str,
+    figure: String,
 }
 
 struct Waiting {
@@ -64,6 +75,8 @@ struct Waiting {
     short: String,
     name: String,
     uploaded: String,
+    /// The operator must approve it first.
+    unapproved: bool,
 }
 
 struct RunLine {
@@ -130,6 +143,7 @@ async fn home<'a>(console: &Console, session: &'a Session, trouble: Option<&'a T
                 short: words::short(&version.digest),
                 name: version.plugin_name.clone(),
                 uploaded: view::time(version.uploaded_at),
+                unapproved: plugins::waits(console, version),
             })
             .collect(),
         runs: runs
@@ -165,6 +179,12 @@ fn installed(one: Installation, language: Language) -> Installed {
         version: one.version.to_string(),
         short: words::short(&one.version),
         paused: one.state == InstallationState::Paused,
+        quarantine: one.quarantine.map(|quarantine| Quarantined {
+            faults: quarantine.faults,
+            since: view::time(quarantine.since),
+            outcome: words::reason(Some(&quarantine.outcome), language),
+            figure: quarantine.figure.unwrap_or_default(),
+        }),
         hooks: hooks.map(|hook| language.pick(hook.zh, hook.en)).collect(),
         name: one.plugin_name,
     }

@@ -280,6 +280,13 @@ const REFUSALS: &[Refused] = &[
         "Too many plugins of your shop handle the same kind of event. Remove one, or ask your service provider for more room.",
     ),
     no(
+        "version-not-approved",
+        "这个版本还在等待服务商审核",
+        "This version still waits for approval",
+        "请联系服务商审核这个版本，审核通过后再批准安装。",
+        "Ask your service provider to approve it; after that you can install it.",
+    ),
+    no(
         "upload-under-way",
         "上一个上传还在处理中",
         "An earlier upload is still being looked at",

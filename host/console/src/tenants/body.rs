@@ -1,7 +1,9 @@
 //! What comes in about a tenant, and what of it can be used. Secrets go in here and come out nowhere.
 
 use fangshi_lanes::Plans;
-use fangshi_tenants::{CallbackKeys, Credentials, NewTenant, Platform, StateChange, TenantKind, TenantPatch};
+use fangshi_tenants::{
+    Allotment, CallbackKeys, Credentials, NewTenant, Platform, StateChange, TenantKind, TenantPatch,
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -175,15 +177,11 @@ fn aes_key(member: &'static str, key: SecretString) -> Result<SecretString, Refu
     ))
 }
 
-/// What a new tenant is given of limits, as a change; none if it has what everybody has.
-pub(super) fn allotted(body: &mut TenantBody, plans: &Plans) -> Result<Option<TenantPatch>, Refusal> {
-    let (plan, limits) = (body.plan.take(), body.limits.take());
-    if plan.is_none() && limits.is_none() {
-        return Ok(None);
-    }
-    let plan = plan.map(|plan| limits::plan(plans, plan)).transpose()?;
-    let limits = limits.map(limits::of_tenant).transpose()?;
-    Ok(Some(TenantPatch { plan, limits, ..TenantPatch::default() }))
+/// What a new tenant is given of limits; nothing if it has what everybody has.
+pub(super) fn allotted(body: &mut TenantBody, plans: &Plans) -> Result<Allotment, Refusal> {
+    let plan = body.plan.take().map(|plan| limits::plan(plans, plan)).transpose()?.flatten();
+    let limits = body.limits.take().map(limits::of_tenant).transpose()?;
+    Ok(Allotment { plan, limits })
 }
 
 pub(super) fn tenant_patch(body: TenantChange, kind: TenantKind, plans: &Plans) -> Result<TenantPatch, Refusal> {

@@ -60,11 +60,7 @@ pub(crate) async fn create(
              start it again, or make the tenant as kind self-built",
         ));
     }
-    let tenants = console.tenants.by(caller.actor());
-    let mut tenant = tenants.create(new).await.map_err(refuse)?;
-    if let Some(allotted) = allotted {
-        tenant = tenants.update(tenant.id, allotted).await.map_err(refuse)?;
-    }
+    let tenant = console.tenants.by(caller.actor()).create_with(new, allotted).await.map_err(refuse)?;
     tracing::info!(tenant = %tenant.id, kind = %tenant.kind, appid = tenant.appid, "tenant made");
     Ok((StatusCode::CREATED, Json(view(&console, &tenant).await?)))
 }

@@ -10,6 +10,11 @@ pub fn quiet() -> Vec<u8> {
     plugin("", "", "")
 }
 
+/// A plugin with `on-pay` that breaks down.
+pub fn broken() -> Vec<u8> {
+    plugin("", "", "unreachable")
+}
+
 /// A plugin with `on-pay` that sets the order's note to "CANARY-note" and logs "seen". It asks for `notes`.
 pub fn noting() -> Vec<u8> {
     noting_and("", "")

@@ -80,6 +80,10 @@ impl Shop for KindShop {
     }
 }
 
+fn component_of_nowhere() -> ComponentCredentials {
+    ComponentCredentials { appid: "wxcomponent".into(), appsecret: SecretString::from("s") }
+}
+
 fn credentials(platform: &Platform) -> ComponentCredentials {
     let component = platform.component();
     let appsecret = SecretString::from(component.appsecret());
@@ -89,30 +93,36 @@ fn credentials(platform: &Platform) -> ComponentCredentials {
 impl Desk {
     /// Of a host with a component whose platform is nowhere.
     pub async fn new() -> Desk {
-        Desk::with(Some(ComponentCredentials { appid: "wxcomponent".into(), appsecret: SecretString::from("s") })).await
+        Desk::with(Some(component_of_nowhere())).await
     }
 
     /// A console of a host with or without a component.
     pub async fn with(component: Option<ComponentCredentials>) -> Desk {
-        Desk::open(tempfile::tempdir().unwrap(), component, None).await
+        Desk::open(tempfile::tempdir().unwrap(), component, None, false).await
+    }
+
+    /// Of a host whose operator approves what merchants upload.
+    pub async fn that_approves() -> Desk {
+        Desk::open(tempfile::tempdir().unwrap(), Some(component_of_nowhere()), None, true).await
     }
 
     /// As the third-party platform of this fake one, reachable for its pushes and for browsers.
     pub async fn with_platform(platform: &Platform) -> Desk {
-        Desk::open(tempfile::tempdir().unwrap(), Some(credentials(platform)), Some(platform)).await
+        Desk::open(tempfile::tempdir().unwrap(), Some(credentials(platform)), Some(platform), false).await
     }
 
     /// Another process over the same folder.
     pub async fn restart(self, platform: &Platform) -> Desk {
         self.lanes.stop(Duration::ZERO).await;
         self.database.close().await;
-        Desk::open(self.folder, Some(credentials(platform)), Some(platform)).await
+        Desk::open(self.folder, Some(credentials(platform)), Some(platform), false).await
     }
 
     async fn open(
         folder: tempfile::TempDir,
         component: Option<ComponentCredentials>,
         platform: Option<&Platform>,
+        approval: bool,
     ) -> Desk {
         let has_component = component.is_some();
         let (clock, hand) = Clock::manual();
@@ -170,6 +180,7 @@ impl Desk {
             uploads: UPLOADS,
             plans,
             trusted: None,
+            approval,
             uploading: Uploading::default(),
             walls: fangshi_console::Walls::default(),
             backtesting: Arc::new(tokio::sync::Semaphore::new(1)),

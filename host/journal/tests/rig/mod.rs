@@ -9,7 +9,7 @@ use fangshi_journal::{
     AttemptStart, Buffer, CallKind, CallOrigin, CallRow, EffectKey, EffectState, Ending, Fence, Inputs, Intent,
     Journal, LaneKey, NewEvent, NewRun, Next, Outcome, PlannedEvent, SnapshotRow, Source, Usage,
 };
-use fangshi_tenants::{Credentials, Kek, NewTenant, Platform, Tenants};
+use fangshi_tenants::{Conduct, Credentials, Kek, NewTenant, Platform, Tenants};
 use serde_json::{Value, json};
 
 pub const ORDER: &str = "3705115058471208928";
@@ -154,6 +154,8 @@ impl Rig {
                 wall_ms: 4,
             },
             next,
+            version: Digest::of(b"version"),
+            conduct: Conduct::Untold,
             first_at: self.clock.now(),
             kv: Vec::new(),
         }

@@ -2,6 +2,7 @@
 
 pub mod absorb;
 pub mod choose;
+pub mod conduct;
 pub mod deadline;
 pub mod divergence;
 pub mod echo;

@@ -14,6 +14,7 @@ use super::host::{Aftermath, Host, Known};
 use super::input::Begun;
 use super::order::SnapshotOfEvent;
 use crate::config::RunLimits;
+use crate::decide::conduct::conduct;
 use crate::decide::deadline::{SKU_WISH, sku_deadline};
 use crate::decide::ending::{Halt, ending};
 use crate::decide::retry::Tried;
@@ -231,6 +232,8 @@ impl One<'_> {
         let limited =
             aftermath.limited_until.map(|until| Duration::from_millis(until.saturating_sub(now).max(0) as u64));
         let outcome = report.map(|report| &report.outcome);
+        let allowed = self.core.directory.quarantine_after(self.fence.lane.tenant);
+        let conduct = conduct(halt.as_ref(), outcome, report.is_some_and(|report| report.waiting), allowed);
         let end = ending(&self.core.config.schedule, tried, now, spin, halt, limited, outcome);
         let usage = report.map(used).unwrap_or_default();
         let ending = Ending {
@@ -239,10 +242,12 @@ impl One<'_> {
             reason: end.reason,
             usage,
             next: end.next.clone(),
+            version: start.version,
+            conduct,
             first_at: tried.first_at,
             kv: if end.next == Next::Done { aftermath.kv } else { Vec::new() },
         };
-        self.core.journal.end_attempt(self.fence, buffer, self.run.installation, &ending).await?;
+        let ended = self.core.journal.end_attempt(self.fence, buffer, self.run.installation, &ending).await?;
         let finished = Finished {
             tenant: self.fence.lane.tenant,
             order_id: self.fence.lane.order_id.to_string(),
@@ -254,6 +259,7 @@ impl One<'_> {
             outcome: end.outcome,
             next: end.next,
             usage,
+            quarantined: ended.quarantined,
         };
         count(&finished);
         // Nobody listening is no error.

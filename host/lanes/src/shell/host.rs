@@ -290,8 +290,13 @@ impl Host {
         // Replaced values are counted twice until the commit: simpler, and never too generous.
         let written: usize = self.kv.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
         let total = bytes + (written + key.len() + value.len()) as u64;
-        if keys + self.kv.len() as u64 >= u64::from(self.known.kv_keys) || total > self.known.kv_bytes {
-            return Ok(Some(CallError::Limited { retry_after: None }));
+        // Waiting opens no room: `limited` would be the wrong word.
+        let (of_keys, of_bytes) = (self.known.kv_keys, self.known.kv_bytes);
+        if keys + self.kv.len() as u64 >= u64::from(of_keys) {
+            return Ok(Some(CallError::Invalid(format!("kv_keys: {of_keys} allowed; delete some first"))));
+        }
+        if total > of_bytes {
+            return Ok(Some(CallError::Invalid(format!("kv_bytes: {of_bytes} allowed; delete some first"))));
         }
         Ok(None)
     }

@@ -158,6 +158,7 @@ impl Guest for Scripted {
             log_bytes: 0,
             log_bytes_cut: 0,
             border_bytes: 0,
+            waiting: false,
             wall_ms: 1,
         }
     }

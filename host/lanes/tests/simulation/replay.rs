@@ -3,7 +3,7 @@
 
 use fangshi_database::{Clock, Database, OpenOptions};
 use fangshi_journal::{Buffer, Effect, Ending, Journal, KvChange, LaneKey, NewEvent, OpenAttempt, Source, Usage};
-use fangshi_tenants::{Credentials, Kek, NewTenant, Platform, Tenants};
+use fangshi_tenants::{Conduct, Credentials, Kek, NewTenant, Platform, Tenants};
 use serde_json::json;
 
 use crate::model::{Answer, EVENT, HOOK, Model, Refused, Rows, Write, version};
@@ -108,12 +108,14 @@ async fn commit(journal: &Journal, write: &Write, now: i64) -> Result<Answer, Re
                 reason: String::new(),
                 usage: Usage::default(),
                 next: end.next.clone(),
+                version: rows.start.version,
+                conduct: Conduct::Untold,
                 first_at: end.first_at,
                 kv: end.kv.iter().map(change).collect(),
             };
             let buffer = buffer(journal, &fence.lane, rows);
             let ended = journal.end_attempt(fence, &buffer, end.installation, &ending).await;
-            ended.map(|event_finished| Answer::Ended { event_finished })
+            ended.map(|ended| Answer::Ended { event_finished: ended.event_finished })
         }
     };
     answer.map_err(|error| if error.is_stale() { Refused::Stale } else { Refused::Wrong(format!("{error:?}")) })

@@ -50,9 +50,15 @@ pub(crate) fn linker(engine: &Engine, contract: &'static Contract) -> wasmtime::
 }
 
 /// Waits for a call of the [`RunHost`](crate::RunHost): a panic in it and an abort become a [`Stop`], so that neither
-/// reaches the guest.
-async fn guarded<T>(call: impl Future<Output = Result<T, CallError>>) -> Result<Result<T, CallError>, Stop> {
-    match AssertUnwindSafe(call).catch_unwind().await {
+/// reaches the guest. Whoever drops it finds `waiting` set.
+async fn guarded<T>(
+    waiting: &mut bool,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<Result<T, CallError>, Stop> {
+    *waiting = true;
+    let answer = AssertUnwindSafe(call).catch_unwind().await;
+    *waiting = false;
+    match answer {
         Ok(Err(CallError::Abort(abort))) => Err(Stop::Abort(abort)),
         Ok(answer) => Ok(answer),
         Err(panic) => Err(Stop::Fault(format!("a host call panicked: {}", panic_words(&*panic)))),

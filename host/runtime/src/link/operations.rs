@@ -59,7 +59,7 @@ async fn call(
         return Ok(Err(GuestError::Denied(format!("the grant `{}` is needed", interface.name))));
     }
     let request = Value::Object(request);
-    match guarded(state.host.operation(&interface.name, &function.name, request)).await? {
+    match guarded(&mut state.waiting, state.host.operation(&interface.name, &function.name, request)).await? {
         Err(error) => GuestError::from_call(error).map(Err),
         Ok(answer) => {
             let Some(shape) = &function.ok else { return Ok(Ok(None)) };

@@ -45,7 +45,7 @@ async fn get(state: &mut RunState, id: &str) -> Result<Handle, Stop> {
         let error = CallError::Invalid("order-id: an order's id has 1 to 64 characters".into());
         return GuestError::from_call(error).map(Err);
     }
-    match guarded(state.host.read_order(id)).await? {
+    match guarded(&mut state.waiting, state.host.read_order(id)).await? {
         Ok(snapshot) => {
             let rep = state.orders.open(snapshot, state.input.limits.open_orders)?;
             Ok(Ok(Resource::new_own(rep)))

@@ -39,9 +39,6 @@ pub(crate) fn print(state: &mut RunState, end: bool) -> Result<(), Stop> {
 /// Dropped log text costs the host a copy and no more: so much less than text that is kept.
 const DROPPED_DISCOUNT: u64 = 16;
 
-/// Lines kept of one run: each is a row of the journal, and the writer is everybody's.
-const LOG_LINES: u32 = 1_000;
-
 /// Passes a line on, cut at the limit.
 fn write(state: &mut RunState, level: u32, text: &str) -> Result<(), Stop> {
     let kept = fitting(state, text);
@@ -72,10 +69,15 @@ fn keep(state: &mut RunState, level: u32, text: &str, kept: usize) -> Result<(),
     }
     state.used.log_bytes += left.min(kept as u64 + 1);
     state.used.log_lines += 1;
-    state.used.log_full = left == 0 || dropped > 0 || state.used.log_lines >= LOG_LINES;
+    let lines = state.input.limits.log_lines;
+    let cut = left == 0 || dropped > 0;
+    state.used.log_full = cut || state.used.log_lines >= lines;
     let line = if state.used.log_full {
-        let allowed = state.input.limits.log_bytes;
-        Cow::Owned(format!("{}… [log cut: {allowed} bytes are kept]", &text[..kept]))
+        let allowed = match cut {
+            true => format!("{} bytes", state.input.limits.log_bytes),
+            false => format!("{lines} lines"),
+        };
+        Cow::Owned(format!("{}… [log cut: {allowed} are kept]", &text[..kept]))
     } else {
         Cow::Borrowed(text)
     };
@@ -152,7 +154,7 @@ async fn kv_get(state: &mut RunState, key: &str) -> Result<Result<Option<Vec<u8>
     if let Some(error) = kv_refusal(state, key) {
         return Ok(Err(error));
     }
-    match guarded(state.host.kv_get(key)).await? {
+    match guarded(&mut state.waiting, state.host.kv_get(key)).await? {
         Ok(value) => {
             state.cross(value.as_ref().map_or(0, Vec::len) as u64)?;
             Ok(Ok(value))
@@ -166,7 +168,7 @@ async fn kv_set(state: &mut RunState, key: &str, value: Option<Vec<u8>>) -> Resu
     if let Some(error) = kv_refusal(state, key) {
         return Ok(Err(error));
     }
-    match guarded(state.host.kv_set(key, value)).await? {
+    match guarded(&mut state.waiting, state.host.kv_set(key, value)).await? {
         Ok(()) => Ok(Ok(())),
         Err(error) => GuestError::from_call(error).map(Err),
     }

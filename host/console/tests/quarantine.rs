@@ -1,0 +1,88 @@
+//! An installation that fails again and again is paused, and everybody who looks is told why and what to do.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
+mod support;
+
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+use serde_json::{Value, json};
+use support::{Answer, Desk, guest};
+
+async fn installed(desk: &Desk, tenant: &str, wasm: Vec<u8>) -> String {
+    let version = desk.upload(tenant, "tags", wasm).await.json();
+    let body = json!({"plugin": "tags", "version": version["version"], "grants": []});
+    let made = desk.post(&format!("/api/v1/tenants/{tenant}/installations"), body).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    format!("/api/v1/tenants/{tenant}/installations/{}", made.json()["id"].as_str().unwrap())
+}
+
+/// The merchant page, in a language.
+async fn page(desk: &Desk, tenant: &str, language: &str) -> Answer {
+    let link = desk.post(&format!("/api/v1/tenants/{tenant}/links"), json!({"purpose": "a test"})).await.json();
+    let secret = link["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let (_, session) = desk.tenants.access().enter(&secret).await.unwrap().unwrap();
+    let session = secrecy::ExposeSecret::expose_secret(&session).to_owned();
+    let cookie = format!("fangshi_merchant={session}");
+    let request = Request::get("/merchant").header("cookie", cookie).header("accept-language", language);
+    desk.send(request.body(Body::empty()).unwrap()).await
+}
+
+async fn runs(desk: &Desk, tenant: &str) -> Vec<Value> {
+    let runs = desk.get(&format!("/api/v1/tenants/{tenant}/runs?limit=200")).await.json();
+    runs["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_plugin_that_breaks_down_again_and_again_is_paused_and_says_why() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let limits = json!({"limits": {"quarantine_after": 3}});
+    desk.json(Method::PATCH, &format!("/api/v1/tenants/{tenant}"), limits).await;
+    let at = installed(&desk, &tenant, guest::broken()).await;
+    for order in ["371", "372"] {
+        desk.paid(&tenant, order).await;
+        assert_eq!(desk.get(&at).await.json()["quarantine"], Value::Null, "not yet");
+    }
+    desk.paid(&tenant, "373").await;
+    let shown = desk.get(&at).await.json();
+    let why = &shown["quarantine"];
+    assert_eq!((&shown["state"], &why["reason"], &why["faults"]), (&json!("paused"), &json!("quarantined"), &json!(3)));
+    assert_eq!((&why["outcome"], &why["figure"]), (&json!("trap"), &Value::Null));
+    assert_eq!(why["since"], json!(desk.tenants.clock().now()));
+    assert!(why["todo"].as_str().unwrap().contains("`version` that is mended"), "{why}");
+    let last = format!("/api/v1/tenants/{tenant}/runs/{}", why["run"].as_str().unwrap());
+    assert!(desk.get(&last).await.text.contains("unreachable"), "the run says more");
+
+    // Its events wait; nothing is executed, a retry that is due included.
+    desk.paid(&tenant, "374").await;
+    desk.hand.advance(60_000);
+    desk.lanes.sweep().await.unwrap();
+    desk.lanes.settle().await;
+    let attempts: u64 = runs(&desk, &tenant).await.iter().map(|run| run["attempts"].as_u64().unwrap()).sum();
+    assert_eq!((runs(&desk, &tenant).await.len(), attempts), (4, 3));
+
+    let alerts = desk.get("/api/v1/alerts").await.json();
+    let alert =
+        alerts["items"].as_array().unwrap().iter().find(|one| one["kind"] == "installation-quarantined").unwrap();
+    assert_eq!((&alert["tenant"], &alert["subject"], &alert["count"]), (&json!(tenant), &shown["id"], &json!(1)));
+    let audit = desk.get("/api/v1/audit?limit=1").await.json()["items"][0].clone();
+    assert_eq!((&audit["action"], &audit["actor"]), (&json!("installation-quarantined"), &json!("system")));
+    let english = page(&desk, &tenant, "en").await;
+    assert!(english.text.contains("quarantined") && english.text.contains("the plugin broke down"), "{}", english.text);
+    let chinese = page(&desk, &tenant, "zh-CN").await;
+    assert!(chinese.text.contains("已隔离") && chinese.text.contains("插件连续出错 3 次"), "{}", chinese.text);
+
+    // Resumed it tries again, and is counted anew.
+    let resumed = desk.json(Method::PATCH, &at, json!({"state": "active"})).await.json();
+    assert_eq!((&resumed["state"], &resumed["quarantine"]), (&json!("active"), &Value::Null));
+    desk.lanes.settle().await;
+    let again = desk.get(&at).await.json();
+    assert_eq!(again["quarantine"]["faults"], 3, "all four runs were due, and failed: {again}");
+
+    // A version that is mended goes on with what waited.
+    let mended = desk.upload(&tenant, "tags", guest::quiet()).await.json();
+    let changed = desk.json(Method::PATCH, &at, json!({"version": mended["version"]})).await.json();
+    assert_eq!((&changed["state"], &changed["quarantine"]), (&json!("active"), &Value::Null));
+    desk.paid(&tenant, "375").await;
+    assert!(runs(&desk, &tenant).await.iter().any(|run| run["state"] == "done"));
+}

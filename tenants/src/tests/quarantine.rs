@@ -1,0 +1,212 @@
+//! What an installation needs besides its grants: the operator's approval, room among those that hear a hook, and a plugin that
+//! does not fail again and again.
+
+use fangshi_database::{Digest, InstallationId, RunId, TenantId, TokenId};
+
+use super::registry::{new, upload};
+use super::{Scene, scene, tenants_of};
+use crate::{
+    Action, Actor, AuditFilter, Conduct, Fault, InstallationPatch, InstallationState, Registry, RegistryError, Terms,
+};
+
+impl Scene {
+    /// Runs of a version ended so, one after the other, each in a transaction of its own. Tells after which ones the
+    /// installation was put into quarantine.
+    async fn ended(&self, tenant: TenantId, id: InstallationId, version: &[u8], conducts: &[Conduct]) -> Vec<usize> {
+        let mut quarantined = Vec::new();
+        for (at, conduct) in conducts.iter().cloned().enumerate() {
+            let (registry, version) = (self.tenants.registry().clone(), Digest::of(version));
+            let run = RunId(at as i64 + 1);
+            let noted = self.db.writer().submit(move |c| {
+                Box::pin(async move { registry.note_conduct(c, tenant, id, (version, run), &conduct).await })
+            });
+            quarantined.extend(noted.await.unwrap().map(|_| at));
+        }
+        quarantined
+    }
+}
+
+fn fault(allowed: u32) -> Conduct {
+    Conduct::Fault(Fault { outcome: "limit", figure: "fuel: 5 allowed".into(), allowed })
+}
+
+async fn installed(scene: &Scene) -> (TenantId, InstallationId) {
+    let tenant = scene.authorized("wxa").await.id;
+    let registry = scene.tenants.registry();
+    let plugin = upload(registry, tenant, b"code", &[]).await;
+    (tenant, registry.install(tenant, new(plugin, b"code", &[])).await.unwrap().id)
+}
+
+fn resume() -> InstallationPatch {
+    InstallationPatch { state: Some(InstallationState::Active), ..InstallationPatch::default() }
+}
+
+#[tokio::test]
+async fn faults_in_a_row_pause_an_installation_and_it_says_why() {
+    let scene = scene().await;
+    let (tenant, id) = installed(&scene).await;
+    let registry = scene.tenants.registry();
+    assert_eq!(registry.active(tenant).await.unwrap().len(), 1, "in memory");
+    let (well, untold) = (Conduct::Well, Conduct::Untold);
+    let mixed = [fault(3), fault(3), well, fault(3), untold.clone(), fault(3)];
+    assert!(scene.ended(tenant, id, b"code", &mixed).await.is_empty(), "one that ended well is in between");
+    assert!(scene.ended(tenant, id, b"other", &[fault(3)]).await.is_empty(), "a version that is not at work");
+    assert_eq!(scene.ended(tenant, id, b"code", &[untold, fault(3), fault(3)]).await, [1]);
+
+    assert!(registry.active(tenant).await.unwrap().is_empty(), "memory follows");
+    assert_eq!(registry.quarantined().await.unwrap(), 1);
+    let paused = registry.get(tenant, id).await.unwrap().unwrap();
+    assert_eq!(paused.state, InstallationState::Paused);
+    let why = paused.quarantine.unwrap();
+    assert_eq!((why.faults, &*why.outcome, why.figure.as_deref()), (3, "limit", Some("fuel: 5 allowed")));
+    assert_eq!((why.since, why.run), (scene.clock.now(), Some(RunId(2))));
+    assert_eq!(scene.number("SELECT count(*) FROM subscriptions WHERE until_seq IS NULL").await, 1, "events queue");
+    let filter = AuditFilter { limit: 9, ..AuditFilter::default() };
+    let entry = &scene.tenants.audit().list(&filter).await.unwrap()[0];
+    assert_eq!((&*entry.actor, &*entry.action), ("system", Action::InstallationQuarantined.code()));
+    assert_eq!(entry.subjects[0], id.to_string());
+
+    // It is durable, and a run that was under way and ended well changes nothing.
+    scene.ended(tenant, id, b"code", &[Conduct::Well]).await;
+    let again = tenants_of(&scene.db, &scene.clock).await;
+    assert!(again.registry().get(tenant, id).await.unwrap().unwrap().quarantine.is_some());
+
+    let resumed = registry.patch_installation(tenant, id, resume()).await.unwrap();
+    assert_eq!((resumed.state, resumed.quarantine), (InstallationState::Active, None));
+    assert_eq!(scene.number("SELECT faults FROM installations").await, 0);
+    assert_eq!(scene.ended(tenant, id, b"code", &[fault(3), fault(3), fault(3)]).await, [2], "counted anew");
+}
+
+#[tokio::test]
+async fn the_count_outlives_the_process_and_0_turns_it_off() {
+    let scene = scene().await;
+    let (tenant, id) = installed(&scene).await;
+    assert!(scene.ended(tenant, id, b"code", &vec![fault(0); 50]).await.is_empty());
+    assert!(scene.ended(tenant, id, b"code", &[fault(2)]).await.is_empty());
+    let scene = Scene { tenants: tenants_of(&scene.db, &scene.clock).await, ..scene };
+    assert!(scene.ended(tenant, id, b"code", &[Conduct::Well, fault(2)]).await.is_empty(), "taken back");
+    let scene = Scene { tenants: tenants_of(&scene.db, &scene.clock).await, ..scene };
+    assert_eq!(scene.ended(tenant, id, b"code", &[fault(2)]).await, [0]);
+}
+
+#[tokio::test]
+async fn a_rolled_back_end_counts_nothing_and_leaves_memory_right() {
+    let scene = scene().await;
+    let (tenant, id) = installed(&scene).await;
+    let registry = scene.tenants.registry().clone();
+    let failed: Result<(), RegistryError> = scene
+        .db
+        .writer()
+        .submit(move |c| {
+            Box::pin(async move {
+                let ran = (Digest::of(b"code"), RunId(1));
+                let _quarantined = registry.note_conduct(c, tenant, id, ran, &fault(1)).await?;
+                Err(RegistryError::Damaged("a test"))
+            })
+        })
+        .await;
+    assert!(failed.is_err());
+    let registry = scene.tenants.registry();
+    assert_eq!(registry.active(tenant).await.unwrap().len(), 1);
+    assert_eq!(scene.number("SELECT faults FROM installations").await, 0);
+    assert_eq!(scene.audited(Action::InstallationQuarantined).await, 0);
+}
+
+#[tokio::test]
+async fn another_version_ends_a_quarantine_and_a_merchants_own_pause_stays() {
+    let scene = scene().await;
+    let (tenant, id) = installed(&scene).await;
+    let registry = scene.tenants.registry();
+    let replace = |code: &[u8]| InstallationPatch { version: Some(Digest::of(code)), ..InstallationPatch::default() };
+    for code in [b"next", b"last"] {
+        upload(registry, tenant, code, &[]).await;
+    }
+    assert_eq!(scene.ended(tenant, id, b"code", &[fault(1)]).await, [0]);
+    let replaced = registry.patch_installation(tenant, id, replace(b"next")).await.unwrap();
+    assert_eq!((replaced.state, replaced.quarantine), (InstallationState::Active, None));
+    assert_eq!(scene.number("SELECT faults FROM installations").await, 0);
+
+    let pause = InstallationPatch { state: Some(InstallationState::Paused), ..InstallationPatch::default() };
+    registry.patch_installation(tenant, id, pause).await.unwrap();
+    assert!(scene.ended(tenant, id, b"next", &[fault(1)]).await.is_empty(), "it is paused already");
+    let replaced = registry.patch_installation(tenant, id, replace(b"last")).await.unwrap();
+    assert_eq!(replaced.state, InstallationState::Paused);
+}
+
+fn merchant(registry: &crate::Tenants) -> Registry {
+    registry.by(Actor::Merchant(TokenId(1))).registry().clone()
+}
+
+#[tokio::test]
+async fn a_merchants_upload_waits_for_the_operator_where_that_is_asked_for() {
+    let scene = scene().await;
+    let (tenant, other) = (scene.authorized("wxa").await.id, scene.authorized("wxb").await.id);
+    let operator = scene.tenants.by(Actor::Operator(None)).registry().clone();
+    let merchants = merchant(&scene.tenants);
+    let strict = merchants.on(Terms { approval: true, ..Terms::default() });
+    let plugin = upload(&merchants, tenant, b"code", &[]).await;
+    upload(&merchants, other, b"code", &[]).await;
+    let refused = strict.install(tenant, new(plugin, b"code", &[])).await.unwrap_err();
+    assert!(matches!(refused, RegistryError::NotApproved(version) if version == Digest::of(b"code")), "{refused}");
+    let by_the_operator = operator.on(Terms { approval: true, ..Terms::default() });
+    assert!(by_the_operator.install(tenant, new(plugin, b"code", &[])).await.is_err(), "whoever installs it");
+    assert_eq!(scene.number("SELECT count(*) FROM installations").await, 0);
+    let waiting = operator.unapproved(None, 9).await.unwrap();
+    assert_eq!(waiting.iter().map(|one| one.tenant).collect::<Vec<_>>(), [tenant, other]);
+    assert_eq!(operator.unapproved(Some(waiting[0].number), 9).await.unwrap().len(), 1);
+
+    let unknown = operator.approve(tenant, plugin, Digest::of(b"none")).await.unwrap_err();
+    assert!(matches!(unknown, RegistryError::UnknownVersion(_)));
+    let approved = operator.approve(tenant, plugin, Digest::of(b"code")).await.unwrap();
+    assert_eq!((approved.approved_at, approved.approved_by.as_deref()), (Some(scene.clock.now()), Some("operator")));
+    scene.hand.advance(1_000);
+    assert_eq!(operator.approve(tenant, plugin, Digest::of(b"code")).await.unwrap(), approved, "once");
+    assert_eq!(scene.audited(Action::VersionApproved).await, 1);
+    strict.install(tenant, new(plugin, b"code", &[])).await.unwrap();
+    assert_eq!(operator.unapproved(None, 9).await.unwrap().len(), 1, "of the other tenant");
+
+    // The same bytes under another name need no second approval; other bytes do, and wait even as a replacement.
+    let manifest = crate::ManifestRecord { hooks: vec![], grants: vec![] };
+    let (_, again, _) = merchants.add_version(tenant, "labels", Digest::of(b"code"), manifest, b"code").await.unwrap();
+    assert_eq!(again.approved_at, approved.approved_at);
+    upload(&merchants, tenant, b"next", &[]).await;
+    let next = InstallationPatch { version: Some(Digest::of(b"next")), ..InstallationPatch::default() };
+    let id = strict.active(tenant).await.unwrap()[0].id;
+    let refused = strict.patch_installation(tenant, id, next.clone()).await.unwrap_err();
+    assert!(matches!(refused, RegistryError::NotApproved(_)), "{refused}");
+    strict.patch_installation(tenant, id, resume()).await.unwrap();
+
+    // What the operator uploads is approved by that, the merchant's bytes with it.
+    upload(&operator, tenant, b"next", &[]).await;
+    assert_eq!(scene.audited(Action::VersionApproved).await, 2);
+    strict.patch_installation(tenant, id, next).await.unwrap();
+    upload(&operator, tenant, b"own", &[]).await;
+    let own = strict.version(tenant, Digest::of(b"own")).await.unwrap().unwrap();
+    assert!(own.approved_at.is_some());
+    assert_eq!(scene.audited(Action::VersionApproved).await, 2, "the entry of the upload says it");
+}
+
+#[tokio::test]
+async fn of_two_installs_at_once_one_has_room() {
+    let scene = scene().await;
+    let tenant = scene.authorized("wxa").await.id;
+    let registry = scene.tenants.registry().on(Terms { hooks_per_event: Some(1), ..Terms::default() });
+    let plugin = upload(&registry, tenant, b"code", &[]).await;
+    upload(&registry, tenant, b"next", &[]).await;
+    let (one, two) = tokio::join!(
+        registry.install(tenant, new(plugin, b"code", &[])),
+        registry.install(tenant, new(plugin, b"next", &[])),
+    );
+    let (made, refused) = if one.is_ok() { (one, two) } else { (two, one) };
+    let refused = refused.unwrap_err();
+    assert!(matches!(&refused, RegistryError::HooksPerEvent { hearing: 1, allowed: 1, .. }), "{refused}");
+    assert_eq!(scene.number("SELECT count(*) FROM installations").await, 1);
+    assert_eq!(scene.number("SELECT count(*) FROM subscriptions").await, 1);
+
+    // What it hears already it goes on hearing.
+    let id = made.unwrap().id;
+    let next = InstallationPatch { version: Some(Digest::of(b"next")), ..InstallationPatch::default() };
+    registry.patch_installation(tenant, id, next).await.unwrap();
+    registry.remove(tenant, id).await.unwrap();
+    registry.install(tenant, new(plugin, b"code", &[])).await.unwrap();
+}

@@ -1,0 +1,23 @@
+;; One part gives another a record with texts in a list: the text is found wherever it stands in a type.
+;; ends: refused unloadable
+(component
+  (component $callee
+    (core module $m
+      (memory (export "memory") 2)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0))
+      (func (export "take") (param i32 i32)))
+    (core instance $i (instantiate $m))
+    (func (export "take") (param "texts" (list (tuple u32 (option string))))
+      (canon lift (core func $i "take") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
+  (component $caller
+    (import "take" (func $take (param "texts" (list (tuple u32 (option string))))))
+    (core module $memory (memory (export "memory") 2))
+    (core instance $memory (instantiate $memory))
+    (core func $lowered (canon lower (func $take) (memory (core memory $memory "memory"))))
+    (core module $m
+      (import "callee" "take" (func $take (param i32 i32)))
+      (func $begin (loop (call $take (i32.const 0) (i32.const 100)) (br 0)))
+      (start $begin))
+    (core instance (instantiate $m (with "callee" (instance (export "take" (func $lowered)))))))
+  (instance $callee (instantiate $callee))
+  (instance (instantiate $caller (with "take" (func $callee "take")))))
