@@ -7,8 +7,9 @@
 //! [`RunHost`] the room `lanes` journals every call and speaks to the platform.
 //!
 //! The contract in `wit/` is data here: operations and order data are linked from the WIT's types, with one converter
-//! between JSON and component values, so a new operation needs no code in this room. Only the calls that do not leave
-//! the host (events, settings, log, clock, random, kv) are written by hand, because they must be cheap.
+//! between JSON and component values, so a new operation needs no code in this room. Written by hand are the calls that do
+//! not leave the host (events, settings, log, clock, random, kv), because they must be cheap, and `http`, whose bytes would
+//! make a number each in JSON.
 //!
 //! Everything a guest can see is a function of [`RunInput`] and of the answers of the [`RunHost`]: time is the run's
 //! start, random comes from the run's seed, NaNs are canonical, there are no threads. Nothing but this crate knows
