@@ -2,6 +2,7 @@
 //! expected. `keys` is the list of all keys: `fangshi config keys` prints it, and
 //! `fangshi.example.toml` shows them in use.
 
+mod http;
 mod keys;
 mod problem;
 mod reader;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use fangshi_console::TrustedKeys;
 use fangshi_database::TenantId;
 use fangshi_lanes::{COMPONENT_BYTES, Plans, RUNS_AT_ONCE};
+use fangshi_operations::OutsideConfig;
 use fangshi_reconcile::{FullPassAt, ReconcileConfig};
 use fangshi_tenants::{Kek, Retention, UploadLimits};
 use secrecy::{ExposeSecret, SecretString};
@@ -77,6 +79,8 @@ pub struct Config {
     pub retention: Retention,
     /// Whom to tell of what.
     pub alerts: Alerts,
+    /// How outside hosts are reached that merchants approved.
+    pub http: OutsideConfig,
     /// Form of the logs.
     pub log_format: LogFormat,
 }
@@ -190,6 +194,7 @@ impl Config {
         let reconcile = read_reconcile(&mut reader);
         let retention = read_retention(&mut reader);
         let alerts = read_alerts(&mut reader);
+        let http = http::read(&mut reader);
         let log_format = read_log_format(&mut reader);
         reader.finish()?;
         // Both are there: a missing one is a problem, and `finish` would have ended it.
@@ -221,6 +226,7 @@ impl Config {
             reconcile,
             retention,
             alerts,
+            http,
             log_format,
         })
     }
