@@ -231,7 +231,7 @@ async fn a_merchant_approves_the_hosts_that_a_plugin_declares_and_names_its_own(
     for wrong in ["127.0.0.1", "https://a.example/", "*.example", "erp"] {
         let refused = press(wrong).await;
         assert_eq!(refused.status, StatusCode::CONFLICT, "{wrong}");
-        assert!(refused.text.contains("one full name a line"), "{}", refused.text);
+        assert!(refused.text.contains("每行填写一个完整的域名"), "{}", refused.text);
     }
     let installations = async || {
         let all = desk.get(&format!("/api/v1/tenants/{tenant}/installations")).await.json();
@@ -252,7 +252,7 @@ async fn a_merchant_approves_the_hosts_that_a_plugin_declares_and_names_its_own(
     let path = format!("/merchant/consent/{}/{}", open["plugin"].as_str().unwrap(), open["version"].as_str().unwrap());
     let refused = desk.send(post(&path, &own.cookie, format!("proof={}", own.proof))).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
-    assert!(refused.text.contains("No outside host is named"), "{}", refused.text);
+    assert!(refused.text.contains("没有填写外部网址"), "{}", refused.text);
 }
 
 fn url_encoded(text: &str) -> String {

@@ -132,7 +132,7 @@ const WRONG: &[(&str, &[&str])] = &[
         "GOOD\n[extra]\na = 1",
         &[
             "fangshi.toml:6: extra: unknown key",
-            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [alerts], [limits], [uploads], [log]",
+            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [alerts], [limits], [uploads], [http], [log]",
         ],
     ),
     ("lisen = \"x\"", &["fangshi.toml:1: lisen: unknown key", "listen"]),
