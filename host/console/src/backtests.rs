@@ -11,7 +11,7 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Console;
-use crate::installations::refuse;
+use crate::installations::{self, refuse};
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, JsonBody, QueryOf};
 use crate::tenants::known;
@@ -111,7 +111,7 @@ pub(crate) async fn backtest(
         let hint = "send it again when that one is done";
         return Err(Refusal::conflict("backtest-under-way", "another backtest is under way", hint));
     };
-    let grants = body.grants.map(|grants| grants.into_iter().collect());
+    let grants = body.grants.map(|given| installations::grants(&console, given)).transpose()?;
     let registry = console.tenants.registry();
     let ask = Backtest::of(registry, tenant, installation, version, events, grants).await.map_err(told)?;
     let report = console.lanes.replays().backtest(&ask).await.map_err(told)?;

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fangshi_lanes::TenantLimits;
+use fangshi_operations::MOST_HOSTS;
 use fangshi_tenants::{
     Digest, Installation, InstallationId, InstallationPatch, InstallationState, NewInstallation, PluginId, Quarantine,
     RegistryError, TenantId,
@@ -31,7 +32,8 @@ pub(crate) struct InstallationBody {
     plugin: String,
     /// The version: the sha256 of the component in hex.
     version: String,
-    /// The consent: exactly the grants that the version asks for.
+    /// The consent: exactly the grants that the version asks for. `http` is granted host by host, as `http:HOST` or
+    /// `http:HOST:PORT`: every host that the version declares, and any others that the plugin shall reach.
     grants: Vec<String>,
     /// What the plugin reads as its settings; {} if absent.
     #[schema(value_type = Object)]
@@ -167,7 +169,7 @@ impl InstallationView {
     responses(
         (status = 201, body = InstallationView),
         (status = 409, description = "As many installations hear a hook as may, or the version waits for the operator's approval", body = RefusalBody),
-        (status = 422, description = "Grants missing or not asked for (each named), a hook that is not offered, a permission set that the shop did not grant, unknown limits, no such plugin or version", body = RefusalBody),
+        (status = 422, description = "Grants missing or not asked for (each named), a host that can't be approved, a hook that is not offered, a permission set that the shop did not grant, unknown limits, no such plugin or version", body = RefusalBody),
     ),
 )]
 pub(crate) async fn create(
@@ -187,7 +189,7 @@ pub(crate) async fn create(
     let new = NewInstallation {
         plugin: plugin_id(&console, tenant, &body.plugin).await?,
         version,
-        grants: grants(body.grants)?,
+        grants: grants(&console, body.grants)?,
         settings: Value::Object(body.settings.unwrap_or_default()),
         limits: limits::of_installation(&allowed, body.limits.unwrap_or_default())?,
     };
@@ -266,7 +268,7 @@ pub(crate) async fn patch(
             StateName::Paused => InstallationState::Paused,
         }),
         version,
-        grants: body.grants.map(grants).transpose()?,
+        grants: body.grants.map(|given| grants(&console, given)).transpose()?,
         settings: body.settings.map(Value::Object),
         limits: body.limits.map(|given| limits::of_installation(&allowed, given)).transpose()?,
     };
@@ -313,22 +315,48 @@ pub(crate) fn digest(text: &str) -> Result<Digest, Refusal> {
     text.parse().map_err(|error| invalid("version", &format!("names no version: {error}")))
 }
 
-/// Grants of HTTP hosts are in the contract and not offered yet: refused here, so that nobody trusts in them.
-pub(crate) fn grants(given: Vec<String>) -> Result<BTreeSet<String>, Refusal> {
+/// A consent as it is kept: names of hosts in the one spelling that requests are held against.
+pub(crate) fn grants(console: &Console, given: Vec<String>) -> Result<BTreeSet<String>, Refusal> {
     let mut set = BTreeSet::new();
     for grant in given {
-        if grant == "http" || grant.starts_with("http:") {
-            return Err(Refusal::invalid(
-                "grant-not-offered",
-                format!("grant `{grant}`: HTTP hosts are not offered by this version of the host"),
-                "leave it out; a plugin that imports `http` can't be installed yet",
-            ));
-        }
+        let grant = match fangshi_operations::host_of(&grant) {
+            None if grant == "http" => {
+                let message = "`http` is granted host by host, and none is named";
+                return Err(Refusal::invalid("grants-missing", message, NAME_A_HOST));
+            }
+            None => grant,
+            Some(_) if !console.operations.reaches_outside() => {
+                return Err(Refusal::invalid(
+                    "http-off",
+                    format!("grant `{}`: requests to outside hosts are switched off", short(&grant)),
+                    "let the operator set state = \"on\" in [http] of the host's config",
+                ));
+            }
+            Some(Ok(host)) => format!("http:{host}"),
+            Some(Err(why)) => {
+                return Err(Refusal::invalid(
+                    "host-not-possible",
+                    format!("grant `{}`: {why}", short(&grant)),
+                    "name a host in full, without scheme and path: `http:erp.example.com`, or `http:erp.example.com:8443`",
+                ));
+            }
+        };
         if !set.insert(grant.clone()) {
             return Err(invalid("grants", &format!("names `{grant}` twice")));
         }
     }
+    let hosts = set.iter().filter(|grant| grant.starts_with("http:")).count();
+    if hosts > MOST_HOSTS {
+        return Err(invalid("grants", &format!("names {hosts} hosts; {MOST_HOSTS} are allowed")));
+    }
     Ok(set)
+}
+
+const NAME_A_HOST: &str =
+    "grant each host that the plugin shall reach by its name, such as `http:erp.example.com`, instead of `http`";
+
+fn short(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 fn invalid(member: &str, problem: &str) -> Refusal {
@@ -370,14 +398,13 @@ pub(crate) fn refuse(error: RegistryError) -> Refusal {
             message,
             "let the operator raise plugin_versions_per_tenant or plugin_bytes_per_tenant in [limits] of the host's config",
         ),
-        RegistryError::Grants { missing, .. } if missing.iter().any(|grant| grant == "http") => Refusal::invalid(
-            "grant-not-offered",
-            message,
-            "HTTP hosts are not offered by this version of the host: build the plugin without the import `http`",
-        ),
+        RegistryError::Grants { missing, .. } if missing.iter().any(|grant| grant == "http") => {
+            Refusal::invalid("grants-missing", message, NAME_A_HOST)
+        }
         RegistryError::Grants { missing, .. } => {
             let code = if missing.is_empty() { "grants-not-asked-for" } else { "grants-missing" };
-            let hint = "`grants` must be exactly what the version asks for: GET /api/v1/tenants/{id}/plugins shows it";
+            let hint = "`grants` must be exactly what the version asks for, and hosts besides if it sends requests: GET \
+                        /api/v1/tenants/{id}/plugins shows it";
             Refusal::invalid(code, message, hint)
         }
         RegistryError::Invalid { member, problem } => invalid(member, &problem),

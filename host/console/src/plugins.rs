@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use fangshi_operations::HOSTS_SECTION;
 use fangshi_runtime::{CompileError, Manifest, RuntimeError, ending_of};
 use fangshi_tenants::{Digest, GrantAsked, ManifestRecord, TenantId, VersionRecord};
 use serde::{Deserialize, Serialize};
@@ -72,9 +73,9 @@ pub(crate) struct VersionView {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = GrantAsked)]
 pub(crate) struct GrantView {
-    /// The interface's name, such as `notes`.
+    /// The interface's name, such as `notes`; or `http:HOST`, a host that the plugin declares.
     name: String,
-    /// The functions it imports of the interface.
+    /// The functions it imports of the interface; none for a host.
     functions: Vec<String>,
     /// How delicate what it opens is: plain, money, personal, outside.
     sensitivity: String,
@@ -109,16 +110,16 @@ pub(crate) fn waits(console: &Console, version: &VersionRecord) -> bool {
 impl From<GrantAsked> for GrantView {
     fn from(grant: GrantAsked) -> Self {
         // Only interfaces of the contract pass the upload; one that the table lost is shown as the most delicate.
-        let (sensitivity, meaning, meaning_zh) = match fangshi_operations::interface(&grant.name) {
-            Some(known) => (known.sensitivity.name(), known.en, known.zh),
-            None => ("outside", "", ""),
+        let (sensitivity, meaning, meaning_zh) = match fangshi_operations::grant(&grant.name) {
+            Some(known) => (known.interface.sensitivity.name(), known.en().into_owned(), known.zh().into_owned()),
+            None => ("outside", String::new(), String::new()),
         };
         GrantView {
             name: grant.name,
             functions: grant.functions,
             sensitivity: sensitivity.to_owned(),
-            meaning: meaning.to_owned(),
-            meaning_zh: meaning_zh.to_owned(),
+            meaning,
+            meaning_zh,
         }
     }
 }
@@ -126,7 +127,8 @@ impl From<GrantAsked> for GrantView {
 /// Upload a plugin
 ///
 /// The body is a component. Its type is its manifest: exported hooks are what it subscribes to, imported interfaces the
-/// grants it asks for. The same bytes again give 200 and the same version. A host that takes signed components only wants the
+/// grants it asks for; one that sends requests declares in its custom section `fangshi:http-hosts` to which hosts, a line
+/// each, and asks for `http:HOST` of each. The same bytes again give 200 and the same version. A host that takes signed components only wants the
 /// header `fangshi-signature`: the component's `.minisig` file in base64.
 #[utoipa::path(
     post, operation_id = "uploadPluginVersion", path = "/tenants/{tenant}/plugins", tag = "plugins",
@@ -138,7 +140,7 @@ impl From<GrantAsked> for GrantView {
         (status = 409, description = "The tenant has uploaded as many versions or bytes as it may, or an upload of it is being compiled", body = RefusalBody),
         (status = 413, description = "Too large", body = RefusalBody),
         (status = 415, description = "Not application/wasm", body = RefusalBody),
-        (status = 422, description = "No component, or one with imports or exports outside of the contract, each named; or compiling it failed or met a limit, named with its figure; or no trusted key signed it", body = RefusalBody),
+        (status = 422, description = "No component, or one with imports or exports outside of the contract, each named; or a declared host that can't be approved; or compiling it failed or met a limit, named with its figure; or no trusted key signed it", body = RefusalBody),
     ),
 )]
 pub(crate) async fn upload(
@@ -175,14 +177,6 @@ pub(crate) async fn keep(
 ) -> Result<(VersionRecord, bool), Refusal> {
     let _turn = console.uploading.begin(tenant)?;
     let (manifest, digest, wasm) = inspect(console, wasm, signature).await?;
-    let manifest = ManifestRecord {
-        hooks: manifest.hooks,
-        grants: manifest
-            .grants
-            .into_iter()
-            .map(|grant| GrantAsked { name: grant.name, functions: grant.functions })
-            .collect(),
-    };
     let tenants = console.tenants.by(caller.actor());
     let registry = tenants.registry().within(console.uploads);
     let kept = registry.add_version(tenant, name, digest, manifest, &wasm).await;
@@ -217,12 +211,12 @@ pub(crate) async fn list(
     }))
 }
 
-/// Reads the component's type and its digest. Off the workers: validation takes milliseconds for a large one.
+/// Reads the component's type, what it declares, and its digest. Off the workers: validation takes milliseconds for a large one.
 async fn inspect(
     console: &Console,
     wasm: Vec<u8>,
     signature: Option<String>,
-) -> Result<(Manifest, Digest, Vec<u8>), Refusal> {
+) -> Result<(ManifestRecord, Digest, Vec<u8>), Refusal> {
     let (runtime, trusted) = (console.runtime.clone(), console.trusted.clone());
     let work = move || {
         // First: what nobody answers for is not even read.
@@ -230,6 +224,7 @@ async fn inspect(
             trusted.check(signature.as_deref(), &wasm)?;
         }
         let manifest = runtime.inspect(&wasm).map_err(|refused| refuse(&refused))?;
+        let manifest = record(manifest, &wasm)?;
         Ok::<_, Refusal>((manifest, Digest::of(&wasm), wasm))
     };
     let inspected = tokio::task::spawn_blocking(work).await;
@@ -237,6 +232,24 @@ async fn inspect(
         inspected.map_err(|ended| Refusal::fault("reading the component", &ending_of(&ended)))??;
     compile(console, &wasm).await?;
     Ok((manifest, digest, wasm))
+}
+
+/// What is kept of a manifest: behind its grants the hosts that the component declares, if it sends requests at all.
+fn record(manifest: Manifest, wasm: &[u8]) -> Result<ManifestRecord, Refusal> {
+    let mut grants: Vec<GrantAsked> =
+        manifest.grants.into_iter().map(|grant| GrantAsked { name: grant.name, functions: grant.functions }).collect();
+    if grants.iter().any(|grant| grant.name == "http") {
+        let hosts = fangshi_operations::hosts_asked(&fangshi_runtime::sections(wasm, HOSTS_SECTION));
+        let hosts = hosts.map_err(|why| {
+            Refusal::invalid(
+                "hosts-unreadable",
+                format!("the component's section `{HOSTS_SECTION}`: {why}"),
+                "declare one host a line, in full and without scheme and path: `erp.example.com`, or `erp.example.com:8443`",
+            )
+        })?;
+        grants.extend(hosts.into_iter().map(|name| GrantAsked { name, functions: Vec::new() }));
+    }
+    Ok(ManifestRecord { hooks: manifest.hooks, grants })
 }
 
 /// Compiles it now: what does not compile is the uploader's to know, and the first event need not wait for it.

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fangshi_journal::{InstallationId, Repair, RunFilter, RunId, RunState, RunView};
+use fangshi_operations::meets;
 use fangshi_tenants::{Digest, Installation, InstallationState, PluginId, TenantId, VersionRecord};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -288,7 +289,7 @@ impl Plan<'_> {
         if !record.manifest.hooks.contains(&run.hook) {
             return Ok(Err("hook-missing"));
         }
-        if !record.manifest.grants.iter().all(|grant| installed.grants.contains(&grant.name)) {
+        if !record.manifest.grants.iter().all(|grant| meets(installed.grants.iter(), &grant.name)) {
             return Ok(Err("grants-missing"));
         }
         Ok(Ok(version))

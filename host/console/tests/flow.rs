@@ -4,7 +4,7 @@
 mod support;
 
 use axum::http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{Desk, guest};
 
 #[tokio::test]
@@ -127,7 +127,8 @@ async fn installations_are_paused_resumed_replaced_and_removed() {
         (json!({"version": "abc"}), "invalid-body", "64 hex digits"),
         (json!({"version": "0".repeat(64)}), "no-such-version", "0000"),
         (json!({"grants": ["notes", "notes"]}), "invalid-body", "twice"),
-        (json!({"grants": ["http:erp.example.com"]}), "grant-not-offered", "http:erp.example.com"),
+        (json!({"grants": ["notes", "http:erp.example.com"]}), "grants-not-asked-for", "http:erp.example.com"),
+        (json!({"grants": ["notes", "http:127.0.0.1"]}), "host-not-possible", "`127.0.0.1` is an address"),
     ] {
         let answer = patch(change.clone()).await;
         assert_eq!(answer.refusal(422), code, "{change}");
@@ -160,16 +161,57 @@ async fn log_lines_hide_phones_and_what_the_calls_hide() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_wants_http_is_told_that_it_is_not_offered() {
+async fn outside_hosts_are_declared_and_approved_one_by_one() {
     let desk = Desk::new().await;
     let id = desk.tenant("wxone").await;
-    let uploaded = desk.upload(&id, "caller", guest::calling_out()).await;
-    // An import that no code of the plugin uses leaves no trace in the component.
-    let version = uploaded.json();
+    let uploaded = desk.upload(&id, "caller", guest::calling_out("ERP.example.com\n")).await.json();
+    let names: Vec<_> = uploaded["grants"].as_array().unwrap().iter().map(|grant| grant["name"].clone()).collect();
+    assert_eq!(names, ["http", "http:erp.example.com"]);
+    let declared = &uploaded["grants"][1];
+    assert_eq!((&declared["sensitivity"], &declared["functions"]), (&json!("outside"), &json!([])));
+    for words in ["meaning", "meaning_zh"] {
+        assert!(declared[words].as_str().unwrap().contains("erp.example.com"), "{declared}");
+    }
     let path = format!("/api/v1/tenants/{id}/installations");
-    let body = json!({"plugin": "caller", "version": version["version"], "grants": ["http"]});
-    let answer = desk.post(&path, body).await;
-    assert_eq!(answer.refusal(422), "grant-not-offered");
+    let body = |grants: Value| json!({"plugin": "caller", "version": uploaded["version"], "grants": grants});
+    for (grants, code, part) in [
+        (json!([]), "grants-missing", "http:erp.example.com"),
+        (json!(["http"]), "grants-missing", "none is named"),
+        (json!(["http:other.example"]), "grants-missing", "http:erp.example.com"),
+        (json!(["http:erp.example.com", "http:*.example"]), "host-not-possible", "wildcard"),
+        (json!(["http:erp.example.com", "http:erp"]), "host-not-possible", "one part"),
+        (json!(["http:erp.example.com", "http:https://a.example"]), "host-not-possible", "no host"),
+        (json!(["http:erp.example.com", "http:ERP.example.com:443"]), "invalid-body", "twice"),
+        (json!(["http:erp.example.com", "http:a.example", "notes"]), "grants-not-asked-for", "notes"),
+    ] {
+        let answer = desk.post(&path, body(grants.clone())).await;
+        assert_eq!(answer.refusal(422), code, "{grants}");
+        assert!(answer.text.contains(part), "{grants}: {}", answer.text);
+    }
+    let many: Vec<String> = (0..33).map(|number| format!("http:h{number}.example")).collect();
+    assert!(desk.post(&path, body(json!(many))).await.text.contains("33 hosts"));
+    // Kept in one spelling, whatever was written.
+    let given = json!(["http:Erp.Example.com:443", "http:merchant.example:8443"]);
+    let installed = desk.post(&path, body(given)).await;
+    assert_eq!(installed.status, StatusCode::CREATED, "{}", installed.text);
+    assert_eq!(installed.json()["grants"], json!(["http:erp.example.com", "http:merchant.example:8443"]));
+    // A version that declares one more is not let in by the old consent.
+    let more = desk.upload(&id, "caller", guest::calling_out("erp.example.com\nb.example\n")).await.json();
+    let one = format!("{path}/{}", installed.json()["id"].as_str().unwrap());
+    let answer = desk.json(Method::PATCH, &one, json!({"version": more["version"]})).await;
+    assert_eq!(answer.refusal(422), "grants-missing");
+    assert!(answer.text.contains("http:b.example"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_declared_host_that_cannot_be_approved_keeps_an_upload_out() {
+    let desk = Desk::new().await;
+    let id = desk.tenant("wxone").await;
+    for (hosts, part) in [("erp.example.com\nlocalhost\n", "`localhost` has one part"), ("10.0.0.1\n", "an address")] {
+        let answer = desk.upload(&id, "caller", guest::calling_out(hosts)).await;
+        assert_eq!(answer.refusal(422), "hosts-unreadable");
+        assert!(answer.text.contains(part), "{}", answer.text);
+    }
 }
 
 #[tokio::test]

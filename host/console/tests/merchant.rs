@@ -5,8 +5,8 @@ mod support;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use fangshi_tenants::{Digest, GrantAsked, ManifestRecord, StateChange, TenantPatch};
-use serde_json::json;
+use fangshi_tenants::{StateChange, TenantPatch};
+use serde_json::{Value, json};
 use support::{Answer, Desk, PUBLIC_URL, guest};
 
 /// A merchant's browser: a cookie and the proof on the page.
@@ -206,18 +206,57 @@ async fn bad_uploads_are_explained() {
     }
     let named = desk.send(upload(&own, &own.proof, &guest::stranger())).await;
     assert!(named.text.contains("evil:things/here"), "{}", named.text);
-    // A plugin that wants what is not offered can be read about, not installed.
-    // (An import that no code uses leaves no trace in a component, so its manifest is written here.)
-    let http = GrantAsked { name: "http".into(), functions: vec!["send".into()] };
-    let manifest = ManifestRecord { hooks: vec!["on-pay".into()], grants: vec![http] };
-    let (id, digest) = (tenant.parse().unwrap(), Digest::of(b"code"));
-    let (plugin, ..) = desk.tenants.registry().add_version(id, "caller", digest, manifest, b"code").await.unwrap();
-    let path = format!("/merchant/consent/{plugin}/{digest}");
+    let declaring = desk.send(upload(&own, &own.proof, &guest::calling_out("localhost\n"))).await;
+    assert_eq!(declaring.status.as_u16(), 422);
+    assert!(declaring.text.contains("declares a host that can"), "{}", declaring.text);
+}
+
+#[tokio::test]
+async fn a_merchant_approves_the_hosts_that_a_plugin_declares_and_names_its_own() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let own = visit(&desk, &tenant).await;
+    let version = desk.upload(&tenant, "caller", guest::calling_out("erp.example.com\n")).await.json();
+    let path =
+        format!("/merchant/consent/{}/{}", version["plugin"].as_str().unwrap(), version["version"].as_str().unwrap());
     let page = get(&desk, &path, &own.cookie).await;
-    assert!(page.text.contains("be installed. Ask its developer"), "{}", page.text);
-    assert!(!page.text.contains("id=\"approve\""));
-    let approved = desk.send(post(&path, &own.cookie, format!("proof={}", own.proof))).await;
-    assert_eq!(approved.status, StatusCode::CONFLICT);
+    assert!(page.text.contains("data-grant=\"http:erp.example.com\""), "{}", page.text);
+    assert!(page.text.contains("may leave to this host") && page.text.contains("name=\"hosts\""), "{}", page.text);
+    let chinese = get(&desk, &format!("{path}?lang=zh"), &own.cookie).await;
+    assert!(chinese.text.contains("与外部网址 erp.example.com 收发数据"), "{}", chinese.text);
+    let press = async |hosts: &str| {
+        let hosts: String = url_encoded(hosts);
+        desk.send(post(&path, &own.cookie, format!("proof={}&hosts={hosts}", own.proof))).await
+    };
+    for wrong in ["127.0.0.1", "https://a.example/", "*.example", "erp"] {
+        let refused = press(wrong).await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{wrong}");
+        assert!(refused.text.contains("每行填写一个完整的域名"), "{}", refused.text);
+    }
+    let installations = async || {
+        let all = desk.get(&format!("/api/v1/tenants/{tenant}/installations")).await.json();
+        all["items"].as_array().unwrap().clone()
+    };
+    assert!(installations().await.is_empty());
+    assert_eq!(press("Merchant.example\r\n\r\nerp.example.com\r\n").await.status, StatusCode::SEE_OTHER);
+    let grants = |all: &[Value]| all[0]["grants"].clone();
+    assert_eq!(grants(&installations().await), json!(["http:erp.example.com", "http:merchant.example"]));
+    // The page shows what was named, and changes it.
+    let page = get(&desk, &path, &own.cookie).await;
+    assert!(page.text.contains(">merchant.example</textarea>"), "{}", page.text);
+    assert_eq!(press("").await.status, StatusCode::SEE_OTHER);
+    let all = installations().await;
+    assert_eq!((all.len(), grants(&all)), (1, json!(["http:erp.example.com"])));
+    // One that declares none needs at least one.
+    let open = desk.upload(&tenant, "open", guest::calling_out("")).await.json();
+    let path = format!("/merchant/consent/{}/{}", open["plugin"].as_str().unwrap(), open["version"].as_str().unwrap());
+    let refused = desk.send(post(&path, &own.cookie, format!("proof={}", own.proof))).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.text.contains("没有填写外部网址"), "{}", refused.text);
+}
+
+fn url_encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ impl Journal {
     }
 
     /// How often an installation sent effects on an order, those counted whose last intent is since a time, unix
-    /// milliseconds.
+    /// milliseconds. Requests to outside hosts are on no order.
     pub async fn effects_since(
         &self,
         order: &LaneKey,
@@ -65,7 +65,7 @@ impl Journal {
     ) -> Result<u32, JournalError> {
         let (count,): (i64,) = sqlx::query_as(
             "SELECT COALESCE(SUM(sends), 0) FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 \
-             AND installation_id = $4",
+             AND installation_id = $4 AND operation <> 'http/send'",
         )
         .bind(order.tenant.0)
         .bind(&*order.order_id)

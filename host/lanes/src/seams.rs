@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use fangshi_journal::{Digest, TenantId};
-use fangshi_operations::{Asker, Decoded, Fault, Kind, Operation, Operations, Verdict};
+use fangshi_operations::{Asker, Class, Decoded, Fault, Kind, Operation, Operations, Sent, Verdict};
 use fangshi_runtime::{Plugin, RunHost, RunInput, RunReport, Runtime, RuntimeError};
 use fangshi_tenants::{InstallationState, Tenants};
 use serde_json::Value;
@@ -39,7 +39,7 @@ pub trait Guest: Send + Sync {
     async fn run(&self, input: RunInput, host: Box<dyn RunHost>) -> RunReport;
 }
 
-/// The platform, for one tenant's shop at a time.
+/// The platform, for one tenant's shop at a time, and the hosts outside that its merchant approved.
 #[async_trait]
 pub trait Shop: Send + Sync + 'static {
     /// Calls an operation.
@@ -47,6 +47,11 @@ pub trait Shop: Send + Sync + 'static {
 
     /// Reads an order.
     async fn read_order(&self, tenant: TenantId, order_id: &str) -> Result<Value, Fault>;
+
+    /// Sends a request of `http.send` to a host that was approved, and reads at most so many bytes of its answer.
+    async fn outside(&self, _: TenantId, _: &Value, _answer_bytes: u64) -> Result<Value, Fault> {
+        Err(Fault::new(Class::Unreachable, Sent::NotSent, "nothing leads outside of this shop"))
+    }
 
     /// The kept answer of an operation that decodes, if there is one that is still good for what `order` shows; nothing is
     /// sent for it. An error tells that a call can't be made now.
@@ -203,6 +208,10 @@ impl Shop for Operations {
 
     async fn read_order(&self, tenant: TenantId, order_id: &str) -> Result<Value, Fault> {
         Operations::read_order(self, tenant, order_id).await
+    }
+
+    async fn outside(&self, tenant: TenantId, request: &Value, answer_bytes: u64) -> Result<Value, Fault> {
+        Operations::outside(self, tenant, request, answer_bytes).await
     }
 
     async fn kept(

@@ -6,7 +6,7 @@ mod rig;
 use fangshi_journal::RunState;
 use fangshi_lanes::Throughput;
 use fangshi_runtime::{CallError, Outcome};
-use rig::{ORDER, Rig};
+use rig::{ORDER, Rig, send_out, set_note};
 use serde_json::json;
 
 #[tokio::test]
@@ -31,6 +31,24 @@ async fn what_is_above_the_kv_limits_is_refused_with_the_figure() {
         rig.settle().await;
         assert_eq!(rig.states().await, [RunState::Done]);
     }
+}
+
+#[tokio::test]
+async fn requests_to_outside_hosts_are_no_loop_of_effects_on_an_order() {
+    let rig = Rig::new().await;
+    let limits = json!({"effects_per_hour": 1});
+    let script = script!(|_input, host| {
+        for _ in 0..3 {
+            send_out(host, "POST").await.unwrap();
+        }
+        set_note(host, ORDER, "one").await.unwrap();
+        Outcome::Done
+    });
+    rig.install_for(rig.tenant, 1, false, limits, script);
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert_eq!(rig.states().await, [RunState::Done]);
+    assert_eq!(rig.shop.applied().len(), 4, "each of the equal requests is an effect of its own");
 }
 
 #[tokio::test]

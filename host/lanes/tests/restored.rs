@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use fangshi_journal::{AlertKind, EffectState, EventFilter, RunState};
 use fangshi_runtime::{CallError, Outcome};
 use fangshi_tenants::{Actor, AuditFilter, Door, NewToken, Role};
-use rig::{ORDER, Rig, set_note};
+use rig::{ORDER, Rig, send_out, set_note};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -40,6 +40,28 @@ fn three(answers: &Answers) -> rig::Script {
             Outcome::Done
         }
     )
+}
+
+#[tokio::test]
+async fn what_may_have_gone_outside_before_the_restore_is_not_sent_again() {
+    let answers = Answers::default();
+    let told = Arc::clone(&answers);
+    let script = script!(
+        [told] | _input,
+        host | {
+            let (post, get) = (send_out(host, "POST").await, send_out(host, "GET").await);
+            *told.lock().unwrap() = vec![("POST", post), ("GET", get)];
+            Outcome::Done
+        }
+    );
+    let rig = restored_with(script, false).await;
+    assert!(rig.shop.applied().is_empty(), "nothing is sent while the store is held");
+    release(&rig).await;
+    let answers = answers.lock().unwrap().clone();
+    assert!(is_unknown(&answers[0].1), "{answers:?}");
+    assert!(answers[1].1.is_ok(), "{answers:?}");
+    let sent: Vec<_> = rig.shop.applied().iter().map(|request| request["method"].clone()).collect();
+    assert_eq!(sent, ["GET"]);
 }
 
 fn is_unknown(answer: &Result<Value, CallError>) -> bool {

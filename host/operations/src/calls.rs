@@ -15,12 +15,14 @@ use crate::fault::{Class, Fault, Sent};
 use crate::gate::{Gate, ShopStanding};
 use crate::keeper::{Held, Keeper};
 use crate::operation::Operation;
+use crate::outside::Outside;
 use crate::{redact, table};
 
 /// The way to the platform. Cheap to clone.
 #[derive(Clone)]
 pub struct Operations {
     weixin: Arc<Weixin>,
+    outside: Outside,
     issuer: Arc<dyn Issuer>,
     keeper: Arc<dyn Keeper>,
     gate: Arc<Gate>,
@@ -49,6 +51,7 @@ impl Operations {
         Ok(Operations {
             issuer: Arc::clone(&weixin) as Arc<dyn Issuer>,
             weixin,
+            outside: Outside::new(&config.outside)?,
             keeper,
             gate: Arc::new(Gate::new(config.breaker)),
             decodes: None,
@@ -104,6 +107,20 @@ impl Operations {
             }
         }
         outcome
+    }
+
+    /// Sends a request of `http.send` to a host that was approved; the caller has looked at that. At most so many bytes of
+    /// the answer are read.
+    ///
+    /// # Errors
+    /// [`Fault`]; its [`Sent`] says whether the host may have applied it.
+    pub async fn outside(&self, tenant: TenantId, request: &Value, answer_bytes: u64) -> Result<Value, Fault> {
+        self.outside.send(tenant, request, answer_bytes).await
+    }
+
+    /// Whether requests to outside hosts are sent at all.
+    pub fn reaches_outside(&self) -> bool {
+        self.outside.is_on()
     }
 
     /// How the platform treats a shop now, as far as this process knows.

@@ -18,6 +18,7 @@ use crate::breaker::BreakerConfig;
 use crate::errcode;
 use crate::exact;
 use crate::fault::{Class, Fault, Sent};
+use crate::outside::OutsideConfig;
 use crate::redact::scrub;
 
 /// How the platform is reached.
@@ -35,6 +36,8 @@ pub struct OperationsConfig {
     pub clock: Clock,
     /// When a shop's calls are held back because the platform fails for it.
     pub breaker: BreakerConfig,
+    /// How hosts are reached that merchants approved.
+    pub outside: OutsideConfig,
 }
 
 impl Default for OperationsConfig {
@@ -48,6 +51,7 @@ impl Default for OperationsConfig {
             answer_limit: 4 << 20,
             clock: Clock::system(),
             breaker: BreakerConfig::default(),
+            outside: OutsideConfig::default(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The interfaces of the contract in plain words: what a merchant reads before consenting.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::operation::Sensitivity;
@@ -48,6 +50,48 @@ pub fn interfaces() -> &'static [Interface] {
 /// The interface of this name.
 pub fn interface(name: &str) -> Option<&'static Interface> {
     INTERFACES.iter().find(|interface| interface.name == name)
+}
+
+/// A grant in plain words: of an interface, or of one HTTP host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grant<'a> {
+    /// The interface that it opens.
+    pub interface: &'static Interface,
+    /// Of `http`: the one host.
+    pub host: Option<&'a str>,
+}
+
+/// What a grant of this name means; none for a name that is no grant's.
+pub fn grant(name: &str) -> Option<Grant<'_>> {
+    let host = name.strip_prefix("http:").filter(|host| !host.is_empty());
+    let interface = interface(if host.is_some() { "http" } else { name })?;
+    interface.needs_grant().then_some(Grant { interface, host })
+}
+
+impl Grant<'_> {
+    /// In Chinese.
+    pub fn zh(&self) -> Cow<'static, str> {
+        match self.host {
+            None => self.interface.zh.into(),
+            Some(host) => format!("与外部网址 {host} 收发数据，订单数据可能离开本系统，发往该网址").into(),
+        }
+    }
+
+    /// In English.
+    pub fn en(&self) -> Cow<'static, str> {
+        match self.host {
+            None => self.interface.en.into(),
+            Some(host) => {
+                format!("Send data to {host} and read its answers: data of orders may leave to this host").into()
+            }
+        }
+    }
+}
+
+/// Whether these grants are what a version asks for by this name: that very grant, or for `http` as such a host of it.
+/// Consent is no inference: here `order-raw` counts as itself alone.
+pub fn meets<'a>(mut grants: impl Iterator<Item = &'a String>, asked: &str) -> bool {
+    grants.any(|grant| grant == asked || (asked == "http" && grant.starts_with("http:")))
 }
 
 /// The grant that counts as every data grant.
@@ -241,5 +285,31 @@ mod tests {
         assert!(!covers(["http:erp.example.com"], "kv"));
         assert!(!covers(["nothing"], "nothing"));
         assert!(!covers(["nothing"], "nothing-of-the-contract"));
+    }
+
+    #[test]
+    fn a_grant_of_a_host_says_which() {
+        let host = grant("http:erp.example.com").unwrap();
+        assert_eq!((host.interface.name, host.host), ("http", Some("erp.example.com")));
+        assert!(host.zh().contains("erp.example.com") && host.en().contains("erp.example.com"));
+        assert_eq!(grant("notes").unwrap().en(), interface("notes").unwrap().en);
+        for none in ["http:", "log", "orders", "notes:all", "nothing", ""] {
+            assert_eq!(grant(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_is_met_by_its_own_grant_and_http_by_any_host() {
+        let given = ["order-raw".to_owned(), "http:a.example".to_owned()];
+        for (asked, met) in [
+            ("order-raw", true),
+            ("order-address", false),
+            ("http", true),
+            ("http:a.example", true),
+            ("http:b.example", false),
+            ("notes", false),
+        ] {
+            assert_eq!(meets(given.iter(), asked), met, "{asked}");
+        }
     }
 }

@@ -7,6 +7,9 @@
 //! answer. A token meets a request in `client.rs` and nowhere else. Before every call stands the shop's `gate`: its circuit
 //! breaker, and the quotas that the platform said are used up.
 //!
+//! One operation goes elsewhere: `http.send` ([`is_outside`]) to the hosts that a merchant approved, with no token and past
+//! no gate. It has its own client (`outside`), whose every address is checked.
+//!
 //! The room knows no SQL and no grants: whether an installation may call an operation is decided before, by the
 //! interface's name; the interfaces in plain words are [`interfaces`].
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
@@ -28,6 +31,7 @@ mod keeper;
 mod members;
 mod operation;
 mod outgoing;
+mod outside;
 mod parcels;
 mod redact;
 mod table;
@@ -39,8 +43,12 @@ pub use decode::{Asker, Decoded, same_address};
 pub use evidence::{Evidence, Proof, Verdict};
 pub use fault::{Class, ContractError, Fault, Sent};
 pub use gate::ShopStanding;
-pub use interfaces::{ALL_DATA, Interface, Kind, covers, interface, interfaces};
+pub use interfaces::{ALL_DATA, Grant, Interface, Kind, covers, grant, interface, interfaces, meets};
 pub use operation::{Operation, Repeat, Sensitivity};
 pub use outgoing::Outgoing;
+pub use outside::{
+    ExtraRoots, HOSTS_SECTION, InnerAddresses, MOST_HOSTS, MachineResolver, OutsideConfig, Resolver, host_of,
+    hosts_asked, is_outside, not_approved,
+};
 pub use redact::{MASK, delicate, redact, redact_event, redact_order, redact_text};
-pub use table::{find, named, read_order, table};
+pub use table::{find, named, of_call, read_order, table};

@@ -6,13 +6,18 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::operation::Operation;
+use crate::outside::shown_host;
 
 /// What stands where something was masked.
 pub const MASK: &str = "[masked]";
 
 /// A request or answer of an operation as pages may show it.
 pub fn redact(op: &Operation, value: &Value) -> Value {
-    shown_only(op.shown, "", value)
+    let mut shown = shown_only(op.shown, "", value);
+    if let (Some(host), Some(members)) = (shown_host(op, value), shown.as_object_mut()) {
+        members.insert("host".to_owned(), Value::String(without_phones(&host)));
+    }
+    shown
 }
 
 /// A decrypted event as pages may show it.

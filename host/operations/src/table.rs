@@ -3,7 +3,10 @@
 
 use std::sync::OnceLock;
 
+use serde_json::Value;
+
 use crate::operation::Operation;
+use crate::outside;
 
 mod decisions;
 mod delivery;
@@ -39,10 +42,15 @@ pub fn find(interface: &str, function: &str) -> Option<&'static Operation> {
     table().iter().find(|op| op.interface == interface && op.function == function)
 }
 
-/// The operation behind a call's name in the journal: `notes/set-merchant-notes`.
+/// The operation behind a plugin's call: one of the table, or `http.send`, which may be an effect or not.
+pub fn of_call(interface: &str, function: &str, request: &Value) -> Option<&'static Operation> {
+    find(interface, function).or_else(|| outside::of_request(interface, function, request))
+}
+
+/// The operation behind a call's name in the journal: `notes/set-merchant-notes`, `http/send`.
 pub fn named(name: &str) -> Option<&'static Operation> {
     let (interface, function) = name.split_once('/')?;
-    find(interface, function)
+    find(interface, function).or_else(|| outside::row(interface, function))
 }
 
 /// getorder, the operation behind `orders.get` and every snapshot.

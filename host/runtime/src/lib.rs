@@ -7,9 +7,10 @@
 //! [`RunHost`] the room `lanes` journals every call and speaks to the platform.
 //!
 //! The contract in `wit/` is data here: operations and order data are linked from the WIT's types, with one converter
-//! between JSON and component values, so a new operation needs no code in this room. Only the calls that do not leave
-//! the host (events, settings, log, clock, random, kv) are written by hand, because they must be cheap, and the interfaces of
-//! WASI that a language's own library needs, because their clocks, random numbers and output must be the run's own.
+//! between JSON and component values, so a new operation needs no code in this room. Written by hand are the calls that do
+//! not leave the host (events, settings, log, clock, random, kv), because they must be cheap; `http`, whose bytes would make a
+//! number each in JSON; and the interfaces of WASI that a language's own library needs, because their clocks, random numbers and
+//! output must be the run's own.
 //!
 //! Everything a guest can see is a function of [`RunInput`] and of the answers of the [`RunHost`]: time is the run's
 //! start, random comes from the run's seed, NaNs are canonical, there are no threads. Nothing but this crate knows
@@ -22,6 +23,7 @@ mod compiler;
 mod config;
 mod contract;
 mod convert;
+mod declared;
 mod engine;
 mod input;
 mod inspect;
@@ -44,6 +46,7 @@ pub use call::{Abort, CallError, RunHost};
 pub use compiler::{CompileError, Compiler, InProcess};
 pub use config::{MAX_CONCURRENT_RUNS, PoolSizes, RuntimeConfig};
 pub use contract::{ContractFunction, contract_functions, contract_hooks};
+pub use declared::sections;
 pub use input::{Envelope, RunInput, Snapshot};
 pub use limits::{BOUNDS, Bound, Limits};
 pub use manifest::{GrantAsked, Manifest, Problem, Refusal};

@@ -27,7 +27,7 @@ pub struct Limits {
     /// 38). Beyond: the run ends as [`Outcome::Limit`] `instances` before the hook starts.
     pub instances: u32,
 
-    /// Calls passed to the host: operations, `orders.get`, kv. Default 1,000 (range 0 to 10,000). Beyond:
+    /// Calls passed to the host: operations, `orders.get`, kv, http. Default 1,000 (range 0 to 10,000). Beyond:
     /// [`Outcome::Limit`] `host_calls`.
     pub host_calls: u32,
 
@@ -51,6 +51,18 @@ pub struct Limits {
     /// Orders that may be open at once (`orders.get` without dropping). Default 1,000 (range 1 to 10,000). Beyond:
     /// [`Outcome::Limit`] `open_orders`.
     pub open_orders: u32,
+
+    /// Requests to outside hosts (`http.send`). Default 20 (range 0 to 1,000). Beyond: [`Outcome::Limit`] `http_requests`.
+    pub http_requests: u32,
+
+    /// Bytes of one such request: URL, headers and body. Default 256 KiB (range 1 KiB to 4 MiB). Beyond: the call is
+    /// answered `invalid` with the figure, and nothing is sent.
+    pub http_request_bytes: u64,
+
+    /// Bytes of the answer to one such request: headers and body. Default 1 MiB (range 1 KiB to 8 MiB). Beyond: reading
+    /// ends there, and the call is answered `invalid` with the figure, or `outcome-unknown` where it may have changed
+    /// something.
+    pub http_answer_bytes: u64,
 
     /// Wall-clock milliseconds, waiting for the platform included. Default 60,000 (range 100 to 60,000). The smaller
     /// of this and [`RunInput::deadline`](crate::RunInput::deadline) counts. Beyond: [`Outcome::Deadline`].
@@ -117,6 +129,9 @@ pub const BOUNDS: &[Bound] = &[
     bound!(log_bytes: u64, 0, 64 << 10, 1 << 20),
     bound!(log_lines: u32, 1, 1_000, 10_000),
     bound!(open_orders: u32, 1, 1_000, 10_000),
+    bound!(http_requests: u32, 0, 20, 1_000),
+    bound!(http_request_bytes: u64, 1 << 10, 256 << 10, 4 << 20),
+    bound!(http_answer_bytes: u64, 1 << 10, 1 << 20, 8 << 20),
     bound!(deadline_ms: u64, 100, 60_000, 60_000),
 ];
 
@@ -133,6 +148,9 @@ impl Default for Limits {
             log_bytes: 0,
             log_lines: 0,
             open_orders: 0,
+            http_requests: 0,
+            http_request_bytes: 0,
+            http_answer_bytes: 0,
             deadline_ms: 0,
         };
         for bound in BOUNDS {
@@ -173,6 +191,9 @@ mod tests {
             log_bytes,
             log_lines,
             open_orders,
+            http_requests,
+            http_request_bytes,
+            http_answer_bytes,
             deadline_ms,
         } = Limits::default();
         let members = [
@@ -186,6 +207,9 @@ mod tests {
             log_bytes,
             log_lines.into(),
             open_orders.into(),
+            http_requests.into(),
+            http_request_bytes,
+            http_answer_bytes,
             deadline_ms,
         ];
         let defaults: Vec<u64> = BOUNDS.iter().map(|bound| bound.default).collect();

@@ -13,7 +13,7 @@ pub struct RunReport {
     pub fuel_used: u64,
     /// Largest total of all linear memories at once, bytes.
     pub peak_memory: u64,
-    /// Calls that were passed to the [`RunHost`](crate::RunHost): operations, reads, kv.
+    /// Calls that were passed to the [`RunHost`](crate::RunHost): operations, reads, kv, http.
     pub host_calls: u32,
     /// Bytes of log text that were kept, and one a line.
     pub log_bytes: u64,

@@ -44,6 +44,7 @@ pub(crate) struct RunState {
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Used {
     pub host_calls: u32,
+    pub http_requests: u32,
     pub border_bytes: u64,
     pub log_bytes: u64,
     pub log_bytes_cut: u64,
@@ -89,6 +90,11 @@ impl RunState {
 
     pub fn granted(&self, grant: &str) -> bool {
         self.input.grants.contains(grant)
+    }
+
+    /// Whether some host of HTTP is granted; which one is asked for is looked at by the [`RunHost`].
+    pub fn granted_http(&self) -> bool {
+        self.input.grants.iter().any(|grant| grant == "http" || grant.starts_with("http:"))
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod support;
 
-use fangshi_runtime::{CallError, Outcome, RunInput};
+use fangshi_runtime::{CallError, Limits, Outcome, RunInput};
 use serde_json::{Value, json};
 use support::{Guest, Script, granted, input, load, run, runtime, shipped_order, snapshot, told};
 
@@ -78,19 +78,70 @@ async fn without_the_grant_a_call_does_not_leave_the_sandbox() {
     assert!(host.asked().is_empty());
 }
 
-#[tokio::test]
-async fn http_is_in_the_contract_and_denied() {
-    let guest = Guest {
+/// Posts "body" with one header to https://a.example/, twice; tells the answer's body, or the text of the refusal.
+fn posting() -> Guest<'static> {
+    const SEND: &str = "(call $send (i32.const 2048) (i32.const 4) (i32.const 2052) (i32.const 18)
+        (i32.const 2096) (i32.const 1) (i32.const 2070) (i32.const 4) (i32.const 3000))";
+    Guest {
         imports: &["fangshi:host/http"],
         core_imports: r#"(import "fangshi:host/http@0.1.0" "send"
             (func $send (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#,
-        handle: r#"(call $send (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
-              (i32.const 0) (i32.const 0) (i32.const 3000))
-            (call $reject (i32.load (i32.const 3008)) (i32.load (i32.const 3012)))"#,
+        // The header at 2096 points at `name` and `value`.
+        top: r#"(data (i32.const 2048) "POSThttps://a.example/bodynamevalue")
+            (data (i32.const 2096) "\1a\08\00\00\04\00\00\00\1e\08\00\00\05\00\00\00")"#,
+        handle: Box::leak(
+            format!(
+                "{SEND}{SEND}
+                (if (i32.load8_u (i32.const 3000))
+                  (then (return (call $reject (i32.load (i32.const 3008)) (i32.load (i32.const 3012))))))
+                (call $reject (i32.load (i32.const 3016)) (i32.load (i32.const 3020)))"
+            )
+            .into_boxed_str(),
+        ),
         ..Guest::default()
-    };
-    let report = run(guest, granted(&["http"]), &Script::default()).await;
-    assert_eq!(told(&report), "`http` is not offered by this host");
+    }
+}
+
+#[tokio::test]
+async fn a_request_to_an_outside_host_crosses_as_an_operation() {
+    let headers = json!([{"name": "x", "value": "y"}]);
+    let host = Script::answering("http#send", Ok(json!({"status": 200, "headers": headers, "body": "重量"})));
+    let report = run(posting(), granted(&["http:a.example"]), &host).await;
+    assert_eq!(told(&report), "重量");
+    let headers = json!([{"name": "name", "value": "value"}]);
+    let request = json!({"method": "POST", "url": "https://a.example/", "headers": headers, "body": "body"});
+    assert_eq!(host.asked(), vec![("http#send".to_owned(), request); 2]);
+    assert_eq!(report.host_calls, 2);
+}
+
+#[tokio::test]
+async fn without_an_approved_host_a_request_does_not_leave_the_sandbox() {
+    let host = Script::default();
+    let report = run(posting(), granted(&["notes"]), &host).await;
+    assert!(told(&report).contains("`http:HOST`"), "{}", told(&report));
+    assert!(host.asked().is_empty());
+}
+
+#[tokio::test]
+async fn requests_to_outside_hosts_are_counted_and_weighed() {
+    let host = Script::answering("http#send", Ok(json!({"status": 200})));
+    let with = |limits: Limits| RunInput { limits, ..granted(&["http:a.example"]) };
+    let once = with(Limits { http_requests: 1, ..Limits::default() });
+    let report = run(posting(), once, &host).await;
+    assert_eq!(report.outcome, Outcome::Limit { limit: "http_requests", allowed: 1 });
+    assert_eq!(host.asked().len(), 1);
+    // 4 + 18 + 4 bytes, and 4 + 5 + 4 of the header.
+    let small = with(Limits { http_request_bytes: 38, ..Limits::default() });
+    let report = run(posting(), small, &host).await;
+    assert_eq!(told(&report), "the request has 39 bytes; http_request_bytes allows 38");
+    assert_eq!(host.asked().len(), 1, "nothing more was asked of the host");
+}
+
+#[tokio::test]
+async fn an_answer_without_a_status_is_the_hosts_fault() {
+    let host = Script::answering("http#send", Ok(json!({"body": "x"})));
+    let report = run(posting(), granted(&["http:a.example"]), &host).await;
+    assert!(matches!(report.outcome, Outcome::HostFault(_)), "{:?}", report.outcome);
 }
 
 /// `price.change` with one line and the number at 2200 as the fee: 64-bit arguments in a list and an option.

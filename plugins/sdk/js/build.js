@@ -3,7 +3,8 @@
 //
 // 1. reads the plugin's modules: their imports are the grants asked for, the exported hooks are the subscription;
 // 2. writes the world that says just that, and an entry that calls the hooks (guest/);
-// 3. snapshots it all with QuickJS, without any access to the system.
+// 3. snapshots it all with QuickJS, without any access to the system;
+// 4. adds the outside hosts that the plugin declares (http-hosts.txt beside it).
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -11,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { componentize } from "componentize-qjs";
 import { entryOf } from "./entry.js";
 import { readModules } from "./modules.js";
+import { sectionsOf, withSections } from "./sections.js";
 import { worldOf } from "./world.js";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -39,7 +41,7 @@ async function build(source, target) {
       stubWasi: true,
       sync: true,
     });
-    writeFileSync(target, component);
+    writeFileSync(target, withSections(component, sectionsOf(resolve(source))));
   } finally {
     rmSync(stage, { recursive: true, force: true });
   }

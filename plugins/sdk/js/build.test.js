@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { entryOf } from "./entry.js";
 import { failureOf, guard } from "./guest/guard.js";
 import { readModules } from "./modules.js";
+import { HOSTS_FILE, sectionsOf, withSections } from "./sections.js";
 import { worldOf } from "./world.js";
 
 /** A plugin of files, by name; the entry is plugin.js. */
@@ -57,6 +58,20 @@ test("what can't work is refused with what to do", async () => {
   assert.throws(() => entryOf(misspelt), /onPaid.*onPay/);
   const empty = await plugin({ "plugin.js": "export const x = 1;" });
   assert.throws(() => entryOf(empty), /no hook/);
+});
+
+test("the hosts of a file beside the plugin become a section of the component", () => {
+  const folder = mkdtempSync(join(tmpdir(), "fangshi-test-"));
+  const source = join(folder, "plugin.js");
+  assert.deepEqual(sectionsOf(source), []);
+  const hosts = `${"h".repeat(60)}.example.com\n`.repeat(3);
+  writeFileSync(join(folder, HOSTS_FILE), hosts);
+  const component = withSections(Uint8Array.of(7, 7), sectionsOf(source));
+  const name = "fangshi:http-hosts";
+  // Kind 0, the size in two bytes, the name with its length, the text.
+  const size = 1 + name.length + hosts.length;
+  assert.deepEqual([...component.subarray(0, 6)], [7, 7, 0, (size & 0x7f) | 0x80, size >> 7, name.length]);
+  assert.equal(component.subarray(6).toString(), name + hosts);
 });
 
 test("thrown errors become outcomes as in the Rust SDK", () => {

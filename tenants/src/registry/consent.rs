@@ -5,22 +5,26 @@ use std::collections::BTreeSet;
 use super::records::ManifestRecord;
 use crate::RegistryError;
 
-/// Granted and asked for must be the same. A grant of one HTTP host, `http:HOST`, counts as `http`.
-pub(crate) fn check(manifest: &ManifestRecord, given: &BTreeSet<String>) -> Result<(), RegistryError> {
-    let interface = |grant: &str| grant.split_once(':').map_or(grant, |(interface, _)| interface).to_owned();
-    let given_interfaces: BTreeSet<String> = given.iter().map(|grant| interface(grant)).collect();
-    let asked: BTreeSet<&str> = manifest.grants.iter().map(|grant| grant.name.as_str()).collect();
+/// `http` is granted host by host, `http:HOST`: those that the version declares, and any that whoever consents adds.
+const HTTP: &str = "http";
 
-    let missing: Vec<String> =
-        asked.iter().filter(|name| !given_interfaces.contains(**name)).map(|name| (*name).to_owned()).collect();
-    let unknown: Vec<String> = given
-        .iter()
-        .filter(|grant| {
-            let interface = interface(grant);
-            !asked.contains(interface.as_str()) || (interface != **grant && interface != "http")
-        })
-        .cloned()
-        .collect();
+fn is_host(grant: &str) -> bool {
+    grant.strip_prefix(HTTP).is_some_and(|rest| rest.len() > 1 && rest.starts_with(':'))
+}
+
+/// Granted and asked for must be the same, but for hosts: each that is declared must be granted, and at least one.
+pub(crate) fn check(manifest: &ManifestRecord, given: &BTreeSet<String>) -> Result<(), RegistryError> {
+    let asked: BTreeSet<&str> = manifest.grants.iter().map(|grant| grant.name.as_str()).collect();
+    let is_given = |name: &str| match name {
+        HTTP => given.iter().any(|grant| is_host(grant)),
+        name => given.contains(name),
+    };
+    let is_asked = |grant: &str| match is_host(grant) {
+        true => asked.contains(HTTP),
+        false => grant != HTTP && asked.contains(grant),
+    };
+    let missing: Vec<String> = asked.iter().filter(|name| !is_given(name)).map(|name| (*name).to_owned()).collect();
+    let unknown: Vec<String> = given.iter().filter(|grant| !is_asked(grant)).cloned().collect();
     if missing.is_empty() && unknown.is_empty() { Ok(()) } else { Err(RegistryError::Grants { missing, unknown }) }
 }
 
@@ -57,5 +61,18 @@ mod tests {
         assert_eq!(outcome(&["http"], &["http:erp.example.com", "http:b.example"]), (vec![], vec![]));
         assert_eq!(outcome(&["notes"], &["notes:all"]), (vec![], names(&["notes:all"])));
         assert_eq!(outcome(&["notes"], &["notes", "http:a.example"]), (vec![], names(&["http:a.example"])));
+        assert_eq!(outcome(&["http"], &[]), (names(&["http"]), vec![]));
+        assert_eq!(outcome(&["http"], &["http"]), (names(&["http"]), names(&["http"])));
+        assert_eq!(outcome(&["http"], &["http:"]), (names(&["http"]), names(&["http:"])));
+    }
+
+    #[test]
+    fn each_declared_host_is_granted_and_others_may_be() {
+        let asked = ["http", "http:a.example", "http:b.example:8443"];
+        let both = ["http:a.example", "http:b.example:8443"];
+        assert_eq!(outcome(&asked, &both), (vec![], vec![]));
+        assert_eq!(outcome(&asked, &[both[0], both[1], "http:erp.example"]), (vec![], vec![]));
+        assert_eq!(outcome(&asked, &["http:a.example"]), (names(&["http:b.example:8443"]), vec![]));
+        assert_eq!(outcome(&asked, &["http:erp.example"]), (names(&both), vec![]));
     }
 }

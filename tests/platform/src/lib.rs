@@ -21,7 +21,7 @@
 //! Where things live: `crypto`, `envelope`, `message` make a push; `outbox`, `retry`, `courier` deliver it; `tokens`,
 //! `authorization`, `shops` say who may do what; `orders/` is the state machine and `steps` drives it; `operations/`
 //! is the API and `server` its HTTP; `faults`, `quotas` make it fail; `platform` is the handle in Rust and `control`
-//! the same over HTTP, for the program `fake-weixin`.
+//! the same over HTTP, for the program `fake-weixin`. `outside` is a host that is none of the platform's.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -39,6 +39,7 @@ mod message;
 mod operations;
 mod orders;
 mod outbox;
+mod outside;
 mod pages;
 mod phones;
 mod platform;
@@ -63,6 +64,7 @@ pub use orders::address::Address;
 pub use orders::chart;
 pub use orders::new::{NewItem, NewOrder, NewPresent};
 pub use orders::shipping::{COMPANIES, Package, Packed};
+pub use outside::{AskedOutside, OutsideHost, ReplyOutside};
 pub use platform::{Platform, PlatformError};
 pub use refusal::Refusal;
 pub use retry::STORE_WAITS_S;

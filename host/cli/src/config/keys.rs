@@ -271,6 +271,24 @@ pub const COMPILED_BYTES: Key = key(
     Kind::Number(64 << 10, 1 << 30),
     "the most machine code that a plugin may be compiled to, bytes (default 134217728)",
 );
+pub const HTTP_STATE: Key = key(
+    "http",
+    "state",
+    Kind::Text,
+    "\"on\" (the default) or \"off\": whether plugins may send requests to the outside hosts that merchants approve by name",
+);
+pub const HTTP_INNER_ADDRESSES: Key = key(
+    "http",
+    "inner_addresses",
+    Kind::Texts,
+    "a list of ranges of your own network that approved names may lead to, such as \"10.1.2.0/24\"; all addresses that are not reached from the whole Internet are refused otherwise (default: none)",
+);
+pub const HTTP_EXTRA_ROOTS_FILE: Key = key(
+    "http",
+    "extra_roots_file",
+    Kind::Path,
+    "a file of certificates in PEM: authorities that vouch for outside hosts besides those that this machine trusts (default: none)",
+);
 pub const SHUTDOWN_SECONDS: Key = key(
     "limits",
     "shutdown_seconds",
@@ -346,6 +364,9 @@ pub const KEYS: &[&Key] = &[
     &COMPILE_MEMORY,
     &COMPILED_BYTES,
     &SECCOMP,
+    &HTTP_STATE,
+    &HTTP_INNER_ADDRESSES,
+    &HTTP_EXTRA_ROOTS_FILE,
     &LOG_FORMAT,
 ];
 

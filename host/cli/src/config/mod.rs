@@ -2,6 +2,7 @@
 //! expected. `keys` is the list of all keys: `fangshi config keys` prints it, and
 //! `fangshi.example.toml` shows them in use.
 
+mod http;
 mod keys;
 mod problem;
 mod reader;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use fangshi_console::TrustedKeys;
 use fangshi_database::TenantId;
 use fangshi_lanes::{COMPONENT_BYTES, Plans, RUNS_AT_ONCE};
+use fangshi_operations::OutsideConfig;
 use fangshi_reconcile::{FullPassAt, ReconcileConfig};
 use fangshi_tenants::{Kek, Retention, UploadLimits};
 use secrecy::{ExposeSecret, SecretString};
@@ -81,6 +83,8 @@ pub struct Config {
     pub alerts: Alerts,
     /// Whether system calls that are never made are closed.
     pub seccomp: bool,
+    /// How outside hosts are reached that merchants approved.
+    pub http: OutsideConfig,
     /// Form of the logs.
     pub log_format: LogFormat,
 }
@@ -196,6 +200,7 @@ impl Config {
         let retention = read_retention(&mut reader);
         let alerts = read_alerts(&mut reader);
         let seccomp = choice(&mut reader, &keys::SECCOMP, ["on", "off"], "on") == "on";
+        let http = http::read(&mut reader);
         let log_format = read_log_format(&mut reader);
         reader.finish()?;
         // Both are there: a missing one is a problem, and `finish` would have ended it.
@@ -229,6 +234,7 @@ impl Config {
             retention,
             alerts,
             seccomp,
+            http,
             log_format,
         })
     }

@@ -133,7 +133,7 @@ const WRONG: &[(&str, &[&str])] = &[
         "GOOD\n[extra]\na = 1",
         &[
             "fangshi.toml:6: extra: unknown key",
-            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [alerts], [limits], [uploads], [walls], [log]",
+            "listen, public_url, data_dir, [operator], [custody], [weixin], [reconcile], [retention], [alerts], [limits], [uploads], [walls], [http], [log]",
         ],
     ),
     ("lisen = \"x\"", &["fangshi.toml:1: lisen: unknown key", "listen"]),
@@ -345,6 +345,33 @@ fn the_pages_of_limits_have_every_one_with_its_usual_value() {
 }
 
 #[test]
+fn outside_hosts_are_reached_as_the_config_says() {
+    let http = |text: &str| parse(&format!("{GOOD}[http]\n{text}")).unwrap().http;
+    let default = parse(GOOD).unwrap().http;
+    assert!(default.enabled && default.inner == Default::default());
+    assert!(!http("state = \"off\"").enabled);
+    let inner = ["10.1.2.0/24".to_owned(), "fd00:1::/32".to_owned()];
+    let set = http("inner_addresses = [\"10.1.2.0/24\", \"fd00:1::/32\"]").inner;
+    assert_eq!(set, fangshi_operations::InnerAddresses::new(&inner).unwrap());
+    let shown = |text: &str| problems(&format!("{GOOD}[http]\n{text}"));
+    for (wrong, told) in [
+        ("state = \"yes\"", "fangshi.toml:7: http.state: expected \"on\""),
+        ("state = true", "http.state: expected"),
+        ("inner_addresses = \"10.0.0.0/8\"", "http.inner_addresses: expected a list of ranges"),
+        ("inner_addresses = [\"10.0.0.0/8\", \"inner\"]", "found \"inner\""),
+        ("extra_roots_file = \"none.pem\"", "http.extra_roots_file: expected a file of certificates in PEM"),
+        ("enabled = false", "unknown key; expected one of these in [http]: state, inner_addresses, extra_roots_file"),
+    ] {
+        let shown = shown(wrong);
+        assert!(shown.contains(told), "{wrong}: {shown}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("roots.pem");
+    std::fs::write(&file, "no certificate").unwrap();
+    assert!(shown(&format!("extra_roots_file = {file:?}")).contains("no certificate in PEM"));
+}
+
+#[test]
 fn plans_are_read_and_checked() {
     let config = parse(&format!(
         "{GOOD}[limits]\nfuel = 5_000_000\nmax_plugin_bytes = 2048\n[plans.large]\nfuel = 9_000_000\nruns_at_once = 40\n[plans.bare]\n"
@@ -401,6 +428,7 @@ fn the_example_is_right_and_has_the_defaults() {
     assert_eq!(config.uploads, default.uploads);
     assert_eq!(config.uploads, default.uploads);
     assert_eq!(config.compile, default.compile);
+    assert_eq!((config.http.enabled, &config.http.inner), (default.http.enabled, &default.http.inner));
     assert_eq!(config.shutdown, default.shutdown);
     for key in KEYS {
         assert!(text.contains(key.name), "the example lacks {}", key.path());

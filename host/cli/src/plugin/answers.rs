@@ -3,7 +3,8 @@
 //! `{"decode.sensitive-info": {…answer…}, "search.list-orders": [{…first…}, {…second…}]}`: an operation's name to its
 //! answer in the contract's names, or to a list of answers, of which the last one is repeated. Where the answer itself is a
 //! list, answers are always given as a list of them: `{"sku-decision.waiting": [["37…"]]}`. An answer
-//! `{"error": {"kind": "conflict", "detail": "…"}}` is a refusal.
+//! `{"error": {"kind": "conflict", "detail": "…"}}` is a refusal. An outside host answers as `http.send`:
+//! `{"http.send": {"status": 200, "headers": [{"name": "…", "value": "…"}], "body": "…"}}`, `body_base64` for bytes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -39,7 +40,7 @@ impl Answers {
         Answers::new(by_name).with_context(|| format!("answers file {}", file.display()))
     }
 
-    fn new(by_name: BTreeMap<String, Value>) -> anyhow::Result<Answers> {
+    pub(super) fn new(by_name: BTreeMap<String, Value>) -> anyhow::Result<Answers> {
         let mut lists = BTreeMap::new();
         for (name, answer) in by_name {
             let list = match answer {

@@ -19,8 +19,8 @@ use clap::Args;
 use fangshi_database::Digest;
 use fangshi_lanes::decide::retry::Tried;
 use fangshi_lanes::{RunLimits, Schedule};
-use fangshi_operations::Kind;
-use fangshi_runtime::{Envelope, Limits, Manifest, Outcome, RunInput, Runtime, RuntimeConfig};
+use fangshi_operations::{HOSTS_SECTION, Kind};
+use fangshi_runtime::{Envelope, GrantAsked, Limits, Manifest, Outcome, RunInput, Runtime, RuntimeConfig};
 use serde_json::Value;
 
 pub use component::component;
@@ -50,7 +50,7 @@ pub struct RunArguments {
     /// The installation's settings: a JSON object.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
-    /// The grants, with commas; all that the plugin asks for if absent.
+    /// The grants, with commas; all that the plugin asks for if absent. An outside host: `http:erp.example.com`.
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     grants: Option<Vec<String>>,
     /// Answers of operations: a JSON object of `interface.function` to an answer, or to a list of answers in order. Where an
@@ -86,7 +86,8 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
         Some(file) => Answers::read(file)?,
         None => Answers::default(),
     };
-    let unknown = answers.unknown(|interface, function| fangshi_operations::find(interface, function).is_some());
+    let unknown =
+        answers.unknown(|interface, function| fangshi_operations::of_call(interface, function, &Value::Null).is_some());
     if !unknown.is_empty() {
         bail!("answers file: no such operation: {}", unknown.join(", "));
     }
@@ -134,11 +135,19 @@ fn read(file: &Path, what: &str) -> anyhow::Result<Vec<u8>> {
     std::fs::read(file).with_context(|| format!("{what} {}", file.display()))
 }
 
+/// The manifest, and behind its grants the hosts that the plugin declares: as an upload is read.
 fn manifest_of(runtime: &Runtime, wasm: &[u8], file: &Path) -> anyhow::Result<Manifest> {
-    runtime.inspect(wasm).map_err(|refusal| {
+    let refused = |lines: String| anyhow::anyhow!("plugin {} is refused:{lines}", file.display());
+    let mut manifest = runtime.inspect(wasm).map_err(|refusal| {
         let lines: Vec<String> = refusal.problems.iter().map(|problem| format!("\n  - {problem}")).collect();
-        anyhow::anyhow!("plugin {} is refused:{}", file.display(), lines.concat())
-    })
+        refused(lines.concat())
+    })?;
+    if manifest.grants.iter().any(|grant| grant.name == "http") {
+        let hosts = fangshi_operations::hosts_asked(&fangshi_runtime::sections(wasm, HOSTS_SECTION));
+        let hosts = hosts.map_err(|why| refused(format!("\n  - the section `{HOSTS_SECTION}`: {why}")))?;
+        manifest.grants.extend(hosts.into_iter().map(|name| GrantAsked { name, functions: Vec::new() }));
+    }
+    Ok(manifest)
 }
 
 fn object_of(file: Option<&Path>, what: &str) -> anyhow::Result<Value> {
@@ -180,19 +189,28 @@ fn grants_of(given: Option<&[String]>, manifest: &Manifest) -> anyhow::Result<BT
     let given: BTreeSet<String> =
         given.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
     let unknown: Vec<&str> =
-        given.iter().map(String::as_str).filter(|name| fangshi_operations::interface(name).is_none()).collect();
+        given.iter().map(String::as_str).filter(|name| fangshi_operations::grant(name).is_none()).collect();
     if !unknown.is_empty() {
         bail!("unknown grants: {}; the plugin asks for {}", unknown.join(", "), list(&asked));
     }
-    Ok(given)
+    // In the spelling that the host keeps.
+    given
+        .into_iter()
+        .map(|grant| match fangshi_operations::host_of(&grant) {
+            Some(Ok(host)) => Ok(format!("http:{host}")),
+            Some(Err(why)) => bail!("grant http:HOST: {why}"),
+            None => Ok(grant),
+        })
+        .collect()
 }
 
 /// The grants as the runtime is told. It answers calls of operations without a grant by itself, unseen; here the recorder
 /// does it, so that the print shows them.
 fn runtime_grants(given: &BTreeSet<String>, manifest: &Manifest) -> BTreeSet<String> {
     let asked = manifest.grant_names().into_iter();
-    let operations =
-        asked.filter(|name| fangshi_operations::interface(name).is_some_and(|it| it.kind == Kind::Operations));
+    let operations = asked.filter(|name| {
+        name == "http" || fangshi_operations::interface(name).is_some_and(|it| it.kind == Kind::Operations)
+    });
     given.iter().cloned().chain(operations).collect()
 }
 

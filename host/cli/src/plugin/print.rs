@@ -21,8 +21,12 @@ pub fn manifest(out: &mut impl Write, file: &Path, digest: &Digest, manifest: &M
         writeln!(out, "grants   none")?;
     }
     for grant in &manifest.grants {
-        let sensitivity = fangshi_operations::interface(&grant.name).map_or("", |known| known.sensitivity.name());
-        writeln!(out, "grant    {} ({sensitivity}): {}", grant.name, grant.functions.join(", "))?;
+        let known = fangshi_operations::grant(&grant.name);
+        let sensitivity = known.map_or("", |known| known.interface.sensitivity.name());
+        match grant.functions.as_slice() {
+            [] => writeln!(out, "grant    {} ({sensitivity})", grant.name)?,
+            functions => writeln!(out, "grant    {} ({sensitivity}): {}", grant.name, functions.join(", "))?,
+        }
     }
     for export in &manifest.extra_exports {
         writeln!(out, "export   {export} (never called)")?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use fangshi_operations::{is_outside, not_approved};
 use fangshi_runtime::{CallError, RunHost, Snapshot};
 use serde_json::Value;
 
@@ -48,7 +49,7 @@ impl Recorder {
             let refusal = format!("the grant `{interface}` is needed");
             return (Err(CallError::Denied(refusal)), "refused".to_owned());
         }
-        let Some(operation) = fangshi_operations::find(interface, function) else {
+        let Some(operation) = fangshi_operations::of_call(interface, function, request) else {
             let refusal = format!("no operation {interface}.{function}");
             return (Err(CallError::Invalid(refusal)), "refused".to_owned());
         };
@@ -56,7 +57,14 @@ impl Recorder {
             Ok(body) => body,
             Err(wrong) => return (Err(CallError::Invalid(wrong)), "refused".to_owned()),
         };
-        let call = format!("would call POST {} {body}", operation.path);
+        if let Some(grant) = not_approved(self.grants.iter().map(String::as_str), operation, request) {
+            let refusal = format!("the grant `{grant}` is needed");
+            return (Err(CallError::Denied(refusal)), "refused".to_owned());
+        }
+        let call = match is_outside(operation) {
+            true => format!("would send {}", request["method"].as_str().unwrap_or_default()),
+            false => format!("would call POST {} {body}", operation.path),
+        };
         let name = format!("{interface}.{function}");
         // What the platform says at least. Where the contract reads more of it than that it is done, nothing is made up.
         let bare = || serde_json::json!({"errcode": 0, "errmsg": "ok"});
@@ -134,10 +142,30 @@ mod tests {
         let order = Snapshot { order_id: "37".to_owned(), json: json!({}), digest: [0; 32] };
         Recorder {
             order: Arc::new(order),
-            grants: ["notes", "real-number", "virtual-number"].map(str::to_owned).into(),
+            grants: ["notes", "real-number", "virtual-number", "http:a.example"].map(str::to_owned).into(),
             answers: Answers::default(),
             record: Arc::default(),
         }
+    }
+
+    #[test]
+    fn an_outside_host_is_checked_as_by_the_host_and_nothing_is_sent() {
+        let to = |method: &str, url: &str| json!({"method": method, "url": url, "headers": [], "body": ""});
+        for method in ["GET", "POST"] {
+            let (answer, how) = recorder().answer("http", "send", &to(method, "https://a.example/x"));
+            let Err(CallError::Unavailable(text)) = answer else { panic!("{method} was made up: {answer:?}") };
+            assert!(text.contains("http.send") && text.contains("--answers"), "{text}");
+            assert_eq!(how, format!("would send {method} →"));
+        }
+        let (answer, _) = recorder().answer("http", "send", &to("GET", "https://b.example/"));
+        assert_eq!(answer, Err(CallError::Denied("the grant `http:b.example` is needed".into())));
+        let (answer, _) = recorder().answer("http", "send", &to("GET", "http://a.example/"));
+        assert!(matches!(answer, Err(CallError::Invalid(_))), "{answer:?}");
+        let mut told = recorder();
+        let answer = json!({"status": 200, "body": "{}"});
+        told.answers = Answers::new([("http.send".to_owned(), answer)].into()).unwrap();
+        let (answer, _) = told.answer("http", "send", &to("POST", "https://a.example/"));
+        assert_eq!(answer, Ok(json!({"status": 200, "body": "{}"})));
     }
 
     #[test]

@@ -73,7 +73,11 @@ impl Rooms {
             tracing::error!(%error, "a restore would bring deleted tenants back");
         }
         let journal = Journal::open(database.clone(), tenants.clone(), clock.clone());
-        let operations = OperationsConfig { api_base: config.api_base.clone(), ..OperationsConfig::default() };
+        let operations = OperationsConfig {
+            api_base: config.api_base.clone(),
+            outside: config.http.clone(),
+            ..OperationsConfig::default()
+        };
         let operations = Operations::new(operations, tenants.clone())?;
         let code_dir = config.data_dir.join(CODE_FOLDER);
         let code_key = code_key::keep(&tenants, &config.data_dir).context("the key of compiled plugins")?;

@@ -1,5 +1,6 @@
 //! The page of consent: what a version is called for, what it may read and do, in plain words; and the consent itself.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -8,14 +9,15 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use fangshi_operations::{Kind, Sensitivity};
+use fangshi_operations::{Kind, Sensitivity, meets};
 use fangshi_tenants::{
     Digest, GrantAsked, Installation, InstallationPatch, NewInstallation, PluginId, RegistryError, Tenant,
     VersionRecord,
 };
+use serde::Deserialize;
 
 use super::language::Language;
-use super::session::{Bare, Session};
+use super::session::Session;
 use super::{view, words};
 use crate::Console;
 use crate::installations;
@@ -43,6 +45,10 @@ struct Consent<'a> {
     replaces: Option<String>,
     /// This very version is at work.
     at_work: bool,
+    /// It sends requests to outside hosts.
+    http: bool,
+    /// The hosts that the merchant approved besides those that the version declares, a line each.
+    hosts: String,
     /// Why it cannot be installed, or, if it is, why some of it does not work.
     obstacle: Option<String>,
 }
@@ -50,7 +56,7 @@ struct Consent<'a> {
 /// A grant in plain words.
 struct Asked<'a> {
     name: &'a str,
-    meaning: &'static str,
+    meaning: Cow<'static, str>,
     functions: &'a [String],
     personal: bool,
     money: bool,
@@ -94,8 +100,11 @@ pub(super) async fn show(
         money: any(|asked| asked.money),
         outside: any(|asked| asked.outside),
         at_work,
+        http,
+        hosts: current.as_ref().map(|current| other_hosts(current, grants)).unwrap_or_default(),
         replaces: current.filter(|current| current.version != version.digest).map(|one| words::short(&one.version)),
-        obstacle: match (http, plugins::waits(&console, &version) && !at_work) {
+        obstacle: match (http && !console.operations.reaches_outside(), plugins::waits(&console, &version) && !at_work)
+        {
             (true, _) => Some(without_http(language)),
             (false, true) => Some(unapproved(language)),
             (false, false) => permissions(&session.tenant, grants, language),
@@ -109,9 +118,9 @@ pub(super) async fn show(
 
 fn without_http(language: Language) -> String {
     let text = language.pick(
-        "本系统暂不支持向外部网址发送数据，因此这个插件还不能安装。请让开发者去掉 http 后重新上传。",
-        "This host does not offer sending data outside yet, so the plugin can't be installed. Ask its developer to build it \
-         without `http`.",
+        "这个插件要向外部网址发送数据，而服务商关闭了这项功能，因此不能安装。请联系服务商。",
+        "The plugin sends data outside, which your service provider has switched off, so it can't be installed. Ask your \
+         service provider.",
     );
     text.to_owned()
 }
@@ -122,6 +131,33 @@ fn unapproved(language: Language) -> String {
         "This version waits for your service provider's approval; after that you can install it. Please ask them.",
     );
     text.to_owned()
+}
+
+/// The approved hosts that the version does not declare itself.
+fn other_hosts(current: &Installation, asked: &[GrantAsked]) -> String {
+    let declared = |grant: &String| asked.iter().any(|one| one.name == *grant);
+    let hosts = current.grants.iter().filter(|grant| !declared(grant)).filter_map(|grant| grant.strip_prefix("http:"));
+    hosts.collect::<Vec<_>>().join("\n")
+}
+
+/// What a merchant consents to: all that the version asks for, and the hosts that the merchant named.
+fn consented(asked: &[GrantAsked], hosts: &str) -> Vec<String> {
+    let mut grants: Vec<String> =
+        asked.iter().filter(|grant| grant.name != "http").map(|grant| grant.name.clone()).collect();
+    if asked.iter().any(|grant| grant.name == "http") {
+        for line in hosts.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let given = format!("http:{line}");
+            let grant = match fangshi_operations::host_of(&given) {
+                Some(Ok(host)) => format!("http:{host}"),
+                // Refused with the others.
+                _ => given,
+            };
+            if !grants.contains(&grant) {
+                grants.push(grant);
+            }
+        }
+    }
+    grants
 }
 
 /// The permission sets that the shop would have to grant first, with what each is for (platform page 2.5).
@@ -152,13 +188,22 @@ fn permissions(tenant: &Tenant, asked: &[GrantAsked], language: Language) -> Opt
     ))
 }
 
-/// Installs the version with exactly the grants that the page showed: a version never changes, and the address names it
-/// by its digest. Of a plugin that is at work the version is replaced.
+/// The form of the page.
+#[derive(Deserialize)]
+pub(super) struct Approval {
+    proof: String,
+    /// Outside hosts besides those that the version declares, a line each.
+    #[serde(default)]
+    hosts: String,
+}
+
+/// Installs the version with exactly the grants that the page showed, and the hosts that the merchant named: a version never
+/// changes, and the address names it by its digest. Of a plugin that is at work the version is replaced.
 pub(super) async fn approve(
     State(console): State<Console>,
     session: Session,
     Path((plugin, version)): Path<(String, String)>,
-    Form(form): Form<Bare>,
+    Form(form): Form<Approval>,
 ) -> Response {
     if let Some(refused) = session.refuses(&form.proof) {
         return refused;
@@ -167,11 +212,14 @@ pub(super) async fn approve(
         Ok(found) => found,
         Err(refused) => return refused,
     };
-    let asked = version.manifest.grants.iter().map(|grant| grant.name.clone()).collect();
-    let grants: BTreeSet<String> = match installations::grants(asked) {
+    let asked = &version.manifest.grants;
+    let grants: BTreeSet<String> = match installations::grants(&console, consented(asked, &form.hosts)) {
         Ok(grants) => grants,
         Err(refusal) => return refused(session.language, refusal.code()),
     };
+    if asked.iter().any(|grant| grant.name == "http") && !meets(grants.iter(), "http") {
+        return refused(session.language, "host-missing");
+    }
     if let Err(refusal) = permission::check(&console, &session.tenant, version.digest).await {
         return refused(session.language, refusal.code());
     }
@@ -234,19 +282,22 @@ fn asked<'a>(
 ) -> Vec<Asked<'a>> {
     let words = |grant: &'a GrantAsked| {
         // Only interfaces of the contract pass the upload; one that the table lost is shown among the operations.
-        let known = fangshi_operations::interface(&grant.name);
-        if known.map_or(Kind::Operations, |known| known.kind) != kind {
+        let known = fangshi_operations::grant(&grant.name);
+        if known.map_or(Kind::Operations, |known| known.interface.kind) != kind {
             return None;
         }
-        let sensitivity = known.map_or(Sensitivity::Outside, |known| known.sensitivity);
+        let sensitivity = known.map_or(Sensitivity::Outside, |known| known.interface.sensitivity);
         Some(Asked {
             name: &grant.name,
-            meaning: known.map_or("", |known| language.pick(known.zh, known.en)),
+            meaning: known.map_or("".into(), |known| match language {
+                Language::Chinese => known.zh(),
+                Language::English => known.en(),
+            }),
             functions: &grant.functions,
             personal: sensitivity == Sensitivity::Personal,
             money: sensitivity == Sensitivity::Money,
             outside: sensitivity == Sensitivity::Outside,
-            new: current.is_some_and(|current| !current.grants.contains(&grant.name)),
+            new: current.is_some_and(|current| !meets(current.grants.iter(), &grant.name)),
         })
     };
     grants.iter().filter_map(words).collect()

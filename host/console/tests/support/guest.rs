@@ -47,9 +47,12 @@ fn noting_and(data: &str, more: &str) -> Vec<u8> {
     plugin("import fangshi:store/notes@0.1.0;", &format!("{import}{data}"), &format!("{call}{more}"))
 }
 
-/// A plugin that imports `http`, which is not offered yet.
-pub fn calling_out() -> Vec<u8> {
-    plugin("import fangshi:host/http@0.1.0;", "", "")
+/// A plugin that imports `http`, and declares hosts: the text of its section.
+pub fn calling_out(hosts: &str) -> Vec<u8> {
+    let import = r#"(import "fangshi:host/http@0.1.0" "send"
+        (func (param i32 i32 i32 i32 i32 i32 i32 i32 i32)))"#;
+    let section = format!("(@custom \"fangshi:http-hosts\" {hosts:?})");
+    plugin_and("import fangshi:host/http@0.1.0;", import, "", &section)
 }
 
 /// A plugin with `on-schedule`, which is not offered yet, and nothing else.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use fangshi_operations::meets;
+
 use super::choose::Standing;
 use super::ending::Halt;
 
@@ -12,7 +14,7 @@ pub fn withheld(standing: Standing, granted: &BTreeSet<String>, asks: &BTreeSet<
         Standing::Gone => Some(Halt::Removed),
         Standing::Held => Some(Halt::Paused),
         Standing::Open => {
-            let grants: Vec<String> = asks.difference(granted).cloned().collect();
+            let grants: Vec<String> = asks.iter().filter(|asked| !meets(granted.iter(), asked)).cloned().collect();
             (!grants.is_empty()).then_some(Halt::Withdrawn { grants })
         }
     }
@@ -30,6 +32,10 @@ mod tests {
         assert_eq!(withheld(Standing::Open, &more, &asks), None);
         let halt = withheld(Standing::Open, &asks, &more);
         assert_eq!(halt, Some(Halt::Withdrawn { grants: vec!["price".into()] }));
+        let (wide, host) = (names(&["http", "http:a.example"]), names(&["http:a.example", "http:b.example"]));
+        assert_eq!(withheld(Standing::Open, &host, &wide), None);
+        let halt = withheld(Standing::Open, &names(&["http:b.example"]), &wide);
+        assert_eq!(halt, Some(Halt::Withdrawn { grants: vec!["http:a.example".into()] }));
         assert_eq!(withheld(Standing::Held, &more, &asks), Some(Halt::Paused));
         assert_eq!(withheld(Standing::Gone, &more, &asks), Some(Halt::Removed));
     }

@@ -7,6 +7,7 @@ use fangshi_journal::{
     AttemptStart, Digest, Effect, EventFilter, EventView, Inputs, InstallationId, LaneKey, RecordedAttempt, RunState,
     RunView, TenantId, hook_of,
 };
+use fangshi_operations::meets;
 use fangshi_runtime::Outcome;
 use fangshi_tenants::Registry;
 use serde_json::Value;
@@ -83,7 +84,8 @@ impl Replays {
     /// See [`ReplayError`].
     pub async fn backtest(&self, ask: &Backtest) -> Result<BacktestReport, ReplayError> {
         let guest = self.guests.load(ask.tenant, ask.version).await.map_err(ReplayError::NotLoaded)?;
-        let missing: Vec<String> = guest.asks().difference(&ask.grants).cloned().collect();
+        let missing: Vec<String> =
+            guest.asks().iter().filter(|asked| !meets(ask.grants.iter(), asked)).cloned().collect();
         if !missing.is_empty() {
             return Err(ReplayError::GrantsMissing(missing));
         }

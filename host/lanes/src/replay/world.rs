@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use fangshi_journal::{Effect, EffectKey, EffectState, Journal, LaneKey, RecordedAttempt, RecordedCall, SnapshotRow};
-use fangshi_operations::{Operation, covers};
+use fangshi_operations::{Operation, covers, not_approved, of_call};
 use fangshi_runtime::{Abort, CallError, RunHost, Snapshot};
 use serde_json::{Value, json};
 
@@ -167,10 +167,13 @@ impl World {
         if !covers(self.grants.iter().map(String::as_str), interface) {
             return Err(CallError::Denied(interface.to_owned()));
         }
-        let Some(op) = fangshi_operations::find(interface, function) else {
+        let Some(op) = of_call(interface, function, &request) else {
             return Err(CallError::Invalid(format!("{interface}.{function} is no operation of this host")));
         };
         op.body(&request).map_err(CallError::Invalid)?;
+        if let Some(grant) = not_approved(self.grants.iter().map(String::as_str), op, &request) {
+            return Err(CallError::Denied(grant));
+        }
         if op.effect {
             return self.effect(op, key, call, request);
         }

@@ -178,6 +178,7 @@ impl One<'_> {
             effects_per_hour: limits.effects_per_hour,
             kv_keys: limits.kv_keys,
             kv_bytes: limits.kv_bytes,
+            http_answer_bytes: limits.run.http_answer_bytes,
             effects: known.into_iter().map(|effect| (effect.key.clone(), effect)).collect::<HashMap<_, _>>(),
             snapshot: start.snapshot.clone(),
             replay,

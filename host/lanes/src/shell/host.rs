@@ -9,7 +9,7 @@ use fangshi_journal::{
     Buffer, CallKind, CallOrigin, CallRow, Clock, Effect, EffectKey, Fence, InstallationId, Journal, JournalError,
     KvChange, RecordedCall, SnapshotRow, TenantId,
 };
-use fangshi_operations::{Kind, Operation, covers, interfaces};
+use fangshi_operations::{Fault, Kind, Operation, covers, interfaces, is_outside, not_approved};
 use fangshi_runtime::{Abort, CallError, RunHost, Snapshot};
 use serde_json::{Value, json};
 
@@ -37,6 +37,7 @@ pub(crate) struct Known {
     pub effects_per_hour: u32,
     pub kv_keys: u32,
     pub kv_bytes: u64,
+    pub http_answer_bytes: u64,
     /// What earlier attempts, or this one before it was cut off, left of the run's effects.
     pub effects: HashMap<EffectKey, Effect>,
     /// The order as read before the hook.
@@ -247,14 +248,26 @@ impl Host {
         if let Err(text) = op.body(&call.request) {
             return self.keep(&call, Err(CallError::Invalid(text)), None, CallOrigin::Live);
         }
+        if let Some(grant) = not_approved(self.known.grants.iter().map(String::as_str), op, &call.request) {
+            return self.keep(&call, Err(CallError::Denied(grant)), None, CallOrigin::Live);
+        }
         if let Some(end) = self.withheld().await? {
             return Err(end);
         }
         if op.effect { self.effect(op, call, nth).await } else { self.read(op, &call).await }
     }
 
+    /// Sends a call where it belongs: to the platform, or to an outside host.
+    pub(super) async fn call(&self, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
+        let (shop, tenant) = (&self.known.shop, self.tenant());
+        match is_outside(op) {
+            true => shop.outside(tenant, request, self.known.http_answer_bytes).await,
+            false => shop.call(tenant, op, request).await,
+        }
+    }
+
     async fn read(&mut self, op: &'static Operation, call: &Call) -> Result<Value, CallError> {
-        let answer = self.known.shop.call(self.tenant(), op, &call.request).await;
+        let answer = self.call(op, &call.request).await;
         self.keep(call, answer.map_err(|fault| refusal(fault.to_contract())), None, CallOrigin::Live)
     }
 
@@ -305,7 +318,7 @@ impl Host {
 #[async_trait]
 impl RunHost for Host {
     async fn operation(&mut self, interface: &str, function: &str, request: Value) -> Result<Value, CallError> {
-        let op = fangshi_operations::find(interface, function);
+        let op = fangshi_operations::of_call(interface, function, &request);
         let kind = if op.is_some_and(|op| op.effect) { CallKind::Effect } else { CallKind::Read };
         let call = self.begin(format!("{interface}/{function}"), request, kind).await?;
         let equal = (call.name.clone(), call.digest);

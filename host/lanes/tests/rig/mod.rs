@@ -178,6 +178,11 @@ pub async fn set_note(host: &mut dyn RunHost, order: &str, note: &str) -> Result
     host.operation("notes", "set-merchant-notes", json!({"order_id": order, "merchant_notes": note})).await
 }
 
+/// A request to the one outside host that is granted.
+pub async fn send_out(host: &mut dyn RunHost, method: &str) -> Result<Value, CallError> {
+    host.operation("http", "send", json!({"method": method, "url": "https://a.example/x"})).await
+}
+
 /// Who is subscribed, as the test says.
 #[derive(Default)]
 pub struct Seats {
@@ -268,7 +273,8 @@ pub struct Rig {
 }
 
 /// What the installations of a rig are granted.
-pub const GRANTS: [&str; 7] = ["notes", "search", "delivery", "kv", "order-summary", "shop-phone", "decode"];
+pub const GRANTS: [&str; 8] =
+    ["notes", "search", "delivery", "kv", "order-summary", "shop-phone", "decode", "http:a.example"];
 
 /// Numbers up to this may be installed.
 const INSTALLATIONS: u8 = 20;

@@ -129,6 +129,11 @@ impl Shop for FakeShop {
         Ok(self.order(order_id))
     }
 
+    async fn outside(&self, tenant: TenantId, request: &Value, _: u64) -> Result<Value, Fault> {
+        self.ledger.lock().unwrap().push((tenant, "http", request.clone(), true));
+        Ok(json!({"status": 200, "headers": [], "body": ""}))
+    }
+
     async fn kept(
         &self,
         _: Asker,

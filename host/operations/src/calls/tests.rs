@@ -107,6 +107,7 @@ fn operations(base: &str, keeper: Arc<FakeKeeper>) -> Operations {
             clock
         },
         breaker: crate::BreakerConfig::default(),
+        outside: crate::OutsideConfig::default(),
     };
     Operations::with_keeper(config, keeper).unwrap()
 }

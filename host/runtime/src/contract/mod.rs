@@ -51,8 +51,8 @@ pub(crate) enum Kind {
     Operations,
     /// `kv`.
     Kv,
-    /// In the contract, but answered `denied` by this version of the host: `http`.
-    NotOffered,
+    /// `http`: granted host by host.
+    Http,
 }
 
 impl Kind {

@@ -68,7 +68,7 @@ fn import(resolve: &Resolve, id: InterfaceId, name: String, full: &str) -> Resul
         resolve.interfaces[id].package.is_some_and(|package| resolve.packages[package].name.to_string() == STORE);
     let kind = match name.as_str() {
         "kv" if !from_store => Kind::Kv,
-        "http" if !from_store => Kind::NotOffered,
+        "http" if !from_store => Kind::Http,
         _ if !from_store => Kind::Free,
         "orders" => Kind::Orders,
         _ if takes_order(resolve, id) => Kind::OrderData,
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(kind("fangshi:store/notes@0.1.0"), Kind::Operations);
         assert_eq!(kind("fangshi:store/order-summary@0.1.0"), Kind::OrderData);
         assert_eq!(kind("fangshi:store/orders@0.1.0"), Kind::Orders);
-        assert_eq!(kind("fangshi:host/http@0.1.0"), Kind::NotOffered);
+        assert_eq!(kind("fangshi:host/http@0.1.0"), Kind::Http);
         assert_eq!(kind("fangshi:host/kv@0.1.0"), Kind::Kv);
         assert_eq!(kind("fangshi:host/settings@0.1.0"), Kind::Free);
         assert!(contract.hooks.len() >= 9);

@@ -2,6 +2,7 @@
 
 mod error;
 mod events;
+mod http;
 mod operations;
 mod order_data;
 mod orders;
@@ -32,7 +33,7 @@ pub(crate) fn linker(engine: &Engine, contract: &'static Contract) -> wasmtime::
         match interface.kind {
             Kind::Operations => operations::link(&mut instance, interface)?,
             Kind::OrderData => order_data::link(&mut instance, interface)?,
-            Kind::NotOffered => operations::link_not_offered(&mut instance, interface)?,
+            Kind::Http => http::link(&mut instance)?,
             Kind::Orders => orders::link(&mut instance)?,
             Kind::Kv => services::link_kv(&mut instance)?,
             Kind::Free => match interface.name.as_str() {

@@ -25,21 +25,6 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, RunState>, interface: &'sta
     Ok(())
 }
 
-/// An interface of the contract that this version of the host answers with `denied`.
-pub(super) fn link_not_offered(
-    instance: &mut LinkerInstance<'_, RunState>,
-    interface: &'static Interface,
-) -> wasmtime::Result<()> {
-    for function in &interface.functions {
-        instance.func_new(&function.name, move |mut store, _, _, results| {
-            store.data_mut().cross(0)?;
-            let text = format!("`{}` is not offered by this host", interface.name);
-            put(Err(GuestError::Denied(text)), true, results)
-        })?;
-    }
-    Ok(())
-}
-
 async fn call(
     state: &mut RunState,
     interface: &'static Interface,

@@ -42,6 +42,30 @@ macro_rules! log {
     };
 }
 
+/// Declares the outside hosts that the plugin sends to with `http::send`, each as `HOST` or `HOST:PORT`:
+/// `http_hosts!("erp.example.com", "track.example.com:8443");`. Once a plugin, at the top of a file.
+///
+/// Whoever installs the plugin is shown them and must approve each; others may be approved besides, so a host that only the
+/// merchant knows is better a setting.
+#[macro_export]
+macro_rules! http_hosts {
+    ($($host:literal),+ $(,)?) => {
+        const _: () = {
+            const LINES: &str = ::core::concat!($($host, "\n"),+);
+            // The host reads it from the component; no code does.
+            #[cfg(target_arch = "wasm32")]
+            #[used]
+            #[allow(unsafe_code)]
+            #[unsafe(link_section = "fangshi:http-hosts")]
+            static SECTION: [u8; LINES.len()] = match LINES.as_bytes().first_chunk() {
+                ::core::option::Option::Some(bytes) => *bytes,
+                ::core::option::Option::None => [0; LINES.len()],
+            };
+            let _ = LINES;
+        };
+    };
+}
+
 /// How much a line of the log matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {

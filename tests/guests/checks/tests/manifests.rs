@@ -15,6 +15,7 @@ const MANIFESTS: &[(&str, &str, &str)] = &[
     ("large-order-note", "on-pay", "notes[set-merchant-notes] order-price[price] order-summary[merchant-notes]"),
     ("one-effect", "on-pay", "notes[set-merchant-notes]"),
     ("read-after-effect", "on-pay", "notes[set-merchant-notes] order-summary[merchant-notes]"),
+    ("sends-http", "on-pay", "http[send]"),
     ("settings-only", "on-pay", ""),
     ("spin", "on-pay", ""),
     ("template-rust", "on-pay", "notes[set-merchant-notes] order-summary[customer-notes merchant-notes]"),
@@ -47,6 +48,12 @@ fn every_guest_asks_for_what_its_source_uses_and_no_more() {
         assert_eq!(asked.join(" "), *grants, "{name}");
         assert_eq!(manifest.extra_exports, Vec::<String>::new(), "{name}");
     }
+}
+
+#[test]
+fn a_plugin_in_rust_declares_its_hosts_in_a_section_of_its_module() {
+    let wasm = fangshi_harness::guest("sends-http").unwrap();
+    assert_eq!(fangshi_runtime::sections(&wasm, "fangshi:http-hosts"), [b"erp.example.com\n"]);
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub const JAVASCRIPT_SDK: &[File] = &[
     file!("plugins/sdk/js/modules.js"),
     file!("plugins/sdk/js/package-lock.json"),
     file!("plugins/sdk/js/package.json"),
+    file!("plugins/sdk/js/sections.js"),
     file!("plugins/sdk/js/world.js"),
 ];
 

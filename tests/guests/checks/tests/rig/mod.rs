@@ -1,5 +1,6 @@
 //! The real rooms behind HTTP (store, registry, lanes, sandbox, operations) against the fake platform, with both clocks
 //! moved by hand. A crash drops whatever is under way; a start goes on over the same store.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use fangshi_database::{Clock, Database, Digest, ManualClock, OpenOptions, TenantId};
 use fangshi_journal::{Journal, NewEvent, RunDetail, RunFilter, Source};
 use fangshi_lanes::{Installed, Lanes, LanesConfig, Parts, WasmGuests};
-use fangshi_operations::{Operations, OperationsConfig};
+use fangshi_operations::{HOSTS_SECTION, Operations, OperationsConfig, OutsideConfig, hosts_asked};
 use fangshi_platform::{Fault, NewOrder, NewShop, Settings, Step, Target};
 use fangshi_runtime::{Runtime, RuntimeConfig, digest_of};
 use fangshi_tenants::{
@@ -34,12 +35,33 @@ pub struct Rig {
     clock: Clock,
     hand: ManualClock,
     events: AtomicU32,
-    _folder: tempfile::TempDir,
+    outside: OutsideConfig,
+    folder: tempfile::TempDir,
+}
+
+/// How a guest is installed besides, and what lies outside of the platform.
+pub struct Outfit {
+    pub outside: OutsideConfig,
+    /// Hosts that are approved besides those that the guest declares.
+    pub hosts: Vec<String>,
+    pub settings: Value,
+    pub limits: Value,
+}
+
+impl Default for Outfit {
+    fn default() -> Outfit {
+        Outfit { outside: OutsideConfig::default(), hosts: Vec::new(), settings: json!({}), limits: json!({}) }
+    }
 }
 
 impl Rig {
     /// One shop with one guest installed, granted what it asks for.
     pub async fn with(guest: &str) -> Rig {
+        Rig::outfitted(guest, Outfit::default()).await
+    }
+
+    /// The same, with more.
+    pub async fn outfitted(guest: &str, outfit: Outfit) -> Rig {
         let platform = fangshi_platform::Platform::start(Settings::manual(START)).await.unwrap();
         let shop = platform.add_shop(NewShop::authorized()).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -76,25 +98,31 @@ impl Rig {
         };
         let runtime = Runtime::new(config).unwrap();
         let journal = Journal::open(db.clone(), tenants.clone(), clock.clone());
-        let lanes = start(&journal, &tenants, &runtime, &platform, &clock).await;
+        let outside = outfit.outside.clone();
+        let lanes = start(&journal, &tenants, &runtime, &platform, &clock, &outside).await;
         let appid = shop.appid;
         let events = AtomicU32::new(0);
         let rig =
-            Rig { platform, appid, tenant, journal, lanes, db, tenants, runtime, clock, hand, events, _folder: folder };
-        rig.install(guest).await;
+            Rig { platform, appid, tenant, journal, lanes, db, tenants, runtime, clock, hand, events, outside, folder };
+        rig.install(guest, outfit).await;
         rig
     }
 
-    async fn install(&self, guest: &str) {
+    async fn install(&self, guest: &str, outfit: Outfit) {
         let wasm = fangshi_harness::guest(guest).unwrap();
         let manifest = self.runtime.inspect(&wasm).unwrap();
-        let grants = manifest.grant_names();
-        let asked = manifest.grants.into_iter().map(|one| GrantAsked { name: one.name, functions: one.functions });
-        let record = ManifestRecord { hooks: manifest.hooks, grants: asked.collect() };
+        let mut asked: Vec<GrantAsked> =
+            manifest.grants.into_iter().map(|one| GrantAsked { name: one.name, functions: one.functions }).collect();
+        let declared = hosts_asked(&fangshi_runtime::sections(&wasm, HOSTS_SECTION)).unwrap();
+        asked.extend(declared.into_iter().map(|name| GrantAsked { name, functions: Vec::new() }));
+        let named = asked.iter().map(|one| one.name.clone()).filter(|name| name != "http");
+        let grants = named.chain(outfit.hosts.iter().map(|host| format!("http:{host}"))).collect();
+        let record = ManifestRecord { hooks: manifest.hooks, grants: asked };
         let registry = self.tenants.registry();
         let added = registry.add_version(self.tenant, guest, Digest(digest_of(&wasm)), record, &wasm).await;
         let (plugin, version, _) = added.unwrap();
-        let new = NewInstallation { plugin, version: version.digest, grants, settings: json!({}), limits: json!({}) };
+        let Outfit { settings, limits, .. } = outfit;
+        let new = NewInstallation { plugin, version: version.digest, grants, settings, limits };
         registry.install(self.tenant, new).await.unwrap();
     }
 
@@ -147,8 +175,13 @@ impl Rig {
 
     /// Waits until the platform was called that often on a path, then drops what is under way, as a kill would.
     pub async fn crash_in(&self, path: &str, times: usize) {
+        self.crash_once(|| self.calls(path) >= times).await;
+    }
+
+    /// Waits until something has happened, then drops what is under way, as a kill would.
+    pub async fn crash_once(&self, happened: impl Fn() -> bool) {
         let called = async {
-            while self.platform.ledger().calls.iter().filter(|call| call.path == path).count() < times {
+            while !happened() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
@@ -160,7 +193,8 @@ impl Rig {
     pub async fn start_again(&mut self) {
         self.platform.heal();
         self.journal = Journal::open(self.db.clone(), self.tenants.clone(), self.clock.clone());
-        self.lanes = start(&self.journal, &self.tenants, &self.runtime, &self.platform, &self.clock).await;
+        self.lanes =
+            start(&self.journal, &self.tenants, &self.runtime, &self.platform, &self.clock, &self.outside).await;
         self.settle().await;
     }
 
@@ -187,6 +221,16 @@ impl Rig {
         self.platform.ledger().applied_on(order).into_iter().map(|call| call.request.clone()).collect()
     }
 
+    /// Whether some file of the store holds these bytes.
+    pub fn keeps_in_clear(&self, text: &str) -> bool {
+        let files = std::fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let holds = |path: std::path::PathBuf| {
+            let bytes = std::fs::read(path).unwrap();
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        };
+        files.filter(|path| path.is_file()).any(holds)
+    }
+
     /// How often a path was called.
     pub fn calls(&self, path: &str) -> usize {
         self.platform.ledger().calls.iter().filter(|call| call.path == path).count()
@@ -209,9 +253,14 @@ async fn start(
     runtime: &Runtime,
     platform: &fangshi_platform::Platform,
     clock: &Clock,
+    outside: &OutsideConfig,
 ) -> Lanes {
-    let config =
-        OperationsConfig { api_base: platform.base_url(), clock: clock.clone(), ..OperationsConfig::default() };
+    let config = OperationsConfig {
+        api_base: platform.base_url(),
+        clock: clock.clone(),
+        outside: outside.clone(),
+        ..OperationsConfig::default()
+    };
     let parts = Parts {
         journal: journal.clone(),
         directory: Arc::new(Installed::new(tenants.clone(), Arc::default())),
