@@ -3,14 +3,16 @@
 //
 // 1. reads the plugin's modules: their imports are the grants asked for, the exported hooks are the subscription;
 // 2. writes the world that says just that, and an entry that calls the hooks (guest/);
-// 3. snapshots it all with QuickJS, without any access to the system.
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+// 3. snapshots it all with QuickJS, without any access to the system;
+// 4. adds the schema of the settings, if there is a settings.schema.json beside the plugin.
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { componentize } from "componentize-qjs";
 import { entryOf } from "./entry.js";
 import { readModules } from "./modules.js";
+import { withSection } from "./section.js";
 import { worldOf } from "./world.js";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -39,10 +41,19 @@ async function build(source, target) {
       stubWasi: true,
       sync: true,
     });
-    writeFileSync(target, component);
+    writeFileSync(target, withSection(component, "fangshi:settings-schema", schemaOf(source)));
   } finally {
     rmSync(stage, { recursive: true, force: true });
   }
+}
+
+/** The schema of the plugin's settings; null if it has none. */
+function schemaOf(source) {
+  const file = join(dirname(resolve(source)), "settings.schema.json");
+  if (!existsSync(file)) return null;
+  const text = readFileSync(file);
+  JSON.parse(text);
+  return text;
 }
 
 const [source, target] = process.argv.slice(2);

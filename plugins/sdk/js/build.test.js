@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { entryOf } from "./entry.js";
 import { failureOf, guard } from "./guest/guard.js";
 import { readModules } from "./modules.js";
+import { withSection } from "./section.js";
 import { worldOf } from "./world.js";
 
 /** A plugin of files, by name; the entry is plugin.js. */
