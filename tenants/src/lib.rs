@@ -53,8 +53,9 @@ pub use onboarding::{
 };
 pub use refusals::Refusal;
 pub use registry::{
-    GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation, PluginRecord,
-    Registry, UploadLimits, VersionRecord,
+    Declared, Expected, GrantAsked, Installation, InstallationPatch, InstallationState, MOST_SCHEDULES, ManifestRecord,
+    Misfit, NewInstallation, PluginRecord, Property, PropertyKind, Registry, Schedule, ScheduleRecord, SchemaProblem,
+    SecretValues, SettingsSchema, Timetable, USUAL_ZONE, UploadLimits, VersionRecord, Words,
 };
 pub use tenant::{
     CallbackKeys, Credentials, NewTenant, Platform, StateChange, SuspendedBy, Tenant, TenantKind, TenantPatch,

@@ -1,6 +1,6 @@
 //! Installations: a version at work for a tenant, with the consent to its grants.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -21,6 +21,7 @@ use crate::page::{self, Page, PageQuery};
 use crate::permission;
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, JsonBody, QueryOf};
+use crate::schedules::{self, ScheduleBody, ScheduleView};
 use crate::tenants::{known, wake};
 
 /// A version to install. It is active at once.
@@ -33,12 +34,14 @@ pub(crate) struct InstallationBody {
     version: String,
     /// The consent: exactly the grants that the version asks for.
     grants: Vec<String>,
-    /// What the plugin reads as its settings; {} if absent.
+    /// What the plugin reads as its settings; {} if absent. Held against the version's `settings_schema`, if it has one.
     #[schema(value_type = Object)]
     settings: Option<Map<String, Value>>,
     /// Limits other than the defaults.
     #[schema(schema_with = crate::limits::installation_schema)]
     limits: Option<Map<String, Value>>,
+    /// When `on-schedule` is called; none if absent. At most 10, each at most once a minute.
+    schedules: Option<Vec<ScheduleBody>>,
 }
 
 /// Changes of an installation, all at once or not at all; absent members stay as they are.
@@ -51,12 +54,14 @@ pub(crate) struct InstallationChange {
     version: Option<String>,
     /// The whole new consent; needed if the new version asks for other grants.
     grants: Option<Vec<String>>,
-    /// The whole new settings.
+    /// The whole new settings. With a schema, a secret that is left out or empty stays, and null removes a setting.
     #[schema(value_type = Object)]
     settings: Option<Map<String, Value>>,
     /// The whole new limits.
     #[schema(schema_with = crate::limits::installation_schema)]
     limits: Option<Map<String, Value>>,
+    /// All new schedules; those that stay as they are go on.
+    schedules: Option<Vec<ScheduleBody>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -83,15 +88,21 @@ pub(crate) struct InstallationView {
     hooks: Vec<String>,
     /// What was consented to.
     grants: Vec<String>,
-    /// What the plugin reads as its settings.
+    /// What was set, without secrets. The plugin reads the schema's defaults for what is not.
     #[schema(value_type = Object)]
     settings: Value,
+    /// Settings whose values are never shown, and whether each is set.
+    secrets: BTreeMap<String, bool>,
     /// Limits other than the defaults.
     #[schema(schema_with = crate::limits::installation_schema)]
     limits: Value,
     /// What its runs get: its own limits, or its tenant's where it has none or they are lower.
     #[schema(schema_with = crate::limits::installation_schema)]
     effective_limits: Value,
+    /// When `on-schedule` is called.
+    schedules: Vec<ScheduleView>,
+    /// What is odd about it.
+    warnings: Vec<String>,
     /// active, paused, removed.
     state: String,
     /// Unix milliseconds.
@@ -104,16 +115,20 @@ pub(crate) struct InstallationView {
 
 impl InstallationView {
     fn new(installation: Installation, tenant: &TenantLimits) -> Self {
+        let (settings, secrets) = (installation.shown_settings(), installation.secrets_set());
         InstallationView {
+            warnings: schedules::warnings(&installation),
             id: installation.id.to_string(),
             plugin: installation.plugin.to_string(),
             plugin_name: installation.plugin_name,
             version: installation.version.to_string(),
             hooks: installation.hooks,
             grants: installation.grants.into_iter().collect(),
-            settings: (*installation.settings).clone(),
+            settings,
+            secrets,
             effective_limits: tenant.effective(&installation.limits),
             limits: installation.limits,
+            schedules: installation.schedules.into_iter().map(ScheduleView::from).collect(),
             state: page::word(&installation.state),
             created_at: installation.created_at,
             updated_at: installation.updated_at,
@@ -128,7 +143,7 @@ impl InstallationView {
     params(("tenant" = String, Path, description = "t1")),
     responses(
         (status = 201, body = InstallationView),
-        (status = 422, description = "Grants missing or not asked for (each named), a hook that is not offered, a permission set that the shop did not grant, unknown limits, no such plugin or version", body = RefusalBody),
+        (status = 422, description = "Grants missing or not asked for (each named), a schedule that can't be read, a permission set that the shop did not grant, unknown limits, no such plugin or version; settings that do not fit the version's schema, each named with what is expected", body = RefusalBody),
     ),
 )]
 pub(crate) async fn create(
@@ -156,7 +171,9 @@ pub(crate) async fn create(
     if let Some(asked) = asked {
         limits::room_for(&console, &owner, &asked.manifest.hooks, None).await?;
     }
-    let installation = console.tenants.by(caller.actor()).registry().install(tenant, new).await.map_err(refuse)?;
+    let schedules = schedules::given(body.schedules.unwrap_or_default());
+    let tenants = console.tenants.by(caller.actor());
+    let installation = tenants.registry().install_scheduled(tenant, new, schedules).await.map_err(refuse)?;
     tracing::info!(%tenant, installation = %installation.id, version = %installation.version, "plugin installed");
     wake(&console, tenant).await;
     Ok((StatusCode::CREATED, Json(InstallationView::new(installation, &allowed))))
@@ -234,6 +251,7 @@ pub(crate) async fn patch(
         grants: body.grants.map(grants).transpose()?,
         settings: body.settings.map(Value::Object),
         limits: body.limits.map(|given| limits::of_installation(&allowed, given)).transpose()?,
+        schedules: body.schedules.map(schedules::given),
     };
     if let Some(version) = version {
         let then = console.tenants.registry().version(tenant, version).await.map_err(refuse)?;
@@ -340,6 +358,16 @@ pub(crate) fn refuse(error: RegistryError) -> Refusal {
             let hint = "`grants` must be exactly what the version asks for: GET /api/v1/tenants/{id}/plugins shows it";
             Refusal::invalid(code, message, hint)
         }
+        RegistryError::Settings { kept: false, .. } => Refusal::invalid(
+            "settings-unfit",
+            message,
+            "GET /api/v1/tenants/{id}/plugins shows the version's `settings_schema`",
+        ),
+        RegistryError::Settings { kept: true, .. } => Refusal::invalid(
+            "settings-unfit",
+            message,
+            "send `settings` that fit together with `version`; GET /api/v1/tenants/{id}/plugins shows its `settings_schema`",
+        ),
         RegistryError::Invalid { member, problem } => invalid(member, &problem),
         other => Refusal::fault("changing plugins and installations", &other),
     }

@@ -4,20 +4,30 @@
 //! - `versions`: uploading and reading versions
 //! - `installations`: installing, changing, removing
 //! - `consent`: grants given against grants asked for, pure
+//! - `settings`: settings given against the version's schema, and secrets among them, pure
+//! - `schedule`: cron in a time zone, pure; `schedules`: its rows
 //! - `cache`: the installations of each tenant in memory, since every event asks for them
 
 mod cache;
 mod consent;
 mod installations;
 mod records;
+mod schedule;
+mod schedules;
+mod settings;
 mod subscriptions;
 mod versions;
 
 use std::sync::Arc;
 
 pub use self::records::{
-    GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation, PluginRecord,
-    VersionRecord,
+    Declared, GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation,
+    PluginRecord, VersionRecord,
+};
+
+pub use self::schedule::{MOST_SCHEDULES, Schedule, ScheduleRecord, Timetable, USUAL_ZONE};
+pub use self::settings::{
+    Expected, Misfit, Property, PropertyKind, SchemaProblem, SecretValues, SettingsSchema, Words,
 };
 
 use self::cache::Cache;

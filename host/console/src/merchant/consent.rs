@@ -10,13 +10,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use fangshi_operations::{Kind, Sensitivity};
 use fangshi_tenants::{
-    Digest, GrantAsked, Installation, InstallationPatch, NewInstallation, PluginId, RegistryError, Tenant,
+    Digest, GrantAsked, Installation, InstallationPatch, Misfit, NewInstallation, PluginId, RegistryError, Tenant,
     VersionRecord,
 };
+use serde_json::{Map, Value};
 
+use super::fields::{self, Field, Filled, Input};
 use super::language::Language;
-use super::session::{Bare, Session};
-use super::{view, words};
+use super::session::Session;
+use super::{settings, view, words};
 use crate::Console;
 use crate::installations;
 use crate::limits;
@@ -44,6 +46,9 @@ struct Consent<'a> {
     at_work: bool,
     /// Why it cannot be installed, or, if it is, why some of it does not work.
     obstacle: Option<String>,
+    /// What it wants to be told, unless it is at work.
+    fields: Vec<Field>,
+    trouble: bool,
 }
 
 /// A grant in plain words.
@@ -69,7 +74,18 @@ pub(super) async fn show(
         Err(refused) => return refused,
     };
     let (version, current) = found;
+    page(StatusCode::OK, &session, &version, current, None)
+}
+
+fn page(
+    status: StatusCode,
+    session: &Session,
+    version: &VersionRecord,
+    current: Option<Arc<Installation>>,
+    sent: Option<(&Map<String, Value>, &[Misfit])>,
+) -> Response {
     let language = session.language;
+    let fields = questions(version, current.as_deref(), sent, language);
     let grants = &version.manifest.grants;
     let of = |kind: Kind| asked(grants, kind, current.as_deref(), language);
     let (data, operations, services) = (of(Kind::Data), of(Kind::Operations), of(Kind::Service));
@@ -97,8 +113,27 @@ pub(super) async fn show(
         data,
         operations,
         services,
+        fields,
+        trouble: sent.is_some(),
     };
-    view::page(StatusCode::OK, &page)
+    view::page(status, &page)
+}
+
+/// The form of the version's settings, filled in with what is set.
+fn questions(
+    version: &VersionRecord,
+    current: Option<&Installation>,
+    sent: Option<(&Map<String, Value>, &[Misfit])>,
+    language: Language,
+) -> Vec<Field> {
+    let Some(schema) = version.settings_schema.as_ref() else { return Vec::new() };
+    let shown = current.map(Installation::shown_settings);
+    let filled = Filled {
+        values: sent.map(|(sent, _)| sent).or(shown.as_ref().and_then(Value::as_object)),
+        secrets: current.map(Installation::secrets_set).unwrap_or_default(),
+        misfits: sent.map_or(&[], |(_, misfits)| misfits),
+    };
+    fields::fields(schema, &filled, language)
 }
 
 fn without_http(language: Language) -> String {
@@ -144,9 +179,9 @@ pub(super) async fn approve(
     State(console): State<Console>,
     session: Session,
     Path((plugin, version)): Path<(String, String)>,
-    Form(form): Form<Bare>,
+    Form(form): Form<Vec<(String, String)>>,
 ) -> Response {
-    if let Some(refused) = session.refuses(&form.proof) {
+    if let Some(refused) = session.refuses(settings::proof(&form)) {
         return refused;
     }
     let (version, current) = match find(&console, &session, &plugin, &version).await {
@@ -165,13 +200,15 @@ pub(super) async fn approve(
     if let Err(refusal) = limits::room_for(&console, &session.tenant, &version.manifest.hooks, current_id).await {
         return refused(session.language, refusal.code());
     }
-    let tenant = session.of();
+    let given = version.settings_schema.as_ref().map(|schema| fields::settings(schema, &form));
+    let (tenant, present) = (session.of(), current.clone());
     let tenants = console.tenants.by(session.caller.actor());
     let outcome = match current {
         Some(current) => {
             let patch = InstallationPatch {
                 version: Some(version.digest),
                 grants: Some(grants),
+                settings: given.clone().map(Value::Object),
                 ..InstallationPatch::default()
             };
             tenants.registry().patch_installation(tenant, current.id, patch).await
@@ -181,7 +218,7 @@ pub(super) async fn approve(
                 plugin: version.plugin,
                 version: version.digest,
                 grants,
-                settings: serde_json::json!({}),
+                settings: Value::Object(given.clone().unwrap_or_default()),
                 limits: serde_json::json!({}),
             };
             tenants.registry().install(tenant, new).await
@@ -192,6 +229,10 @@ pub(super) async fn approve(
             tracing::info!(%tenant, installation = %installation.id, version = %installation.version, "plugin approved by its merchant");
             crate::tenants::wake(&console, tenant).await;
             Redirect::to("/merchant").into_response()
+        }
+        Err(RegistryError::Settings { misfits, .. }) => {
+            let sent = given.unwrap_or_default();
+            page(StatusCode::UNPROCESSABLE_ENTITY, &session, &version, present, Some((&sent, &misfits)))
         }
         Err(error) => changed(session.language, error),
     }
@@ -250,6 +291,7 @@ pub(super) fn changed(language: Language, error: RegistryError) -> Response {
         }
         RegistryError::Removed(_) => refused(language, "installation-removed"),
         RegistryError::Grants { .. } => refused(language, "grants-missing"),
+        RegistryError::Settings { .. } => refused(language, "settings-unfit"),
         _ => view::fault(language, "changing an installation", &error),
     }
 }

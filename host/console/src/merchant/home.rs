@@ -11,8 +11,9 @@ use fangshi_tenants::{Installation, InstallationState};
 
 use super::language::Language;
 use super::session::Session;
-use super::{view, words};
+use super::{settings, view, words};
 use crate::Console;
+use crate::schedules;
 
 /// Runs shown.
 const RUNS: u32 = 20;
@@ -54,6 +55,9 @@ struct Installed {
     version: String,
     short: String,
     paused: bool,
+    has_settings: bool,
+    /// The clock would call it, had it a schedule.
+    idle: bool,
     name: String,
     hooks: Vec<&'static str>,
 }
@@ -165,6 +169,8 @@ fn installed(one: Installation, language: Language) -> Installed {
         version: one.version.to_string(),
         short: words::short(&one.version),
         paused: one.state == InstallationState::Paused,
+        has_settings: settings::has_settings(&one),
+        idle: !schedules::warnings(&one).is_empty(),
         hooks: hooks.map(|hook| language.pick(hook.zh, hook.en)).collect(),
         name: one.plugin_name,
     }

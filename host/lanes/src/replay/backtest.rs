@@ -111,7 +111,10 @@ impl Replays {
         for _ in 0..PAGES {
             let page = self.journal.events(ask.tenant, &filter).await?;
             // What was absorbed no version would be given: the reconciled event of the same change stands for it.
-            events.extend(page.items.into_iter().filter(|event| hook_of(&event.event).is_some() && !event.absorbed));
+            let heard = |event: &EventView| hook_of(&event.event).is_some() && !event.absorbed;
+            // A tick is of one installation's schedule.
+            let own = |event: &EventView| event.scheduled_for.is_none_or(|one| one == ask.installation);
+            events.extend(page.items.into_iter().filter(|event| heard(event) && own(event)));
             filter.before = page.next;
             if page.next.is_none() || events.len() >= ask.events as usize {
                 break;
@@ -174,7 +177,8 @@ impl Replays {
             }
         }
         let stored = self.journal.event(ask.tenant, event.seq).await?;
-        let begun = Begun { event: &stored, hook, number, start: &start };
+        let schema = guest.settings_schema();
+        let begun = Begun { event: &stored, hook, number, start: &start, schema };
         let input = begun.input(RunLimits::stored(&ask.limits).run, DEADLINE);
         let world = World::new(
             self.journal.clone(),
@@ -213,6 +217,7 @@ impl Replays {
         let like = attempts.iter().rev().find(|attempt| !attempt.calls.is_empty()).or(attempts.last());
         let inputs = Inputs {
             settings: like.map_or_else(|| ask.settings.clone(), |like| like.start.inputs.settings.clone()),
+            secrets: BTreeSet::new(),
             grants: ask.grants.clone(),
             limits: ask.limits.clone(),
             // Any will do, but the same each time.
