@@ -78,3 +78,19 @@ test("an async hook is a rejection, since nothing would wait for it", () => {
   assert.throws(guard(async () => {}), (thrown) => thrown.tag === "reject");
   assert.equal(guard(() => 7)(), undefined);
 });
+
+test("a section is added to the component's end, with lengths as WebAssembly writes them", () => {
+  const component = Buffer.from("\0asm");
+  assert.equal(withSection(component, "a", null), component);
+  const small = withSection(component, "ab", Buffer.from("xyz"));
+  assert.deepEqual([...small.subarray(4)], [0, 6, 2, 97, 98, 120, 121, 122]);
+  const large = withSection(component, "a", Buffer.alloc(300));
+  assert.deepEqual([...large.subarray(4, 9)], [0, 0xae, 0x02, 1, 97]);
+  assert.equal(large.length, 4 + 1 + 2 + 302);
+});
+
+test("the clock's hook is of the host's own package", async () => {
+  const { exports, text } = entryOf(await plugin({ "plugin.js": "export function onSchedule(event, tick) {}" }));
+  assert.deepEqual(exports, ["fangshi:host/on-schedule@0.1.0"]);
+  assert.match(text, /export const onSchedule = /);
+});
