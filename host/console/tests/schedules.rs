@@ -152,6 +152,30 @@ async fn of_what_was_missed_the_latest_is_run_and_what_does_not_work_is_skipped(
 }
 
 #[tokio::test]
+async fn a_tick_that_is_not_done_holds_up_its_own_schedule_alone() {
+    let shop = Shop::new().await;
+    let lagging = shop.desk.upload(&shop.id, "lagging", guest::lagging()).await.json();
+    let schedules = json!([{"name": "often", "cron": "* * * * *"}, {"name": "nine", "cron": "1 9 * * *"}]);
+    let body = json!({"plugin": "lagging", "version": lagging["version"], "grants": [], "schedules": schedules});
+    assert_eq!(shop.desk.post(&shop.at("installations"), body).await.status, StatusCode::CREATED);
+    let runs = shop.look_at(NINE).await;
+    assert_eq!((runs.len(), &runs[0]["state"]), (1, &json!("waiting")), "{runs:?}");
+    let runs = shop.look_at(NINE + 60).await;
+    assert_eq!(runs.len(), 2, "the other schedule's tick, and no second one of the first: {runs:?}");
+    let shown = shop.desk.get(&shop.at("installations")).await.json()["items"][0]["schedules"].clone();
+    assert_eq!((&shown[0]["name"], &shown[0]["skipped"]), (&json!("nine"), &json!(0)), "{shown}");
+    // What was missed before the first look, and the one that came too early.
+    assert_eq!((&shown[1]["name"], &shown[1]["skipped"]), (&json!("often"), &json!(9 + 1)), "{shown}");
+
+    let quiet = shop.desk.upload(&shop.id, "quiet", guest::quiet()).await.json();
+    let body = json!({"plugin": "quiet", "version": quiet["version"], "grants": []});
+    assert_eq!(shop.desk.post(&shop.at("installations"), body).await.status, StatusCode::CREATED);
+    shop.desk.paid(&shop.id, "3732676853715311104").await;
+    let runs = shop.desk.get(&shop.at("runs?order_id=3732676853715311104")).await.json();
+    assert_eq!(runs["items"][0]["state"], "done", "{runs}");
+}
+
+#[tokio::test]
 async fn several_looks_at_once_make_one_run() {
     let shop = Shop::new().await;
     shop.install(json!([{"name": "nine", "cron": "0 9 * * *"}])).await;

@@ -133,7 +133,11 @@ async fn a_secret_reaches_the_plugin_and_nobody_else() {
     assert_eq!(attempt["reason"], "[masked]");
     let replayed = shop.desk.post(&shop.at(&format!("runs/{}/replay", run["id"].as_str().unwrap())), json!({})).await;
     assert_eq!(replayed.json()["verdict"]["verdict"], "same", "{}", replayed.text);
-    told.extend([runs.text, detail.text, replayed.text]);
+    let installation = one.rsplit('/').next().unwrap();
+    let ask = json!({"installation": installation, "version": shop.version["version"], "events": 5});
+    let tested = shop.desk.post(&shop.at("backtests"), ask).await;
+    assert_eq!(tested.json()["events"], 1, "{}", tested.text);
+    told.extend([runs.text, detail.text, replayed.text, tested.text]);
 
     // A version without a schema does not open what an earlier one closed.
     let plain = shop.desk.upload(&shop.id, "careless", guest::noting()).await.json();

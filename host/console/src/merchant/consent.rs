@@ -292,6 +292,7 @@ pub(super) fn changed(language: Language, error: RegistryError) -> Response {
         RegistryError::Removed(_) => refused(language, "installation-removed"),
         RegistryError::Grants { .. } => refused(language, "grants-missing"),
         RegistryError::Settings { .. } => refused(language, "settings-unfit"),
+        RegistryError::Invalid { member: "schedules", .. } => refused(language, "schedules-unfit"),
         _ => view::fault(language, "changing an installation", &error),
     }
 }

@@ -332,6 +332,14 @@ const REFUSALS: &[Refused] = &[
         FOR_THE_DEVELOPER_EN,
     ),
     no(
+        "schedules-unfit",
+        "这个版本不会定时运行",
+        "The clock can't call this version",
+        "插件设有运行时间，而这个版本不支持。请先在插件的设置页面删除运行时间，再批准。",
+        "The plugin has times that are set, and this version can have none. Remove them on the plugin's settings page, and \
+         approve it then.",
+    ),
+    no(
         "settings-unfit",
         "现有设置不适用于这个版本",
         "The present settings do not fit this version",

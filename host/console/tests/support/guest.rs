@@ -89,6 +89,16 @@ pub fn calling_out() -> Vec<u8> {
 
 /// A plugin with `on-schedule`: it logs the tick's name, and the event's message.
 pub fn ticking() -> Vec<u8> {
+    ticking_and("")
+}
+
+/// As [`ticking`], and asks to be called again later, each time.
+pub fn lagging() -> Vec<u8> {
+    // err(retry-later): the reason and the wish are empty.
+    ticking_and("(i32.store (i32.const 1024) (i32.const 1))")
+}
+
+fn ticking_and(end: &str) -> Vec<u8> {
     let core = r#"(module
       (import "fangshi:host/events@0.1.0" "[method]event.raw" (func $raw (param i32 i32)))
       (import "fangshi:host/log@0.1.0" "write" (func $log (param i32 i32 i32)))
@@ -103,8 +113,9 @@ pub fn ticking() -> Vec<u8> {
         (call $log (i32.const 1) (local.get 1) (local.get 2))
         (call $raw (local.get 0) (i32.const 2048))
         (call $log (i32.const 1) (i32.load (i32.const 2048)) (i32.load (i32.const 2052)))
+        END
         (i32.const 1024)))"#;
-    component(core, "import fangshi:host/log@0.1.0; export fangshi:host/on-schedule@0.1.0;")
+    component(&core.replace("END", end), "import fangshi:host/log@0.1.0; export fangshi:host/on-schedule@0.1.0;")
 }
 
 /// A core module.
