@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use fangshi_database::{Digest, InstallationId, TenantId, TokenId, WriteError};
 
+use crate::registry::Misfit;
+
 /// The key-encryption key cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KekError {
@@ -266,6 +268,14 @@ pub enum RegistryError {
         /// Granted and not asked for by the version.
         unknown: Vec<String>,
     },
+    /// Settings do not fit the schema of the version.
+    #[error("{}", settings_text(.misfits, *.kept))]
+    Settings {
+        /// Each setting that does not fit, at least one.
+        misfits: Vec<Misfit>,
+        /// They are those that the installation has, and another version shall read them.
+        kept: bool,
+    },
     /// A member of the request cannot be used.
     #[error("`{member}` {problem}")]
     Invalid {
@@ -359,6 +369,13 @@ pub enum AccessError {
     /// The store cannot be read.
     #[error("the store cannot be read")]
     Sql(#[from] sqlx::Error),
+}
+
+fn settings_text(misfits: &[Misfit], kept: bool) -> String {
+    let whose =
+        if kept { "the installation's settings do not fit the version" } else { "`settings` do not fit the version" };
+    let told: Vec<String> = misfits.iter().map(ToString::to_string).collect();
+    format!("{whose}: {}", told.join("; "))
 }
 
 fn grants_text(missing: &[String], unknown: &[String]) -> String {

@@ -53,8 +53,10 @@ pub use onboarding::{
 };
 pub use refusals::Refusal;
 pub use registry::{
-    Conduct, Fault, GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation,
-    PluginRecord, Quarantine, Quarantined, Registry, Terms, UploadLimits, VersionRecord,
+    Conduct, Declared, Expected, Fault, GrantAsked, Installation, InstallationPatch, InstallationState, MOST_SCHEDULES,
+    ManifestRecord, Misfit, NewInstallation, PluginRecord, Property, PropertyKind, Quarantine, Quarantined, Registry,
+    Schedule, ScheduleRecord, SchemaProblem, SecretValues, SettingsSchema, Terms, Timetable, USUAL_ZONE, UploadLimits,
+    VersionRecord, Words,
 };
 pub use tenant::{
     Allotment, CallbackKeys, Credentials, NewTenant, Platform, StateChange, SuspendedBy, Tenant, TenantKind,

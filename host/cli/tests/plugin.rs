@@ -142,3 +142,47 @@ fn wrong_files_are_named() {
     assert!(desk.run(&[]).2.contains("calls on-new, which the plugin does not export; it has on-pay"));
     assert!(desk.plugin(&["inspect", "none.wasm"]).2.contains("none.wasm"));
 }
+
+#[test]
+fn settings_are_held_against_the_schema_at_the_desk_too() {
+    const SCHEMA: &str = r#"{"type": "object", "required": ["api_key"], "properties": {
+        "from": {"type": "integer", "default": 100}, "api_key": {"type": "string", "writeOnly": true}}}"#;
+    let desk = Desk::new();
+    desk.put("noting.wasm", &guest::with_schema(guest::noting(), SCHEMA));
+    let (_, out, err) = desk.plugin(&["inspect", "noting.wasm"]);
+    for part in ["setting  from (integer; 100 if it is not set)", "setting  api_key (secret; must be set)"] {
+        assert!(out.contains(part), "lacks {part:?}:\n{out}{err}");
+    }
+    let (code, _, err) = desk.run(&[]);
+    assert_eq!(code, 1);
+    assert!(err.contains("`api_key` is missing"), "{err}");
+    desk.put("settings.json", br#"{"api_key": "k", "from": "x"}"#);
+    assert!(desk.run(&["--settings", "settings.json"]).2.contains("`from` must be an integer"));
+    desk.put("settings.json", br#"{"api_key": "k"}"#);
+    assert_eq!(desk.run(&["--settings", "settings.json"]).0, 0);
+    desk.put("noting.wasm", &guest::with_schema(guest::noting(), r#"{"type": "array"}"#));
+    let (code, _, err) = desk.plugin(&["inspect", "noting.wasm"]);
+    assert_eq!(code, 1);
+    assert!(err.contains("`type` must be \"object\""), "{err}");
+}
+
+#[test]
+fn a_tick_is_run_without_files() {
+    let desk = Desk::new();
+    desk.put("ticking.wasm", &guest::ticking());
+    let (code, out, err) = desk.plugin(&["run", "ticking.wasm", "--schedule", "morning", "--at", "1795395600"]);
+    assert_eq!(code, 0, "{out}{err}");
+    for part in [
+        "event    fangshi_schedule at 1795395600\n",
+        "hook     on-schedule",
+        "info    morning",
+        "\"due_at\":\"1795395600\"",
+    ] {
+        assert!(out.contains(part), "lacks {part:?}:\n{out}");
+    }
+    let (code, _, err) = desk.plugin(&["run", "ticking.wasm"]);
+    assert_ne!(code, 0);
+    assert!(err.contains("--event"), "{err}");
+    let (_, _, err) = desk.plugin(&["run", "noting.wasm", "--schedule", "morning"]);
+    assert!(err.contains("calls on-schedule, which the plugin does not export"), "{err}");
+}

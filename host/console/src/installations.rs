@@ -1,6 +1,6 @@
 //! Installations: a version at work for a tenant, with the consent to its grants.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -22,6 +22,7 @@ use crate::page::{self, Page, PageQuery};
 use crate::permission;
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, JsonBody, QueryOf};
+use crate::schedules::{self, ScheduleBody, ScheduleView};
 use crate::tenants::{known, wake};
 
 /// A version to install. It is active at once.
@@ -35,12 +36,14 @@ pub(crate) struct InstallationBody {
     /// The consent: exactly the grants that the version asks for. `http` is granted host by host, as `http:HOST` or
     /// `http:HOST:PORT`: every host that the version declares, and any others that the plugin shall reach.
     grants: Vec<String>,
-    /// What the plugin reads as its settings; {} if absent.
+    /// What the plugin reads as its settings; {} if absent. Held against the version's `settings_schema`, if it has one.
     #[schema(value_type = Object)]
     settings: Option<Map<String, Value>>,
     /// Limits other than the defaults.
     #[schema(schema_with = crate::limits::installation_schema)]
     limits: Option<Map<String, Value>>,
+    /// When `on-schedule` is called; none if absent. At most 10, each at most once a minute.
+    schedules: Option<Vec<ScheduleBody>>,
 }
 
 /// Changes of an installation, all at once or not at all; absent members stay as they are.
@@ -53,12 +56,14 @@ pub(crate) struct InstallationChange {
     version: Option<String>,
     /// The whole new consent; needed if the new version asks for other grants.
     grants: Option<Vec<String>>,
-    /// The whole new settings.
+    /// The whole new settings. With a schema, a secret that is left out or empty stays, and null removes a setting.
     #[schema(value_type = Object)]
     settings: Option<Map<String, Value>>,
     /// The whole new limits.
     #[schema(schema_with = crate::limits::installation_schema)]
     limits: Option<Map<String, Value>>,
+    /// All new schedules; those that stay as they are go on.
+    schedules: Option<Vec<ScheduleBody>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
@@ -85,15 +90,21 @@ pub(crate) struct InstallationView {
     hooks: Vec<String>,
     /// What was consented to.
     grants: Vec<String>,
-    /// What the plugin reads as its settings.
+    /// What was set, without secrets. The plugin reads the schema's defaults for what is not.
     #[schema(value_type = Object)]
     settings: Value,
+    /// Settings whose values are never shown, and whether each is set.
+    secrets: BTreeMap<String, bool>,
     /// Limits other than the defaults.
     #[schema(schema_with = crate::limits::installation_schema)]
     limits: Value,
     /// What its runs get: its own limits, or its tenant's where it has none or they are lower.
     #[schema(schema_with = crate::limits::installation_schema)]
     effective_limits: Value,
+    /// When `on-schedule` is called.
+    schedules: Vec<ScheduleView>,
+    /// What is odd about it.
+    warnings: Vec<String>,
     /// active, paused, removed.
     state: String,
     /// Why the host paused it; null if it did not.
@@ -143,16 +154,20 @@ impl From<Quarantine> for QuarantineView {
 
 impl InstallationView {
     fn new(installation: Installation, tenant: &TenantLimits) -> Self {
+        let (settings, secrets) = (installation.shown_settings(), installation.secrets_set());
         InstallationView {
+            warnings: schedules::warnings(&installation),
             id: installation.id.to_string(),
             plugin: installation.plugin.to_string(),
             plugin_name: installation.plugin_name,
             version: installation.version.to_string(),
             hooks: installation.hooks,
             grants: installation.grants.into_iter().collect(),
-            settings: (*installation.settings).clone(),
+            settings,
+            secrets,
             effective_limits: tenant.effective(&installation.limits),
             limits: installation.limits,
+            schedules: installation.schedules.into_iter().map(ScheduleView::from).collect(),
             state: page::word(&installation.state),
             quarantine: installation.quarantine.map(QuarantineView::from),
             created_at: installation.created_at,
@@ -169,7 +184,7 @@ impl InstallationView {
     responses(
         (status = 201, body = InstallationView),
         (status = 409, description = "As many installations hear a hook as may, or the version waits for the operator's approval", body = RefusalBody),
-        (status = 422, description = "Grants missing or not asked for (each named), a host that can't be approved, a hook that is not offered, a permission set that the shop did not grant, unknown limits, no such plugin or version", body = RefusalBody),
+        (status = 422, description = "Grants missing or not asked for (each named), a host that can't be approved, a hook that is not offered, a permission set that the shop did not grant, a schedule that can't be read, unknown limits, no such plugin or version; settings that do not fit the version's schema, each named with what is expected", body = RefusalBody),
     ),
 )]
 pub(crate) async fn create(
@@ -193,7 +208,9 @@ pub(crate) async fn create(
         settings: Value::Object(body.settings.unwrap_or_default()),
         limits: limits::of_installation(&allowed, body.limits.unwrap_or_default())?,
     };
-    let installation = limits::registry(&console, &owner, caller).install(tenant, new).await.map_err(refuse)?;
+    let schedules = schedules::given(body.schedules.unwrap_or_default());
+    let registry = limits::registry(&console, &owner, caller);
+    let installation = registry.install_scheduled(tenant, new, schedules).await.map_err(refuse)?;
     tracing::info!(%tenant, installation = %installation.id, version = %installation.version, "plugin installed");
     wake(&console, tenant).await;
     Ok((StatusCode::CREATED, Json(InstallationView::new(installation, &allowed))))
@@ -271,6 +288,7 @@ pub(crate) async fn patch(
         grants: body.grants.map(|given| grants(&console, given)).transpose()?,
         settings: body.settings.map(Value::Object),
         limits: body.limits.map(|given| limits::of_installation(&allowed, given)).transpose()?,
+        schedules: body.schedules.map(schedules::given),
     };
     let registry = limits::registry(&console, &owner, caller);
     let installation = registry.patch_installation(tenant, id, change).await.map_err(refuse)?;
@@ -407,6 +425,16 @@ pub(crate) fn refuse(error: RegistryError) -> Refusal {
                         /api/v1/tenants/{id}/plugins shows it";
             Refusal::invalid(code, message, hint)
         }
+        RegistryError::Settings { kept: false, .. } => Refusal::invalid(
+            "settings-unfit",
+            message,
+            "GET /api/v1/tenants/{id}/plugins shows the version's `settings_schema`",
+        ),
+        RegistryError::Settings { kept: true, .. } => Refusal::invalid(
+            "settings-unfit",
+            message,
+            "send `settings` that fit together with `version`; GET /api/v1/tenants/{id}/plugins shows its `settings_schema`",
+        ),
         RegistryError::Invalid { member, problem } => invalid(member, &problem),
         other => Refusal::fault("changing plugins and installations", &other),
     }

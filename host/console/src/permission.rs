@@ -7,18 +7,14 @@ use fangshi_tenants::{Digest, GrantAsked, InstallationId, RegistryError, Tenant}
 
 use crate::Console;
 use crate::installations;
-use crate::offered;
 use crate::refusal::Refusal;
 
-/// Refuses a version that can't work for this shop: it waits for a hook that is not offered, or uses an operation whose
-/// permission set the shop did not grant. Where nobody knows what was
-/// granted (self-built shops, shops moved in from another system), the platform itself will tell.
+/// Refuses a version that can't work for this shop: it uses an operation whose permission set the shop did not grant. Where
+/// nobody knows what was granted (self-built shops, shops moved in from another system), the platform itself will tell.
 pub(crate) async fn check(console: &Console, tenant: &Tenant, version: Digest) -> Result<(), Refusal> {
     // A version that does not exist is refused by whoever installs it.
     let found = console.tenants.registry().version(tenant.id, version).await.map_err(installations::refuse)?;
-    let Some(manifest) = found.map(|version| version.manifest) else { return Ok(()) };
-    offered::check(&manifest.hooks)?;
-    let asked = manifest.grants;
+    let Some(asked) = found.map(|version| version.manifest.grants) else { return Ok(()) };
     match lacking(tenant, &asked).first() {
         None => Ok(()),
         Some(op) => Err(Refusal::invalid(

@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use fangshi_operations::HOSTS_SECTION;
 use fangshi_runtime::{CompileError, Manifest, RuntimeError, ending_of};
-use fangshi_tenants::{Digest, GrantAsked, ManifestRecord, TenantId, VersionRecord};
+use fangshi_tenants::{Declared, Digest, GrantAsked, ManifestRecord, SettingsSchema, TenantId, VersionRecord};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -57,6 +57,10 @@ pub(crate) struct VersionView {
     hooks: Vec<String>,
     /// The grants it asks for.
     grants: Vec<GrantView>,
+    /// The JSON Schema of its settings; absent: it has none, and its settings are any JSON object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    settings_schema: Option<serde_json::Value>,
     /// Bytes of the component.
     size: u64,
     /// When it was first uploaded, unix milliseconds.
@@ -96,6 +100,7 @@ impl VersionView {
             version: version.digest.to_string(),
             hooks: version.manifest.hooks,
             grants: version.manifest.grants.into_iter().map(GrantView::from).collect(),
+            settings_schema: version.settings_schema.map(|schema| schema.value().clone()),
             size: version.size,
             uploaded_at: version.uploaded_at,
         }
@@ -140,7 +145,7 @@ impl From<GrantAsked> for GrantView {
         (status = 409, description = "The tenant has uploaded as many versions or bytes as it may, or an upload of it is being compiled", body = RefusalBody),
         (status = 413, description = "Too large", body = RefusalBody),
         (status = 415, description = "Not application/wasm", body = RefusalBody),
-        (status = 422, description = "No component, or one with imports or exports outside of the contract, each named; or a declared host that can't be approved; or compiling it failed or met a limit, named with its figure; or no trusted key signed it", body = RefusalBody),
+        (status = 422, description = "No component, or one with imports or exports outside of the contract, each named; or a declared host that can't be approved; or its settings schema makes no form; or compiling it failed or met a limit, named with its figure; or no trusted key signed it", body = RefusalBody),
     ),
 )]
 pub(crate) async fn upload(
@@ -176,10 +181,10 @@ pub(crate) async fn keep(
     signature: Option<String>,
 ) -> Result<(VersionRecord, bool), Refusal> {
     let _turn = console.uploading.begin(tenant)?;
-    let (manifest, digest, wasm) = inspect(console, wasm, signature).await?;
+    let Inspected { manifest, settings, digest, wasm } = inspect(console, wasm, signature).await?;
     let tenants = console.tenants.by(caller.actor());
     let registry = tenants.registry().within(console.uploads);
-    let kept = registry.add_version(tenant, name, digest, manifest, &wasm).await;
+    let kept = registry.add_version(tenant, name, digest, Declared { manifest, settings }, &wasm).await;
     let (plugin, version, new) = kept.map_err(installations::refuse)?;
     tracing::info!(%tenant, %plugin, version = %version.digest, new, "plugin uploaded");
     Ok((version, new))
@@ -211,12 +216,16 @@ pub(crate) async fn list(
     }))
 }
 
-/// Reads the component's type, what it declares, and its digest. Off the workers: validation takes milliseconds for a large one.
-async fn inspect(
-    console: &Console,
+/// What an upload says of itself, and its bytes.
+struct Inspected {
+    manifest: ManifestRecord,
+    settings: Option<SettingsSchema>,
+    digest: Digest,
     wasm: Vec<u8>,
-    signature: Option<String>,
-) -> Result<(ManifestRecord, Digest, Vec<u8>), Refusal> {
+}
+
+/// Reads what the component says of itself. Off the workers: validation takes milliseconds for a large one.
+async fn inspect(console: &Console, wasm: Vec<u8>, signature: Option<String>) -> Result<Inspected, Refusal> {
     let (runtime, trusted) = (console.runtime.clone(), console.trusted.clone());
     let work = move || {
         // First: what nobody answers for is not even read.
@@ -225,13 +234,17 @@ async fn inspect(
         }
         let manifest = runtime.inspect(&wasm).map_err(|refused| refuse(&refused))?;
         let manifest = record(manifest, &wasm)?;
-        Ok::<_, Refusal>((manifest, Digest::of(&wasm), wasm))
+        let settings = SettingsSchema::of(&fangshi_runtime::sections(&wasm, SettingsSchema::SECTION));
+        let settings = settings.map_err(|problem| {
+            let hint = "the README says what a schema of settings may hold; `fangshi plugin inspect FILE.wasm` tells the same at your desk";
+            Refusal::invalid("settings-schema", problem.to_string(), hint)
+        })?;
+        Ok::<_, Refusal>(Inspected { manifest, settings, digest: Digest::of(&wasm), wasm })
     };
     let inspected = tokio::task::spawn_blocking(work).await;
-    let (manifest, digest, wasm) =
-        inspected.map_err(|ended| Refusal::fault("reading the component", &ending_of(&ended)))??;
-    compile(console, &wasm).await?;
-    Ok((manifest, digest, wasm))
+    let inspected = inspected.map_err(|ended| Refusal::fault("reading the component", &ending_of(&ended)))??;
+    compile(console, &inspected.wasm).await?;
+    Ok(inspected)
 }
 
 /// What is kept of a manifest: behind its grants the hosts that the component declares, if it sends requests at all.

@@ -215,26 +215,6 @@ async fn a_declared_host_that_cannot_be_approved_keeps_an_upload_out() {
 }
 
 #[tokio::test]
-async fn a_plugin_that_waits_for_the_clock_is_told_that_it_is_never_called() {
-    let desk = Desk::new().await;
-    let id = desk.tenant("wxone").await;
-    let path = format!("/api/v1/tenants/{id}/installations");
-    let ticking = desk.upload(&id, "ticking", guest::ticking()).await.json();
-    assert_eq!(ticking["hooks"], json!(["on-schedule"]));
-    let body = json!({"plugin": "ticking", "version": ticking["version"], "grants": []});
-    let answer = desk.post(&path, body).await;
-    assert_eq!(answer.refusal(422), "hook-not-offered");
-    assert!(answer.text.contains("`on-schedule`"), "{}", answer.text);
-    // Nor does an installation come to it by a change.
-    let quiet = desk.upload(&id, "ticking", guest::quiet()).await.json();
-    let body = json!({"plugin": "ticking", "version": quiet["version"], "grants": []});
-    let installed = desk.post(&path, body).await.json();
-    let one = format!("{path}/{}", installed["id"].as_str().unwrap());
-    let change = desk.json(Method::PATCH, &one, json!({"version": ticking["version"]})).await;
-    assert_eq!(change.refusal(422), "hook-not-offered");
-}
-
-#[tokio::test]
 async fn tenants_are_paged_changed_and_never_show_a_secret() {
     let desk = Desk::new().await;
     let mut ids = Vec::new();

@@ -34,6 +34,9 @@ pub struct AttemptStart {
 pub struct Inputs {
     /// The installation's settings.
     pub settings: Arc<Value>,
+    /// Names of the settings whose values are never shown.
+    #[serde(default)]
+    pub secrets: BTreeSet<String>,
     /// Its grants.
     pub grants: BTreeSet<String>,
     /// Its limits, as set.

@@ -86,7 +86,7 @@ impl Journal {
             cursor.after = id;
             let Some(event) = there(self.event(tenant, EventSeq(id)).await)? else { continue };
             lines.push(json!({
-                "line": "event", "seq": event.seq, "order_id": &*event.lane.order_id, "source": event.source,
+                "line": "event", "seq": event.seq, "order_id": event.lane.order(), "source": event.source,
                 "created_at": event.created_at, "received_at": event.received_at,
                 "body": serde_json::from_slice::<Value>(&event.body).unwrap_or(Value::Null),
             }));

@@ -11,7 +11,7 @@
 //!
 //! All SQL about events, lanes, runs, attempts, calls, effects, snapshots, logs, kv, alerts, restores and reconciliation is
 //! here; the tables are in `host/database/migrations/sqlite` (`0002_journal.sql`, `0009_reconcile.sql`,
-//! `0010_repair.sql`). Every column that can carry platform or merchant data is sealed with the tenant's key before it reaches the writer. This room decides nothing: `lanes` does.
+//! `0010_repair.sql`, `0019_schedules.sql`). Every column that can carry platform or merchant data is sealed with the tenant's key before it reaches the writer. This room decides nothing: `lanes` does.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod alerts;
@@ -44,6 +44,7 @@ mod seal;
 mod snapshot;
 mod state;
 mod subscription;
+mod tick;
 mod views;
 
 pub use alerts::{Alert, AlertKind, Condition};
@@ -73,6 +74,7 @@ pub use run::RunState;
 pub use snapshot::SnapshotRow;
 pub use state::{LaneState, OpenRun, UnplannedEvent};
 pub use subscription::Subscription;
+pub use tick::{DueSchedule, Tick, Ticked};
 pub use views::{
     AttemptView, Backlog, CallView, EffectView, EventFilter, EventView, LogView, Page, RunDetail, RunFilter, RunView,
 };

@@ -46,7 +46,7 @@ impl Restore {
         let happened_at = event.created_at.saturating_mul(1_000);
         match event.source {
             _ if event.seq <= self.until() => Some(event.received_at),
-            Source::Callback | Source::Reconciled if happened_at <= self.restored_at => {
+            Source::Callback | Source::Reconciled | Source::Schedule if happened_at <= self.restored_at => {
                 Some(happened_at.min(event.received_at))
             }
             _ => None,
@@ -187,8 +187,8 @@ impl Journal {
     pub async fn unfinished_orders(&self, after: Option<&LaneKey>, limit: u32) -> Result<Vec<LaneKey>, JournalError> {
         let (tenant, order_id) = after.map_or((i64::MIN, ""), |lane| (lane.tenant.0, &*lane.order_id));
         let rows: Vec<(i64, String)> = sqlx::query_as(
-            "SELECT tenant_id, order_id FROM events WHERE state = 0 AND order_id <> '' AND (tenant_id, order_id) > ($1, $2) \
-             UNION SELECT tenant_id, order_id FROM runs WHERE state < 2 AND order_id <> '' \
+            "SELECT tenant_id, order_id FROM events WHERE state = 0 AND order_id <> '' AND order_id NOT LIKE 'schedule/%' AND (tenant_id, order_id) > ($1, $2) \
+             UNION SELECT tenant_id, order_id FROM runs WHERE state < 2 AND order_id <> '' AND order_id NOT LIKE 'schedule/%' \
              AND (tenant_id, order_id) > ($1, $2) ORDER BY tenant_id, order_id LIMIT $3",
         )
         .bind(tenant)

@@ -38,6 +38,8 @@ pub struct UnplannedEvent {
     pub ext_type: Option<i64>,
     /// Where it came from.
     pub source: Source,
+    /// The one installation that it is for; none: whoever hears it.
+    pub only: Option<InstallationId>,
     /// Unix seconds, the platform's.
     pub created_at: i64,
     /// Unix milliseconds.
@@ -159,6 +161,7 @@ impl Journal {
                         event,
                         ext_type,
                         source: Source::from_code(source)?,
+                        only: lane.scheduled_for(),
                         created_at,
                         received_at,
                     })

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-/// The event's own members: `order_info` of its canonical JSON, or an empty object.
+/// The event's own members: `order_info` of its canonical JSON, `tick` of a schedule's, or an empty object.
 pub fn detail_of(body: &Value) -> Value {
-    match body.get("order_info") {
+    match body.get("order_info").or_else(|| body.get("tick")) {
         Some(Value::Object(members)) => Value::Object(members.clone()),
         _ => Value::Object(serde_json::Map::new()),
     }
@@ -20,5 +20,6 @@ mod tests {
         assert_eq!(detail_of(&json!({"order_info": {"pay_time": "1"}})), json!({"pay_time": "1"}));
         assert_eq!(detail_of(&json!({"order_info": 7})), json!({}));
         assert_eq!(detail_of(&json!([])), json!({}));
+        assert_eq!(detail_of(&json!({"tick": {"name": "nightly"}})), json!({"name": "nightly"}));
     }
 }

@@ -26,6 +26,7 @@ mod plans;
 mod replay;
 mod seams;
 mod shell;
+mod ticker;
 
 pub use config::{LanesConfig, LimitRange, RunLimits};
 pub use decide::choose::Standing;
@@ -44,3 +45,4 @@ pub use replay::{
     Replays, Totals,
 };
 pub use seams::{Directory, Guest, Guests, Installed, Seat, Shop, Throughput, WasmGuests};
+pub use ticker::Ticker;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use fangshi_journal::{Digest, TenantId};
 use fangshi_operations::{Asker, Class, Decoded, Fault, Kind, Operation, Operations, Sent, Verdict};
 use fangshi_runtime::{Plugin, RunHost, RunInput, RunReport, Runtime, RuntimeError};
-use fangshi_tenants::{InstallationState, Tenants};
+use fangshi_tenants::{InstallationState, SettingsSchema, Tenants};
 use serde_json::Value;
 
 use crate::config::RunLimits;
@@ -34,6 +34,11 @@ pub trait Guest: Send + Sync {
 
     /// The grants that the version asks for.
     fn asks(&self) -> &BTreeSet<String>;
+
+    /// What the version says about its settings.
+    fn settings_schema(&self) -> Option<&SettingsSchema> {
+        None
+    }
 
     /// One run in a fresh sandbox.
     async fn run(&self, input: RunInput, host: Box<dyn RunHost>) -> RunReport;
@@ -89,8 +94,10 @@ pub struct Seat {
     pub subscriber: Subscriber,
     /// Its grants.
     pub grants: BTreeSet<String>,
-    /// Its settings.
+    /// Its settings, as set.
     pub settings: Arc<Value>,
+    /// Names of those whose values are never shown.
+    pub secrets: BTreeSet<String>,
     /// Its limits, as set.
     pub limits: Value,
 }
@@ -138,34 +145,40 @@ impl Installed {
 pub struct WasmGuests {
     runtime: Runtime,
     tenants: Tenants,
-    /// What the versions ask for, by their manifests: a version never changes.
-    asked: RwLock<HashMap<Digest, Arc<BTreeSet<String>>>>,
+    /// What the versions declare: a version never changes.
+    declared: RwLock<HashMap<Digest, Arc<Declared>>>,
+}
+
+/// What lanes need to know of a version besides its code.
+struct Declared {
+    asks: BTreeSet<String>,
+    settings: Option<SettingsSchema>,
 }
 
 impl WasmGuests {
     /// The real guests.
     pub fn new(runtime: Runtime, tenants: Tenants) -> WasmGuests {
-        WasmGuests { runtime, tenants, asked: RwLock::default() }
+        WasmGuests { runtime, tenants, declared: RwLock::default() }
     }
 
-    async fn asked(&self, tenant: TenantId, version: Digest) -> Result<Arc<BTreeSet<String>>, String> {
-        let known = self.asked.read().unwrap_or_else(PoisonError::into_inner).get(&version).cloned();
+    async fn declared(&self, tenant: TenantId, version: Digest) -> Result<Arc<Declared>, String> {
+        let known = self.declared.read().unwrap_or_else(PoisonError::into_inner).get(&version).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
         let record = self.tenants.registry().version(tenant, version).await.map_err(|error| error.to_string())?;
         let record = record.ok_or_else(|| format!("version {version} is not in the registry"))?;
-        let asked: Arc<BTreeSet<String>> =
-            Arc::new(record.manifest.grants.into_iter().map(|grant| grant.name).collect());
-        self.asked.write().unwrap_or_else(PoisonError::into_inner).insert(version, asked.clone());
-        Ok(asked)
+        let asks = record.manifest.grants.into_iter().map(|grant| grant.name).collect();
+        let declared = Arc::new(Declared { asks, settings: record.settings_schema });
+        self.declared.write().unwrap_or_else(PoisonError::into_inner).insert(version, declared.clone());
+        Ok(declared)
     }
 }
 
 struct WasmGuest {
     runtime: Runtime,
     plugin: Arc<Plugin>,
-    asked: Arc<BTreeSet<String>>,
+    declared: Arc<Declared>,
 }
 
 #[async_trait]
@@ -179,8 +192,8 @@ impl Guests for WasmGuests {
         let loaded: Result<Arc<Plugin>, RuntimeError> =
             self.runtime.load(version.0, || registry.wasm(tenant, version)).await;
         let plugin = loaded.map_err(|error| error.to_string())?;
-        let asked = self.asked(tenant, version).await?;
-        Ok(Arc::new(WasmGuest { runtime: self.runtime.clone(), plugin, asked }))
+        let declared = self.declared(tenant, version).await?;
+        Ok(Arc::new(WasmGuest { runtime: self.runtime.clone(), plugin, declared }))
     }
 }
 
@@ -188,11 +201,15 @@ impl Guests for WasmGuests {
 impl Guest for WasmGuest {
     fn reads_order(&self) -> bool {
         let is_data = |name: &String| fangshi_operations::interface(name).is_some_and(|one| one.kind == Kind::Data);
-        self.asked.iter().any(is_data)
+        self.declared.asks.iter().any(is_data)
     }
 
     fn asks(&self) -> &BTreeSet<String> {
-        &self.asked
+        &self.declared.asks
+    }
+
+    fn settings_schema(&self) -> Option<&SettingsSchema> {
+        self.declared.settings.as_ref()
     }
 
     async fn run(&self, input: RunInput, host: Box<dyn RunHost>) -> RunReport {
@@ -262,6 +279,7 @@ impl Directory for Installed {
                 },
                 grants: installation.grants.clone(),
                 settings: installation.settings.clone(),
+                secrets: installation.secrets.clone(),
                 limits: limits.pinned(&installation.limits),
             })
             .collect();

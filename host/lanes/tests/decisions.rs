@@ -311,6 +311,7 @@ fn never_more_echoes_than_effects_and_only_the_causer_is_spared() {
                 event: "channels_ec_order_ext_info_update".into(),
                 ext_type: Some(if dice.yes(70) { 3 } else { 5 }),
                 source: Source::Callback,
+                only: None,
                 created_at: dice.below(1_600) as i64,
                 received_at: 0,
             })
@@ -356,6 +357,7 @@ fn a_run_is_pinned_to_what_was_active_at_its_event_and_an_address_wish_has_its_d
         event: "product_order_status_update".into(),
         ext_type: None,
         source: Source::Callback,
+        only: None,
         created_at: 1_000,
         received_at: 500,
     };

@@ -315,6 +315,7 @@ async fn an_intent_that_lands_between_the_look_and_the_entering_is_not_overlooke
         clock_ms: rig.clock.now(),
         inputs: Inputs {
             settings: Arc::new(json!({})),
+            secrets: Default::default(),
             grants: ["notes".to_owned()].into(),
             limits: json!({}),
             seed: [9; 32],

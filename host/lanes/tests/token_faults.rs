@@ -187,6 +187,7 @@ fn seat(id: i64) -> Seat {
         subscriber: Subscriber { installation: InstallationId(id), standing: Standing::Open, echoes: false },
         grants: BTreeSet::from(["notes".to_owned()]),
         settings: Arc::new(json!({})),
+        secrets: Default::default(),
         limits: json!({}),
     }
 }

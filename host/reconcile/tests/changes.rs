@@ -411,6 +411,7 @@ impl Life {
                 event: push.event.clone(),
                 ext_type: push.ext_type,
                 source: push.source,
+                only: None,
                 created_at: push.created_at,
                 received_at: push.received_at,
             };

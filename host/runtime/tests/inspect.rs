@@ -77,7 +77,7 @@ async fn the_whole_contract_inspects_and_links() {
     let wasm = dummy(&resolve, resolve.packages[*package].worlds["contract"]);
     let runtime = runtime();
     let manifest = runtime.inspect(&wasm).unwrap();
-    assert_eq!(manifest.hooks.len(), 8);
+    assert_eq!(manifest.hooks.len(), 9);
     let listed: usize = manifest.grants.iter().map(|grant| grant.functions.len()).sum();
     assert_eq!(listed, contract_functions().len(), "every function behind a grant");
     assert_eq!(contract_hooks().len(), 9, "on-schedule too");

@@ -4,7 +4,8 @@
 // 1. reads the plugin's modules: their imports are the grants asked for, the exported hooks are the subscription;
 // 2. writes the world that says just that, and an entry that calls the hooks (guest/);
 // 3. snapshots it all with QuickJS, without any access to the system;
-// 4. adds the outside hosts that the plugin declares (http-hosts.txt beside it).
+// 4. adds what the files beside the plugin say: the outside hosts that it declares (http-hosts.txt) and the schema of its
+//    settings (settings.schema.json).
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";

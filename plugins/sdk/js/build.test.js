@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { entryOf } from "./entry.js";
 import { failureOf, guard } from "./guest/guard.js";
 import { readModules } from "./modules.js";
-import { HOSTS_FILE, sectionsOf, withSections } from "./sections.js";
+import { HOSTS_FILE, SCHEMA_FILE, sectionsOf, withSections } from "./sections.js";
 import { worldOf } from "./world.js";
 
 /** A plugin of files, by name; the entry is plugin.js. */
@@ -91,4 +91,23 @@ test("thrown errors become outcomes as in the Rust SDK", () => {
 test("an async hook is a rejection, since nothing would wait for it", () => {
   assert.throws(guard(async () => {}), (thrown) => thrown.tag === "reject");
   assert.equal(guard(() => 7)(), undefined);
+});
+
+test("the schema of a file beside the plugin becomes a section, and one that is no JSON is refused at once", () => {
+  const folder = mkdtempSync(join(tmpdir(), "fangshi-test-"));
+  const source = join(folder, "plugin.js");
+  writeFileSync(join(folder, SCHEMA_FILE), '{"type": "object"}');
+  const sections = sectionsOf(source);
+  assert.deepEqual(sections.map(([name, bytes]) => [name, bytes.toString()]), [["fangshi:settings-schema", '{"type": "object"}']]);
+  const component = Buffer.from("\0asm");
+  const small = withSections(component, [["ab", Buffer.from("xyz")]]);
+  assert.deepEqual([...small.subarray(4)], [0, 6, 2, 97, 98, 120, 121, 122]);
+  writeFileSync(join(folder, SCHEMA_FILE), "{");
+  assert.throws(() => sectionsOf(source), /settings\.schema\.json/);
+});
+
+test("the clock's hook is of the host's own package", async () => {
+  const { exports, text } = entryOf(await plugin({ "plugin.js": "export function onSchedule(event, tick) {}" }));
+  assert.deepEqual(exports, ["fangshi:host/on-schedule@0.1.0"]);
+  assert.match(text, /export const onSchedule = /);
 });

@@ -2,15 +2,17 @@
 
 const VERSION = "0.1.0";
 
+/** The hook of each export, with the package that it is of. */
 const HOOKS = new Map([
-  ["onNew", "on-new"],
-  ["onCancel", "on-cancel"],
-  ["onPay", "on-pay"],
-  ["onWaitShipping", "on-wait-shipping"],
-  ["onDeliver", "on-deliver"],
-  ["onConfirm", "on-confirm"],
-  ["onSettle", "on-settle"],
-  ["onExtInfoUpdate", "on-ext-info-update"],
+  ["onNew", "fangshi:store/on-new"],
+  ["onCancel", "fangshi:store/on-cancel"],
+  ["onPay", "fangshi:store/on-pay"],
+  ["onWaitShipping", "fangshi:store/on-wait-shipping"],
+  ["onDeliver", "fangshi:store/on-deliver"],
+  ["onConfirm", "fangshi:store/on-confirm"],
+  ["onSettle", "fangshi:store/on-settle"],
+  ["onExtInfoUpdate", "fangshi:store/on-ext-info-update"],
+  ["onSchedule", "fangshi:host/on-schedule"],
 ]);
 
 /** The text of the entry, and the imports and exports of the component. */
@@ -38,6 +40,6 @@ export function entryOf(plugin) {
   return {
     text: `${lines.join("\n")}\n`,
     imports,
-    exports: hooks.map((hook) => `fangshi:store/${HOOKS.get(hook)}@${VERSION}`),
+    exports: hooks.map((hook) => `${HOOKS.get(hook)}@${VERSION}`),
   };
 }

@@ -5,10 +5,26 @@ import { dirname, join } from "node:path";
 /** The file beside a plugin's entry that names the outside hosts it sends to, one a line. */
 export const HOSTS_FILE = "http-hosts.txt";
 
+/** The file beside a plugin's entry that holds the JSON Schema of its settings. */
+export const SCHEMA_FILE = "settings.schema.json";
+
 /** What stands beside a plugin's entry, as sections: name and bytes. */
 export function sectionsOf(source) {
-  const hosts = join(dirname(source), HOSTS_FILE);
-  return existsSync(hosts) ? [["fangshi:http-hosts", readFileSync(hosts)]] : [];
+  const beside = (file) => join(dirname(source), file);
+  const sections = [];
+  if (existsSync(beside(HOSTS_FILE))) sections.push(["fangshi:http-hosts", readFileSync(beside(HOSTS_FILE))]);
+  if (existsSync(beside(SCHEMA_FILE))) sections.push(["fangshi:settings-schema", schemaOf(beside(SCHEMA_FILE))]);
+  return sections;
+}
+
+function schemaOf(file) {
+  const text = readFileSync(file);
+  try {
+    JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${SCHEMA_FILE} is no JSON: ${error.message}`);
+  }
+  return text;
 }
 
 /** The component with the sections behind everything else. */

@@ -7,7 +7,7 @@ use super::Deletion;
 use crate::TenantsError;
 
 /// Rows by their table, children first. A component is megabytes: one a step.
-const STEPS: [(&str, u32); 12] = [
+const STEPS: [(&str, u32); 13] = [
     ("DELETE FROM access_tokens WHERE id IN (SELECT id FROM access_tokens WHERE tenant_id = $1 LIMIT $2)", 200),
     ("DELETE FROM links WHERE id IN (SELECT id FROM links WHERE tenant_id = $1 LIMIT $2)", 200),
     ("DELETE FROM decoded WHERE rowid IN (SELECT rowid FROM decoded WHERE tenant_id = $1 LIMIT $2)", 200),
@@ -22,6 +22,11 @@ const STEPS: [(&str, u32); 12] = [
     (
         "DELETE FROM grants WHERE rowid IN (SELECT grants.rowid FROM installations JOIN grants \
          ON grants.installation_id = installations.id WHERE installations.tenant_id = $1 LIMIT $2)",
+        200,
+    ),
+    (
+        "DELETE FROM schedules WHERE (installation_id, name) IN \
+         (SELECT installation_id, name FROM schedules WHERE tenant_id = $1 LIMIT $2)",
         200,
     ),
     ("DELETE FROM installations WHERE id IN (SELECT id FROM installations WHERE tenant_id = $1 LIMIT $2)", 200),

@@ -30,7 +30,9 @@ impl Tenants {
             lines.push(named("version", &version)?);
         }
         for installation in registry.list(id, None, u32::MAX).await? {
-            lines.push(named("installation", &installation)?);
+            let mut line = named("installation", &installation)?;
+            line["settings"] = installation.shown_settings();
+            lines.push(line);
         }
         Ok(lines)
     }

@@ -9,8 +9,10 @@ use sqlx::{Row, SqliteConnection};
 
 use super::cache::{Kept, Listed};
 use super::records::{Installation, InstallationPatch, InstallationState, NewInstallation, Terms, VersionRecord};
-use super::versions::json;
-use super::{Registry, approvals, consent, hearers, quarantine, subscriptions};
+use super::schedule::{self, Schedule, ScheduleRecord};
+use super::settings::{SettingsSchema, keep};
+use super::versions::{json, schema};
+use super::{Registry, approvals, consent, hearers, quarantine, schedules, subscriptions};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::to_the_end::to_the_end;
 use crate::{Place, RegistryError, Vault};
@@ -20,10 +22,13 @@ const SETTINGS: Place = Place { table: "installations", column: "settings" };
 macro_rules! select_installations {
     ($rest:literal) => {
         concat!(
-            "SELECT i.id, i.tenant_id, i.plugin_id, p.name AS plugin_name, i.digest, v.hooks, i.state, i.settings, \
-             i.limits, i.created_at, i.updated_at, i.removed_at, i.faults, i.quarantined_at, i.fault_outcome, \
-             i.fault_figure, i.fault_run, \
-             (SELECT json_group_array(name) FROM grants g WHERE g.installation_id = i.id) AS grants \
+            "SELECT i.id, i.tenant_id, i.plugin_id, p.name AS plugin_name, i.digest, v.hooks, v.settings_schema, i.state, \
+             i.settings, i.secrets, i.limits, i.created_at, i.updated_at, i.removed_at, i.faults, \
+             i.quarantined_at, i.fault_outcome, i.fault_figure, i.fault_run, \
+             (SELECT json_group_array(name) FROM grants g WHERE g.installation_id = i.id) AS grants, \
+             (SELECT json_group_array(json_object('name', name, 'cron', cron, 'time_zone', time_zone, 'next_at', \
+             next_at, 'skipped', skipped)) FROM (SELECT * FROM schedules s WHERE s.installation_id = i.id \
+             ORDER BY name)) AS schedules \
              FROM installations i JOIN plugins p ON p.id = i.plugin_id \
              JOIN versions v ON v.plugin_id = i.plugin_id AND v.digest = i.digest ",
             $rest
@@ -36,14 +41,31 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Grants`] names the grants that are missing and those nobody asked for; no such plugin or
-    /// version; settings or limits that are no JSON object; [`Terms`](super::Terms) that do not hold; or the store refused.
+    /// version; settings or limits that are no JSON object; [`RegistryError::Settings`] names the settings that do not fit the
+    /// version's schema; [`Terms`](super::Terms) that do not hold; or the store refused.
     pub async fn install(&self, tenant: TenantId, new: NewInstallation) -> Result<Installation, RegistryError> {
+        self.install_scheduled(tenant, new, Vec::new()).await
+    }
+
+    /// As [`Registry::install`], with schedules for `on-schedule`.
+    ///
+    /// # Errors
+    /// As [`Registry::install`]; or a schedule that can't be read, or a version that does not export the hook.
+    pub async fn install_scheduled(
+        &self,
+        tenant: TenantId,
+        new: NewInstallation,
+        schedules: Vec<Schedule>,
+    ) -> Result<Installation, RegistryError> {
         self.known(tenant)?;
         let version = self.version_to_install(tenant, new.plugin, new.version).await?;
         consent::check(&version.manifest, &new.grants)?;
         check_object("settings", &new.settings)?;
         check_object("limits", &new.limits)?;
+        let kept = keep(version.settings_schema.as_ref(), &Arc::default(), &BTreeSet::new(), Some(new.settings));
+        fit(version.settings_schema.as_ref(), &kept.settings, false)?;
         let now = self.directory.clock.now();
+        check_schedules(&schedules, &version.manifest.hooks, now)?;
         let draft = Installation {
             id: InstallationId(0),
             tenant,
@@ -52,8 +74,11 @@ impl Registry {
             version: new.version,
             hooks: version.manifest.hooks,
             grants: new.grants,
-            settings: Arc::new(new.settings),
+            settings: kept.settings,
+            secrets: kept.secrets,
+            schema: version.settings_schema,
             limits: new.limits,
+            schedules: schedules.into_iter().map(unplanned).collect(),
             state: InstallationState::Active,
             quarantine: None,
             created_at: now,
@@ -95,6 +120,7 @@ impl Registry {
             check_object("limits", limits)?;
         }
         let current = self.get(tenant, id).await?.ok_or(RegistryError::UnknownInstallation(id))?;
+        let now = self.directory.clock.now();
         // A version never changes, so it may be read before the change.
         let version = self.version_to_install(tenant, current.plugin, patch.version.unwrap_or(current.version)).await?;
         self.change(tenant, id, move |installation| {
@@ -108,12 +134,22 @@ impl Registry {
             if let Some(grants) = patch.grants {
                 installation.grants = grants;
             }
-            if let Some(settings) = patch.settings {
-                installation.settings = Arc::new(settings);
+            let (named, given) = (patch.version.is_some(), patch.settings.is_some());
+            if named || given {
+                installation.schema = version.settings_schema.clone();
+                let schema = installation.schema.as_ref();
+                let kept = keep(schema, &installation.settings, &installation.secrets, patch.settings);
+                fit(schema, &kept.settings, !given)?;
+                (installation.settings, installation.secrets) = (kept.settings, kept.secrets);
             }
             if let Some(limits) = patch.limits {
                 installation.limits = limits;
             }
+            if let Some(schedules) = patch.schedules {
+                installation.schedules = schedules.into_iter().map(unplanned).collect();
+            }
+            let set: Vec<Schedule> = installation.schedules.iter().map(|one| one.schedule.clone()).collect();
+            check_schedules(&set, &installation.hooks, now)?;
             match patch.state {
                 Some(state) => installation.state = state,
                 // The version that failed is gone, and nobody asked for the pause.
@@ -231,7 +267,8 @@ impl Registry {
                     quarantine::forgive(c, id).await?;
                     installation.quarantine = None;
                 }
-                write(c, &directory.vault, &installation).await?;
+                let resumed = before.state != installation.state;
+                write(c, &directory.vault, &mut installation, resumed).await?;
                 hold(c, terms, Some(&before), &installation).await?;
                 let entry = entry(actor, action(before.state, installation.state), Some(&before), &installation);
                 audit::append(c, &directory.vault, now, entry).await?;
@@ -324,6 +361,7 @@ fn entry(actor: Actor, action: Action, before: Option<&Installation>, now: &Inst
             ("grants", before.grants != now.grants),
             ("settings", before.settings != now.settings),
             ("limits", before.limits != now.limits),
+            ("schedules", set(before) != set(now)),
         ];
         changed.extend(members.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name));
     }
@@ -345,17 +383,22 @@ async fn insert(c: &mut SqliteConnection, vault: &Vault, draft: Installation) ->
     .fetch_one(&mut *c)
     .await?;
     // Settings are sealed for the row's number, which is known only now.
-    let installation = Installation { id: InstallationId(id), ..draft };
-    write(c, vault, &installation).await?;
+    let mut installation = Installation { id: InstallationId(id), ..draft };
+    write(c, vault, &mut installation, true).await?;
     Ok(installation)
 }
 
-/// Writes everything of an installation that can change.
-async fn write(c: &mut SqliteConnection, vault: &Vault, i: &Installation) -> Result<(), RegistryError> {
+/// Writes everything of an installation that can change. `resumed`: it begins to work, or stops.
+async fn write(
+    c: &mut SqliteConnection,
+    vault: &Vault,
+    i: &mut Installation,
+    resumed: bool,
+) -> Result<(), RegistryError> {
     let settings = vault.seal(i.tenant, SETTINGS, &row_name(i.id), json(i.settings.as_ref())?.as_bytes())?;
     sqlx::query(
         "UPDATE installations SET digest = $2, state = $3, settings = $4, limits = $5, updated_at = $6, \
-         removed_at = $7 WHERE id = $1",
+         removed_at = $7, secrets = $8 WHERE id = $1",
     )
     .bind(i.id.0)
     .bind(i.version.as_bytes().as_slice())
@@ -364,6 +407,7 @@ async fn write(c: &mut SqliteConnection, vault: &Vault, i: &Installation) -> Res
     .bind(json(&i.limits)?)
     .bind(i.updated_at)
     .bind(i.removed_at)
+    .bind(json(&i.secrets)?)
     .execute(&mut *c)
     .await?;
     sqlx::query("DELETE FROM grants WHERE installation_id = $1").bind(i.id.0).execute(&mut *c).await?;
@@ -374,6 +418,7 @@ async fn write(c: &mut SqliteConnection, vault: &Vault, i: &Installation) -> Res
             .execute(&mut *c)
             .await?;
     }
+    schedules::follow(c, i, resumed).await?;
     subscriptions::follow(c, i).await
 }
 
@@ -384,22 +429,46 @@ fn read(row: &SqliteRow, vault: &Vault) -> Result<Installation, RegistryError> {
     let damaged = || RegistryError::Damaged("installations");
     let state: &str = row.try_get("state")?;
     let grants: BTreeSet<String> = serde_json::from_str(row.try_get("grants")?).map_err(|_| damaged())?;
+    let version = Digest::from_slice(row.try_get("digest")?).map_err(|_| damaged())?;
     Ok(Installation {
         id,
         tenant,
         plugin: PluginId(row.try_get("plugin_id")?),
         plugin_name: row.try_get("plugin_name")?,
-        version: Digest::from_slice(row.try_get("digest")?).map_err(|_| damaged())?,
+        version,
         hooks: serde_json::from_str(row.try_get("hooks")?).map_err(|_| damaged())?,
         grants,
         settings: Arc::new(serde_json::from_slice(&settings).map_err(|_| damaged())?),
+        secrets: serde_json::from_str(row.try_get("secrets")?).map_err(|_| damaged())?,
+        schema: schema(row, vault, tenant, &version)?,
         limits: serde_json::from_str(row.try_get("limits")?).map_err(|_| damaged())?,
+        schedules: serde_json::from_str(row.try_get("schedules")?).map_err(|_| damaged())?,
         state: InstallationState::from_code(state).ok_or_else(damaged)?,
         quarantine: quarantine::read(row)?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
         removed_at: row.try_get("removed_at")?,
     })
+}
+
+fn set(installation: &Installation) -> Vec<&Schedule> {
+    installation.schedules.iter().map(|one| &one.schedule).collect()
+}
+
+/// A schedule whose next tick is not worked out yet.
+fn unplanned(schedule: Schedule) -> ScheduleRecord {
+    ScheduleRecord { schedule, next_at: i64::MAX, skipped: 0 }
+}
+
+fn check_schedules(schedules: &[Schedule], hooks: &[String], now: i64) -> Result<(), RegistryError> {
+    let checked = schedule::check(schedules, hooks, now.div_euclid(1_000));
+    checked.map_err(|problem| RegistryError::Invalid { member: "schedules", problem })
+}
+
+/// Holds settings against the version's schema; `kept`: nobody gave them with this change.
+fn fit(schema: Option<&SettingsSchema>, settings: &serde_json::Value, kept: bool) -> Result<(), RegistryError> {
+    let (Some(schema), Some(members)) = (schema, settings.as_object()) else { return Ok(()) };
+    schema.check(members).map_err(|misfits| RegistryError::Settings { misfits, kept })
 }
 
 fn check_object(member: &'static str, value: &serde_json::Value) -> Result<(), RegistryError> {

@@ -7,6 +7,8 @@
 //! - `hearers`: how many installations hear a hook
 //! - `quarantine`: installations that fail again and again
 //! - `consent`: grants given against grants asked for, pure
+//! - `settings`: settings given against the version's schema, and secrets among them, pure
+//! - `schedule`: cron in a time zone, pure; `schedules`: its rows
 //! - `cache`: the installations of each tenant in memory, since every event asks for them
 
 mod approvals;
@@ -16,6 +18,9 @@ mod hearers;
 mod installations;
 mod quarantine;
 mod records;
+mod schedule;
+mod schedules;
+mod settings;
 mod subscriptions;
 mod versions;
 
@@ -23,8 +28,12 @@ use std::sync::Arc;
 
 pub use self::quarantine::{Conduct, Fault, Quarantined};
 pub use self::records::{
-    GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation, PluginRecord,
-    Quarantine, Terms, VersionRecord,
+    Declared, GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation,
+    PluginRecord, Quarantine, Terms, VersionRecord,
+};
+pub use self::schedule::{MOST_SCHEDULES, Schedule, ScheduleRecord, Timetable, USUAL_ZONE};
+pub use self::settings::{
+    Expected, Misfit, Property, PropertyKind, SchemaProblem, SecretValues, SettingsSchema, Words,
 };
 
 use self::cache::Cache;

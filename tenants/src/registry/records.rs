@@ -1,10 +1,14 @@
 //! What the registry knows about plugins, versions and installations.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fangshi_database::{Digest, InstallationId, PluginId, RunId, TenantId};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::schedule::{Schedule, ScheduleRecord};
+use super::settings::SettingsSchema;
 
 /// What a component's type says: its exports are the subscription, its imports the grants asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +26,21 @@ pub struct GrantAsked {
     pub name: String,
     /// The functions it uses, as detail: consent is to the whole interface.
     pub functions: Vec<String>,
+}
+
+/// All that a component says of itself.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    /// Its type.
+    pub manifest: ManifestRecord,
+    /// What it says about its settings.
+    pub settings: Option<SettingsSchema>,
+}
+
+impl From<ManifestRecord> for Declared {
+    fn from(manifest: ManifestRecord) -> Self {
+        Declared { manifest, settings: None }
+    }
 }
 
 /// A plugin: a name under which versions are uploaded.
@@ -54,6 +73,8 @@ pub struct VersionRecord {
     pub size: u64,
     /// Hooks and grants.
     pub manifest: ManifestRecord,
+    /// What it says about its settings.
+    pub settings_schema: Option<SettingsSchema>,
     /// Unix ms.
     pub uploaded_at: i64,
     /// When the operator approved these bytes, unix ms.
@@ -75,7 +96,7 @@ pub enum InstallationState {
 }
 
 /// A version at work for a tenant. A snapshot: ask the registry again for the current one.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Installation {
     /// Its id.
     pub id: InstallationId,
@@ -91,10 +112,18 @@ pub struct Installation {
     pub hooks: Vec<String>,
     /// What it may use.
     pub grants: BTreeSet<String>,
-    /// What the plugin reads with `settings`.
-    pub settings: Arc<serde_json::Value>,
+    /// What was set, secrets included: for pages there is [`Installation::shown_settings`].
+    #[serde(skip)]
+    pub settings: Arc<Value>,
+    /// Names of the settings whose values are never shown again.
+    pub secrets: BTreeSet<String>,
+    /// What the version says about its settings.
+    #[serde(skip)]
+    pub schema: Option<SettingsSchema>,
     /// Limits other than the defaults.
-    pub limits: serde_json::Value,
+    pub limits: Value,
+    /// When `on-schedule` is called. From memory, the next tick and the skipped ones may be older ones.
+    pub schedules: Vec<ScheduleRecord>,
     /// Active, paused, removed.
     pub state: InstallationState,
     /// Why, if the host paused it for its faults.
@@ -132,7 +161,7 @@ pub struct Terms {
 }
 
 /// An installation to make.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewInstallation {
     /// The plugin.
     pub plugin: PluginId,
@@ -141,13 +170,13 @@ pub struct NewInstallation {
     /// The consent: must be the grants that the version asks for, and no others.
     pub grants: BTreeSet<String>,
     /// A JSON object.
-    pub settings: serde_json::Value,
+    pub settings: Value,
     /// A JSON object.
-    pub limits: serde_json::Value,
+    pub limits: Value,
 }
 
 /// Changes of an installation; what is `None` stays.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct InstallationPatch {
     /// Pause or resume; removing has a step of its own.
     pub state: Option<InstallationState>,
@@ -155,10 +184,53 @@ pub struct InstallationPatch {
     pub version: Option<Digest>,
     /// A new consent.
     pub grants: Option<BTreeSet<String>>,
-    /// New settings.
-    pub settings: Option<serde_json::Value>,
+    /// New settings, all of them; secrets that are left out or empty stay.
+    pub settings: Option<Value>,
     /// New limits.
-    pub limits: Option<serde_json::Value>,
+    pub limits: Option<Value>,
+    /// New schedules, all of them; those that stay as they are go on.
+    pub schedules: Option<Vec<Schedule>>,
+}
+
+impl Installation {
+    /// The settings without the secrets among them.
+    pub fn shown_settings(&self) -> Value {
+        let Some(members) = self.settings.as_object() else { return Value::Object(Map::new()) };
+        let open = members.iter().filter(|(name, _)| !self.secrets.contains(*name));
+        Value::Object(open.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
+    /// Every secret by its name, and whether it is set.
+    pub fn secrets_set(&self) -> BTreeMap<String, bool> {
+        let known = self.schema.iter().flat_map(SettingsSchema::secrets).map(str::to_owned);
+        let all = known.chain(self.secrets.iter().cloned());
+        all.map(|name| (name.clone(), self.secrets.contains(&name))).collect()
+    }
+}
+
+// Settings may hold the merchant's secrets: none of them may reach a log through a derived `Debug`.
+impl std::fmt::Debug for Installation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Installation")
+            .field("id", &self.id)
+            .field("tenant", &self.tenant)
+            .field("plugin", &self.plugin)
+            .field("version", &self.version)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for NewInstallation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewInstallation").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for InstallationPatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InstallationPatch").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 impl InstallationState {

@@ -4,18 +4,21 @@ use fangshi_database::{Digest, PluginId, TenantId};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 
-use super::records::{ManifestRecord, PluginRecord, VersionRecord};
+use super::records::{Declared, ManifestRecord, PluginRecord, VersionRecord};
+use super::settings::SettingsSchema;
 use super::{Registry, UploadLimits, approvals};
 use crate::audit::{self, Action, Entry};
-use crate::{Place, RegistryError};
+use crate::{Place, RegistryError, Vault};
 
 const WASM: Place = Place { table: "components", column: "wasm" };
+const SCHEMA: Place = Place { table: "versions", column: "settings_schema" };
 
 macro_rules! select_versions {
     ($rest:literal) => {
         concat!(
             "SELECT v.id AS number, v.digest, v.tenant_id, v.plugin_id, p.name AS plugin_name, v.size, v.hooks, \
-             v.grants, v.uploaded_at, v.approved_at, v.approved_by FROM versions v JOIN plugins p ON p.id = v.plugin_id ",
+             v.grants, v.settings_schema, v.uploaded_at, v.approved_at, v.approved_by \
+             FROM versions v JOIN plugins p ON p.id = v.plugin_id ",
             $rest
         )
     };
@@ -23,7 +26,8 @@ macro_rules! select_versions {
 
 impl Registry {
     /// Keeps an upload as a version of the named plugin, which is made with its first version. `digest` is the sha256 of
-    /// `wasm`, `manifest` what its type says. The same bytes again give the version that is there, and false.
+    /// `wasm`, `declared` what it says of itself
+    /// (its type alone, or its type and its settings). The same bytes again give the version that is there, and false.
     ///
     /// # Errors
     /// No such tenant, a name that is not 1 to 64 of `a-z 0-9 - _ .` (or is `.` or `..`), a digest of other bytes, or the store refused;
@@ -33,11 +37,12 @@ impl Registry {
         tenant: TenantId,
         plugin: &str,
         digest: Digest,
-        manifest: ManifestRecord,
+        declared: impl Into<Declared>,
         wasm: &[u8],
     ) -> Result<(PluginId, VersionRecord, bool), RegistryError> {
         self.known(tenant)?;
         check_name(plugin)?;
+        let Declared { manifest, settings } = declared.into();
         let details = serde_json::json!({"name": plugin, "size": wasm.len(), "manifest": &manifest});
         let hooks = json(&manifest.hooks)?;
         let grants = json(&manifest.grants)?;
@@ -45,12 +50,14 @@ impl Registry {
         // Hashing and sealing megabytes takes milliseconds: not on a worker of the runtime.
         let vault = self.directory.vault.clone();
         let wasm = wasm.to_vec();
-        let sealed = blocking(move || {
+        let (sealed, schema) = blocking(move || {
             if Digest::of(&wasm) != digest {
                 let problem = "is not the sha256 of these bytes".to_owned();
                 return Err(RegistryError::Invalid { member: "version", problem });
             }
-            Ok(vault.seal(tenant, WASM, digest.as_bytes(), &wasm)?)
+            let schema =
+                settings.map(|schema| vault.seal(tenant, SCHEMA, digest.as_bytes(), schema.source().as_bytes()));
+            Ok((vault.seal(tenant, WASM, digest.as_bytes(), &wasm)?, schema.transpose()?))
         })
         .await?;
         let now = self.directory.clock.now();
@@ -82,8 +89,8 @@ impl Registry {
                     .execute(&mut *c)
                     .await?;
                     let inserted = sqlx::query(
-                        "INSERT INTO versions (tenant_id, plugin_id, digest, size, hooks, grants, uploaded_at) \
-                         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (plugin_id, digest) DO NOTHING",
+                        "INSERT INTO versions (tenant_id, plugin_id, digest, size, hooks, grants, uploaded_at, \
+                         settings_schema) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (plugin_id, digest) DO NOTHING",
                     )
                     .bind(tenant.0)
                     .bind(plugin)
@@ -92,6 +99,7 @@ impl Registry {
                     .bind(hooks)
                     .bind(grants)
                     .bind(now)
+                    .bind(schema)
                     .execute(&mut *c)
                     .await?;
                     let fresh = inserted.rows_affected() == 1;
@@ -119,7 +127,7 @@ impl Registry {
             .bind(digest.as_bytes().as_slice())
             .fetch_optional(self.directory.db.reader())
             .await?;
-        row.map(|row| read(&row)).transpose()
+        row.map(|row| read(&row, &self.directory.vault)).transpose()
     }
 
     /// A version of one plugin.
@@ -138,7 +146,7 @@ impl Registry {
             .bind(digest.as_bytes().as_slice())
             .fetch_optional(self.directory.db.reader())
             .await?;
-        row.map(|row| read(&row)).transpose()
+        row.map(|row| read(&row, &self.directory.vault)).transpose()
     }
 
     /// The bytes of a version.
@@ -217,7 +225,7 @@ impl Registry {
         .bind(limit)
         .fetch_all(self.directory.db.reader())
         .await?;
-        rows.iter().map(read).collect()
+        rows.iter().map(|row| read(row, &self.directory.vault)).collect()
     }
 
     pub(super) async fn unapproved_after(&self, after: i64, limit: u32) -> Result<Vec<VersionRecord>, RegistryError> {
@@ -226,7 +234,7 @@ impl Registry {
             .bind(limit)
             .fetch_all(self.directory.db.reader())
             .await?;
-        rows.iter().map(read).collect()
+        rows.iter().map(|row| read(row, &self.directory.vault)).collect()
     }
 
     pub(super) fn known(&self, tenant: TenantId) -> Result<(), RegistryError> {
@@ -252,24 +260,38 @@ async fn within(c: &mut SqliteConnection, tenant: TenantId, limits: UploadLimits
     Ok(())
 }
 
-fn read(row: &SqliteRow) -> Result<VersionRecord, RegistryError> {
+fn read(row: &SqliteRow, vault: &Vault) -> Result<VersionRecord, RegistryError> {
     let digest: &[u8] = row.try_get("digest")?;
     let damaged = RegistryError::Damaged("versions");
     let hooks = serde_json::from_str(row.try_get("hooks")?);
     let grants = serde_json::from_str(row.try_get("grants")?);
     let (Ok(digest), Ok(hooks), Ok(grants)) = (Digest::from_slice(digest), hooks, grants) else { return Err(damaged) };
+    let tenant = TenantId(row.try_get("tenant_id")?);
     Ok(VersionRecord {
         number: row.try_get("number")?,
         digest,
-        tenant: TenantId(row.try_get("tenant_id")?),
+        tenant,
         plugin: PluginId(row.try_get("plugin_id")?),
         plugin_name: row.try_get("plugin_name")?,
         size: row.try_get::<i64, _>("size")?.unsigned_abs(),
         manifest: ManifestRecord { hooks, grants },
+        settings_schema: schema(row, vault, tenant, &digest)?,
         uploaded_at: row.try_get("uploaded_at")?,
         approved_at: row.try_get("approved_at")?,
         approved_by: row.try_get("approved_by")?,
     })
+}
+
+/// The schema of a row of versions, or of one joined with it.
+pub(super) fn schema(
+    row: &SqliteRow,
+    vault: &Vault,
+    tenant: TenantId,
+    digest: &Digest,
+) -> Result<Option<SettingsSchema>, RegistryError> {
+    let Some(sealed) = row.try_get::<Option<&[u8]>, _>("settings_schema")? else { return Ok(None) };
+    let source = vault.unseal(tenant, SCHEMA, digest.as_bytes(), sealed)?;
+    SettingsSchema::parse(&source).map(Some).map_err(|_| RegistryError::Damaged("versions"))
 }
 
 fn check_name(name: &str) -> Result<(), RegistryError> {

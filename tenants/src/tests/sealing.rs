@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use fangshi_database::Digest;
 
 use super::{authorized, contains, scene, secret, self_built};
-use crate::{CustodyError, ManifestRecord, NewInstallation, Place, RegistryError, TenantPatch, TokenError};
+use crate::{
+    CustodyError, Declared, ManifestRecord, NewInstallation, Place, RegistryError, SettingsSchema, TenantPatch,
+    TokenError,
+};
 
 #[tokio::test]
 async fn no_secret_and_no_merchant_data_lies_open_in_the_files() {
@@ -25,8 +28,10 @@ async fn no_secret_and_no_merchant_data_lies_open_in_the_files() {
     let wasm = b"\0asm CANARY-wasm".repeat(40);
     let digest = Digest::of(&wasm);
     let manifest = ManifestRecord { hooks: vec!["on-pay".into()], grants: vec![] };
+    let schema = r#"{"type": "object", "properties": {"erp_password": {"type": "string", "writeOnly": true, "title": "CANARY-schema"}}}"#;
+    let declared = Declared { manifest, settings: SettingsSchema::parse(schema.as_bytes()).ok() };
     let registry = scene.tenants.registry();
-    let (plugin, _, _) = registry.add_version(shop.id, "tags", digest, manifest, &wasm).await.unwrap();
+    let (plugin, _, _) = registry.add_version(shop.id, "tags", digest, declared, &wasm).await.unwrap();
     let installed = registry
         .install(
             shop.id,
@@ -52,7 +57,8 @@ async fn no_secret_and_no_merchant_data_lies_open_in_the_files() {
     }
 
     let debug = format!("{:?} {:?} {token:?} {:?}", scene.tenants.get(own.id), scene.tenants, scene.tenants.vault());
-    for canary in ["secret-", "callback-", "aes-", "CANARY-new", "access-2"] {
+    let debug = format!("{debug} {installed:?}");
+    for canary in ["secret-", "callback-", "aes-", "CANARY-new", "access-2", "CANARY-settings"] {
         assert!(!debug.contains(canary), "{canary} in {debug}");
     }
 
@@ -62,6 +68,9 @@ async fn no_secret_and_no_merchant_data_lies_open_in_the_files() {
     assert_eq!(reopened.registry().wasm(shop.id, digest).await.unwrap(), wasm);
     let read = reopened.registry().get(shop.id, installed.id).await.unwrap().unwrap();
     assert_eq!(read.settings["erp_password"], "CANARY-settings");
+    assert_eq!(read.schema.as_ref().unwrap().source(), schema);
+    let exported = serde_json::to_string(&reopened.export(shop.id).await.unwrap()).unwrap();
+    assert!(exported.contains("CANARY-schema") && !exported.contains("CANARY-settings"), "{exported}");
 }
 
 #[tokio::test]

@@ -90,6 +90,7 @@ impl Attempts {
             clock_ms: 1_764_642_404_000,
             inputs: Inputs {
                 settings,
+                secrets: Default::default(),
                 grants: BTreeSet::new(),
                 limits: json!({}),
                 seed: [number as u8; 32],

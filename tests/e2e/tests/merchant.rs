@@ -189,6 +189,30 @@ async fn a_merchant_uploads_reads_approves_and_pauses() {
     granted.sort_unstable();
     assert_eq!(granted, ["notes", "order-price", "order-summary"], "exactly what was shown");
 
+    // Its settings: what is wrong stands beside its field, what is right is kept.
+    click(&browser, "a.settings-of").await;
+    let mark = find(&browser, "#s-mark").await;
+    assert_eq!(mark.prop("value").await.unwrap().as_deref(), Some("大额订单"), "the default");
+    assert!(text(&browser).await.contains("From this total on"));
+    mark.clear().await.unwrap();
+    mark.send_keys("VIP").await.unwrap();
+    let threshold = find(&browser, "#s-threshold").await;
+    threshold.clear().await.unwrap();
+    threshold.send_keys("-5").await.unwrap();
+    // The browser would not send it; the host must not need the browser.
+    browser.execute("document.querySelector('form.settings').noValidate = true", vec![]).await.unwrap();
+    click(&browser, "#save").await;
+    let problem = find(&browser, "[data-setting=threshold] .problem").await.text().await.unwrap();
+    assert_eq!(problem, "A whole number of at least 0.");
+    picture(&browser, "5-settings").await;
+    let threshold = find(&browser, "#s-threshold").await;
+    threshold.clear().await.unwrap();
+    threshold.send_keys("60000").await.unwrap();
+    click(&browser, "#save").await;
+    find(&browser, "article.item .mark.on").await;
+    let installation = admin.all(&format!("/api/v1/tenants/{own}/installations")).await.unwrap().remove(0);
+    assert_eq!(installation["settings"], json!({"threshold": 60_000, "mark": "VIP"}));
+
     // An order is paid; its run shows.
     let order = platform.add_order(&appid, NewOrder::priced(66_600)).unwrap();
     platform.drive(&order, Step::Pay).unwrap();
@@ -263,6 +287,7 @@ async fn a_merchant_uploads_reads_approves_and_pauses() {
         "link-used",
         "plugin-uploaded",
         "installation-made",
+        "installation-changed",
         "installation-paused",
         "installation-resumed",
         "access-token-revoked",

@@ -11,14 +11,31 @@ use serde_json::Value;
 pub struct EventFile {
     /// The platform's Event: `channels_ec_order_pay`.
     pub event: String,
+    /// As the plugin is told it: 3 schedule, 4 manual.
+    pub source: u32,
     /// Decimal text; empty without an order.
     pub order_id: String,
     /// CreateTime, unix seconds.
     pub created_at: i64,
-    /// The members of `order_info`.
+    /// The members of `order_info`, or of a tick.
     pub detail: Value,
     /// Canonical JSON of the whole message.
     pub raw: String,
+}
+
+/// The event of a tick, as the host makes it.
+pub fn tick(name: &str, due_at: i64) -> EventFile {
+    let at = due_at.to_string();
+    let detail = serde_json::json!({"due_at": at, "name": name});
+    let raw = serde_json::json!({"CreateTime": at, "Event": "fangshi_schedule", "MsgType": "event", "tick": detail});
+    EventFile {
+        event: "fangshi_schedule".to_owned(),
+        source: 3,
+        order_id: String::new(),
+        created_at: due_at,
+        detail,
+        raw: raw.to_string(),
+    }
 }
 
 /// Reads an event file. `pick` names the event if the file holds several (the fixtures' `{"events": […]}`).
@@ -94,6 +111,7 @@ fn from_push(bytes: &[u8]) -> anyhow::Result<EventFile> {
     let whole: Value = serde_json::from_str(&raw)?;
     Ok(EventFile {
         event: facts.event.to_string(),
+        source: 4,
         order_id: facts.order_id.to_string(),
         created_at: facts.created_at,
         detail: whole.get("order_info").cloned().unwrap_or_else(|| Value::Object(Default::default())),

@@ -21,6 +21,7 @@ use fangshi_lanes::decide::retry::Tried;
 use fangshi_lanes::{RunLimits, Schedule};
 use fangshi_operations::{HOSTS_SECTION, Kind};
 use fangshi_runtime::{Envelope, GrantAsked, Limits, Manifest, Outcome, RunInput, Runtime, RuntimeConfig};
+use fangshi_tenants::SettingsSchema;
 use serde_json::Value;
 
 pub use component::component;
@@ -39,14 +40,21 @@ pub struct RunArguments {
     /// The component (.wasm).
     file: PathBuf,
     /// The event: a decrypted push as JSON or XML, or a fixture that wraps one.
-    #[arg(long, value_name = "FILE")]
-    event: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "schedule")]
+    event: Option<PathBuf>,
     /// Which event, if the file holds several: its name, such as `channels_ec_order_pay`.
     #[arg(long, value_name = "NAME")]
     pick: Option<String>,
     /// The order: an answer of getorder, or the order object alone.
-    #[arg(long, value_name = "FILE")]
-    order: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "schedule")]
+    order: Option<PathBuf>,
+    /// Instead of an event: a tick of the schedule of this name, which calls `on-schedule`. The order file then answers
+    /// `orders.get` and may be left out.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["event", "pick"])]
+    schedule: Option<String>,
+    /// When the tick was due, unix seconds.
+    #[arg(long, value_name = "SECONDS", requires = "schedule", default_value_t = 1_764_547_200)]
+    at: i64,
     /// The installation's settings: a JSON object.
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -71,16 +79,23 @@ pub fn inspect(file: &Path) -> anyhow::Result<ExitCode> {
     let wasm = read(file, "plugin")?;
     let runtime = Runtime::new(desk())?;
     let manifest = manifest_of(&runtime, &wasm, file)?;
-    print::manifest(&mut std::io::stdout().lock(), file, &Digest::of(&wasm), &manifest)?;
+    let schema = schema_of(&wasm)?;
+    let mut out = std::io::stdout().lock();
+    print::manifest(&mut out, file, &Digest::of(&wasm), &manifest)?;
+    print::settings(&mut out, schema.as_ref())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs one hook offline. Success only if the hook returned ok.
 pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     let wasm = read(&arguments.file, "plugin")?;
-    let event = event_file::read(&arguments.event, arguments.pick.as_deref())?;
-    let order = order_file::read(&arguments.order)?;
-    let settings = object_of(arguments.settings.as_deref(), "settings file")?;
+    let event = match (&arguments.schedule, &arguments.event) {
+        (Some(name), _) => event_file::tick(name, arguments.at),
+        (None, Some(file)) => event_file::read(file, arguments.pick.as_deref())?,
+        (None, None) => bail!("expected --event FILE or --schedule NAME"),
+    };
+    let order = arguments.order.as_deref().map(order_file::read).transpose()?;
+    let settings = settings_of(arguments.settings.as_deref(), schema_of(&wasm)?.as_ref())?;
     let limits = limits_of(arguments.limits.as_deref())?;
     let answers = match &arguments.answers {
         Some(file) => Answers::read(file)?,
@@ -102,10 +117,11 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
         hook: hook.clone(),
         detail: event.detail.clone(),
         envelope: envelope_of(&event, arguments.attempt),
-        order: Some(order.clone()),
+        // A tick comes without an order.
+        order: order.clone().filter(|_| arguments.schedule.is_none()),
         clock_ms: event.created_at.saturating_mul(1000),
         seed: [0; 32],
-        settings: Arc::new(settings),
+        settings,
         grants: runtime_grants(&grants, &manifest),
         limits: limits.clone(),
         deadline: Duration::from_millis(limits.deadline_ms),
@@ -119,7 +135,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     })?;
 
     let mut out = std::io::stdout().lock();
-    print::event(&mut out, &event, &hook, &order, &grants)?;
+    print::event(&mut out, &event, &hook, order.as_deref(), &grants)?;
     let record = record.lock().unwrap_or_else(PoisonError::into_inner);
     print::record(&mut out, &record, matches!(report.outcome, Outcome::Done))?;
     print::report(&mut out, &report, &limits)?;
@@ -148,6 +164,21 @@ fn manifest_of(runtime: &Runtime, wasm: &[u8], file: &Path) -> anyhow::Result<Ma
         manifest.grants.extend(hosts.into_iter().map(|name| GrantAsked { name, functions: Vec::new() }));
     }
     Ok(manifest)
+}
+
+fn schema_of(wasm: &[u8]) -> anyhow::Result<Option<SettingsSchema>> {
+    Ok(SettingsSchema::of(&fangshi_runtime::sections(wasm, SettingsSchema::SECTION))?)
+}
+
+/// The settings as the plugin reads them; refused as the admin API does it.
+fn settings_of(file: Option<&Path>, schema: Option<&SettingsSchema>) -> anyhow::Result<Arc<Value>> {
+    let settings = Arc::new(object_of(file, "settings file")?);
+    let (Some(schema), Some(members)) = (schema, settings.as_object()) else { return Ok(settings) };
+    if let Err(misfits) = schema.check(members) {
+        let lines: Vec<String> = misfits.iter().map(|misfit| format!("\n  - {misfit}")).collect();
+        bail!("settings do not fit the plugin's schema (--settings FILE):{}", lines.concat());
+    }
+    Ok(schema.with_defaults(&settings))
 }
 
 fn object_of(file: Option<&Path>, what: &str) -> anyhow::Result<Value> {
@@ -222,7 +253,7 @@ fn list(names: &BTreeSet<String>) -> String {
 fn envelope_of(event: &EventFile, attempt: u32) -> Envelope {
     Envelope {
         id: "e0".to_owned(),
-        source: 4,
+        source: event.source,
         created_at: event.created_at,
         received_at: event.created_at,
         attempt,
@@ -241,6 +272,7 @@ mod tests {
     fn the_twelfth_attempt_is_the_last_at_the_desk_too() {
         let event = EventFile {
             event: "channels_ec_order_pay".to_owned(),
+            source: 4,
             order_id: "37".to_owned(),
             created_at: 1,
             detail: Value::Null,

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use fangshi_database::Digest;
 use fangshi_runtime::{Limits, Manifest, Outcome, RunReport, Snapshot};
+use fangshi_tenants::{PropertyKind, SettingsSchema};
 
 use super::event_file::EventFile;
 use super::list;
@@ -34,18 +35,46 @@ pub fn manifest(out: &mut impl Write, file: &Path, digest: &Digest, manifest: &M
     Ok(())
 }
 
+/// What it says about its settings.
+pub fn settings(out: &mut impl Write, schema: Option<&SettingsSchema>) -> Result<()> {
+    for property in schema.into_iter().flat_map(SettingsSchema::properties) {
+        let kind = match property.kind {
+            PropertyKind::Text { .. } if property.secret => "secret",
+            PropertyKind::Text { .. } => "text",
+            PropertyKind::Integer { .. } => "integer",
+            PropertyKind::Number { .. } => "number",
+            PropertyKind::Switch => "true or false",
+        };
+        let usual = match &property.default {
+            Some(default) => format!("; {default} if it is not set"),
+            None if property.required => "; must be set".to_owned(),
+            None => String::new(),
+        };
+        writeln!(out, "setting  {} ({kind}{usual})", property.name)?;
+    }
+    Ok(())
+}
+
 /// What the run starts from.
 pub fn event(
     out: &mut impl Write,
     event: &EventFile,
     hook: &str,
-    order: &Snapshot,
+    order: Option<&Snapshot>,
     grants: &BTreeSet<String>,
 ) -> Result<()> {
-    writeln!(out, "event    {} at {}, order {}", event.event, event.created_at, event.order_id)?;
-    writeln!(out, "order    {} of the order file", order.order_id)?;
-    if order.order_id != event.order_id {
-        writeln!(out, "note     the event names another order than the order file; the plugin is given the file's")?;
+    match event.order_id.as_str() {
+        "" => writeln!(out, "event    {} at {}", event.event, event.created_at)?,
+        order_id => writeln!(out, "event    {} at {}, order {order_id}", event.event, event.created_at)?,
+    }
+    if let Some(order) = order {
+        writeln!(out, "order    {} of the order file", order.order_id)?;
+        if order.order_id != event.order_id && !event.order_id.is_empty() {
+            writeln!(
+                out,
+                "note     the event names another order than the order file; the plugin is given the file's"
+            )?;
+        }
     }
     writeln!(out, "hook     {hook}")?;
     writeln!(out, "grants   {}", list(grants))

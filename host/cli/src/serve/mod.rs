@@ -16,6 +16,7 @@ mod reread;
 mod rooms;
 mod server;
 mod signals;
+mod ticks;
 mod walls;
 
 use std::io::Write;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use anyhow::Context;
 use fangshi_callback::{Callback, CallbackLimits, Durable};
 use fangshi_console::{Console, Entrance, OperatorToken, Uploading, Walls};
+use fangshi_lanes::Ticker;
 use fangshi_operations::Outgoing;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -67,7 +69,9 @@ async fn serve(config: Config, metrics: PrometheusHandle, mut walls: Walls) -> a
     let alerting = watch(&config, &rooms)?.start();
     let exporting = heads::export_daily(&rooms, &config.data_dir);
     let ahead = ahead::start(&rooms);
+    let ticking = ticks::start(Ticker::new(rooms.journal.clone(), rooms.lanes.clone()));
     let served = listen(&config, &rooms, metrics, walls, &mut signals).await;
+    ticking.abort();
     life.abort();
     exporting.abort();
     // A refresh under way is a flight of its own: the rooms are closed after it.

@@ -11,14 +11,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use fangshi_operations::{Kind, Sensitivity, meets};
 use fangshi_tenants::{
-    Digest, GrantAsked, Installation, InstallationPatch, NewInstallation, PluginId, RegistryError, Tenant,
+    Digest, GrantAsked, Installation, InstallationPatch, Misfit, NewInstallation, PluginId, RegistryError, Tenant,
     VersionRecord,
 };
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
+use super::fields::{self, Field, Filled, Input};
 use super::language::Language;
 use super::session::Session;
-use super::{view, words};
+use super::{settings, view, words};
 use crate::Console;
 use crate::installations;
 use crate::limits;
@@ -51,6 +52,9 @@ struct Consent<'a> {
     hosts: String,
     /// Why it cannot be installed, or, if it is, why some of it does not work.
     obstacle: Option<String>,
+    /// What it wants to be told, unless it is at work.
+    fields: Vec<Field>,
+    trouble: bool,
 }
 
 /// A grant in plain words.
@@ -76,7 +80,26 @@ pub(super) async fn show(
         Err(refused) => return refused,
     };
     let (version, current) = found;
+    page(&console, StatusCode::OK, &session, &version, current, None)
+}
+
+/// What a merchant filled in that was refused.
+struct Sent<'a> {
+    settings: &'a Map<String, Value>,
+    misfits: &'a [Misfit],
+    hosts: &'a str,
+}
+
+fn page(
+    console: &Console,
+    status: StatusCode,
+    session: &Session,
+    version: &VersionRecord,
+    current: Option<Arc<Installation>>,
+    sent: Option<Sent<'_>>,
+) -> Response {
     let language = session.language;
+    let fields = questions(version, current.as_deref(), sent.as_ref(), language);
     let grants = &version.manifest.grants;
     let of = |kind: Kind| asked(grants, kind, current.as_deref(), language);
     let (data, operations, services) = (of(Kind::Data), of(Kind::Operations), of(Kind::Service));
@@ -101,10 +124,13 @@ pub(super) async fn show(
         outside: any(|asked| asked.outside),
         at_work,
         http,
-        hosts: current.as_ref().map(|current| other_hosts(current, grants)).unwrap_or_default(),
+        hosts: match (&sent, &current) {
+            (Some(sent), _) => sent.hosts.to_owned(),
+            (None, Some(current)) => other_hosts(current, grants),
+            (None, None) => String::new(),
+        },
         replaces: current.filter(|current| current.version != version.digest).map(|one| words::short(&one.version)),
-        obstacle: match (http && !console.operations.reaches_outside(), plugins::waits(&console, &version) && !at_work)
-        {
+        obstacle: match (http && !console.operations.reaches_outside(), plugins::waits(console, version) && !at_work) {
             (true, _) => Some(without_http(language)),
             (false, true) => Some(unapproved(language)),
             (false, false) => permissions(&session.tenant, grants, language),
@@ -112,8 +138,27 @@ pub(super) async fn show(
         data,
         operations,
         services,
+        fields,
+        trouble: sent.is_some(),
     };
-    view::page(StatusCode::OK, &page)
+    view::page(status, &page)
+}
+
+/// The form of the version's settings, filled in with what is set.
+fn questions(
+    version: &VersionRecord,
+    current: Option<&Installation>,
+    sent: Option<&Sent<'_>>,
+    language: Language,
+) -> Vec<Field> {
+    let Some(schema) = version.settings_schema.as_ref() else { return Vec::new() };
+    let shown = current.map(Installation::shown_settings);
+    let filled = Filled {
+        values: sent.map(|sent| sent.settings).or(shown.as_ref().and_then(Value::as_object)),
+        secrets: current.map(Installation::secrets_set).unwrap_or_default(),
+        misfits: sent.map_or(&[], |sent| sent.misfits),
+    };
+    fields::fields(schema, &filled, language)
 }
 
 fn without_http(language: Language) -> String {
@@ -188,13 +233,9 @@ fn permissions(tenant: &Tenant, asked: &[GrantAsked], language: Language) -> Opt
     ))
 }
 
-/// The form of the page.
-#[derive(Deserialize)]
-pub(super) struct Approval {
-    proof: String,
-    /// Outside hosts besides those that the version declares, a line each.
-    #[serde(default)]
-    hosts: String,
+/// The outside hosts in the form besides those that the version declares, a line each.
+fn hosts_named(form: &[(String, String)]) -> &str {
+    form.iter().find(|(name, _)| name == "hosts").map_or("", |(_, value)| value)
 }
 
 /// Installs the version with exactly the grants that the page showed, and the hosts that the merchant named: a version never
@@ -203,9 +244,9 @@ pub(super) async fn approve(
     State(console): State<Console>,
     session: Session,
     Path((plugin, version)): Path<(String, String)>,
-    Form(form): Form<Approval>,
+    Form(form): Form<Vec<(String, String)>>,
 ) -> Response {
-    if let Some(refused) = session.refuses(&form.proof) {
+    if let Some(refused) = session.refuses(settings::proof(&form)) {
         return refused;
     }
     let (version, current) = match find(&console, &session, &plugin, &version).await {
@@ -213,7 +254,8 @@ pub(super) async fn approve(
         Err(refused) => return refused,
     };
     let asked = &version.manifest.grants;
-    let grants: BTreeSet<String> = match installations::grants(&console, consented(asked, &form.hosts)) {
+    let hosts = hosts_named(&form);
+    let grants: BTreeSet<String> = match installations::grants(&console, consented(asked, hosts)) {
         Ok(grants) => grants,
         Err(refusal) => return refused(session.language, refusal.code()),
     };
@@ -223,13 +265,15 @@ pub(super) async fn approve(
     if let Err(refusal) = permission::check(&console, &session.tenant, version.digest).await {
         return refused(session.language, refusal.code());
     }
-    let tenant = session.of();
+    let given = version.settings_schema.as_ref().map(|schema| fields::settings(schema, &form));
+    let (tenant, present) = (session.of(), current.clone());
     let registry = limits::registry(&console, &session.tenant, session.caller);
     let outcome = match current {
         Some(current) => {
             let patch = InstallationPatch {
                 version: Some(version.digest),
                 grants: Some(grants),
+                settings: given.clone().map(Value::Object),
                 ..InstallationPatch::default()
             };
             registry.patch_installation(tenant, current.id, patch).await
@@ -239,7 +283,7 @@ pub(super) async fn approve(
                 plugin: version.plugin,
                 version: version.digest,
                 grants,
-                settings: serde_json::json!({}),
+                settings: Value::Object(given.clone().unwrap_or_default()),
                 limits: serde_json::json!({}),
             };
             registry.install(tenant, new).await
@@ -250,6 +294,11 @@ pub(super) async fn approve(
             tracing::info!(%tenant, installation = %installation.id, version = %installation.version, "plugin approved by its merchant");
             crate::tenants::wake(&console, tenant).await;
             Redirect::to("/merchant").into_response()
+        }
+        Err(RegistryError::Settings { misfits, .. }) => {
+            let settings = given.unwrap_or_default();
+            let sent = Sent { settings: &settings, misfits: &misfits, hosts };
+            page(&console, StatusCode::UNPROCESSABLE_ENTITY, &session, &version, present, Some(sent))
         }
         Err(error) => changed(session.language, error),
     }
@@ -313,6 +362,8 @@ pub(super) fn changed(language: Language, error: RegistryError) -> Response {
         RegistryError::Grants { .. } => refused(language, "grants-missing"),
         RegistryError::NotApproved(_) => refused(language, "version-not-approved"),
         RegistryError::HooksPerEvent { .. } => refused(language, "hooks-per-event"),
+        RegistryError::Settings { .. } => refused(language, "settings-unfit"),
+        RegistryError::Invalid { member: "schedules", .. } => refused(language, "schedules-unfit"),
         _ => view::fault(language, "changing an installation", &error),
     }
 }

@@ -11,9 +11,9 @@ use fangshi_tenants::{Installation, InstallationState};
 
 use super::language::Language;
 use super::session::Session;
-use super::{view, words};
+use super::{settings, view, words};
 use crate::Console;
-use crate::plugins;
+use crate::{plugins, schedules};
 
 /// Runs shown.
 const RUNS: u32 = 20;
@@ -57,6 +57,9 @@ struct Installed {
     paused: bool,
     /// Why, if it was the host that paused it, in a sentence for each thing to know.
     quarantine: Option<Quarantined>,
+    has_settings: bool,
+    /// The clock would call it, had it a schedule.
+    idle: bool,
     name: String,
     hooks: Vec<&'static str>,
 }
@@ -179,6 +182,8 @@ fn installed(one: Installation, language: Language) -> Installed {
         version: one.version.to_string(),
         short: words::short(&one.version),
         paused: one.state == InstallationState::Paused,
+        has_settings: settings::has_settings(&one),
+        idle: !schedules::warnings(&one).is_empty(),
         quarantine: one.quarantine.map(|quarantine| Quarantined {
             faults: quarantine.faults,
             since: view::time(quarantine.since),

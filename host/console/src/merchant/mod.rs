@@ -9,15 +9,18 @@
 //! - `language`: which of the two
 //! - `words`: hooks, runs and refusals in plain words
 //! - `view`: rendering, and the headers of every page
-//! - `home`, `upload`, `consent`, `change`: the page's parts
+//! - `fields`: the form of a plugin's settings, made from its schema
+//! - `home`, `upload`, `consent`, `settings`, `change`: the page's parts
 
 mod change;
 mod consent;
 mod doorstep;
 mod enter;
+mod fields;
 mod home;
 mod language;
 mod session;
+mod settings;
 mod upload;
 mod view;
 mod words;
@@ -39,6 +42,7 @@ pub(crate) fn routes(console: &Console) -> Router<Console> {
         // The upload counts its bytes itself, and answers in words.
         .route("/merchant/plugins", post(upload::upload).layer(DefaultBodyLimit::disable()))
         .route("/merchant/consent/{plugin}/{version}", get(consent::show).post(consent::approve))
+        .route("/merchant/installations/{installation}/settings", get(settings::show).post(settings::save))
         .route("/merchant/installations/{installation}/pause", post(change::pause))
         .route("/merchant/installations/{installation}/resume", post(change::resume))
         .layer(axum::middleware::from_fn(view::headers))

@@ -29,6 +29,7 @@ const HOOKS: &[Hook] = &[
         "订单信息变化时（地址、备注、价格、虚拟号等）",
         "When something of an order changes (address, notes, price, virtual number …)",
     ),
+    when("on-schedule", "到了您设定的时间", "At the times that you set"),
 ];
 
 /// The words of a hook.
@@ -337,13 +338,6 @@ const REFUSALS: &[Refused] = &[
         "Let its developer mend the hosts that the plugin declares, and upload it again.",
     ),
     no(
-        "hook-not-offered",
-        "插件需要的触发方式暂不提供",
-        "The plugin waits for something that is not offered yet",
-        "请让开发者去掉定时触发的功能后重新上传。",
-        "Let its developer build it without what is called by the clock, and upload it again.",
-    ),
-    no(
         "permission-set-missing",
         "店铺授权不足",
         "The shop has not granted enough",
@@ -357,6 +351,28 @@ const REFUSALS: &[Refused] = &[
         "What it asks for has changed",
         "请返回并重新查看插件的权限。",
         "Go back and read again what the plugin asks for.",
+    ),
+    no(
+        "settings-schema",
+        "插件的设置说明不正确",
+        "What the plugin says about its settings can't be used",
+        FOR_THE_DEVELOPER_ZH,
+        FOR_THE_DEVELOPER_EN,
+    ),
+    no(
+        "schedules-unfit",
+        "这个版本不会定时运行",
+        "The clock can't call this version",
+        "插件设有运行时间，而这个版本不支持。请先在插件的设置页面删除运行时间，再批准。",
+        "The plugin has times that are set, and this version can have none. Remove them on the plugin's settings page, and \
+         approve it then.",
+    ),
+    no(
+        "settings-unfit",
+        "现有设置不适用于这个版本",
+        "The present settings do not fit this version",
+        "请打开该版本的批准页面，填写设置后再批准。",
+        "Open this version's page of consent, fill in its settings, and approve it then.",
     ),
     no(
         "installation-removed",

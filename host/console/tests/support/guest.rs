@@ -37,6 +37,46 @@ pub fn telling() -> Vec<u8> {
     )
 }
 
+/// A plugin with `on-pay` and a schema of its settings. It reads the setting `api_key`, logs it, sets it as the order's
+/// note, and gives up with it as the reason: all that a careless plugin may do with a secret.
+pub fn careless(schema: &str) -> Vec<u8> {
+    let imports = r#"(import "fangshi:host/settings@0.1.0" "get" (func $setting (param i32 i32 i32)))
+      (import "fangshi:store/notes@0.1.0" "set-merchant-notes" (func $note (param i32 i32 i32 i32 i32)))
+      (import "fangshi:host/events@0.1.0" "[method]event.order-id" (func $order_id (param i32 i32)))
+      (data (i32.const 700) "api_key")"#;
+    // The option lies at 2064: tag, pointer, length. The order's id at 2048.
+    let body = "(call $setting (i32.const 700) (i32.const 7) (i32.const 2064))
+        (call $log (i32.const 1) (i32.load (i32.const 2068)) (i32.load (i32.const 2072)))
+        (call $order_id (local.get 0) (i32.const 2048))
+        (call $note (i32.load (i32.const 2048)) (i32.load (i32.const 2052)) (i32.load (i32.const 2068))
+          (i32.load (i32.const 2072)) (i32.const 3072))
+        (call $drop_event (local.get 0))
+        (call $drop_order (local.get 1))
+        ;; err(reject(reason))
+        (i32.store (i32.const 1024) (i32.const 1))
+        (i32.store (i32.const 1028) (i32.const 1))
+        (i32.store (i32.const 1032) (i32.load (i32.const 2068)))
+        (i32.store (i32.const 1036) (i32.load (i32.const 2072)))
+        (return (i32.const 1024))";
+    let wasm = plugin("import fangshi:host/settings@0.1.0; import fangshi:store/notes@0.1.0;", imports, body);
+    with_schema(wasm, schema)
+}
+
+/// A component that says so of its settings.
+pub fn with_schema(mut component: Vec<u8>, schema: &str) -> Vec<u8> {
+    const NAME: &str = "fangshi:settings-schema";
+    let body = [&[NAME.len() as u8], NAME.as_bytes(), schema.as_bytes()].concat();
+    component.push(0);
+    let mut left = body.len();
+    while left >= 0x80 {
+        component.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    component.push(left as u8);
+    component.extend(body);
+    component
+}
+
 fn noting_and(data: &str, more: &str) -> Vec<u8> {
     let import = r#"(import "fangshi:store/notes@0.1.0" "set-merchant-notes"
         (func $note (param i32 i32 i32 i32 i32)))
@@ -55,13 +95,35 @@ pub fn calling_out(hosts: &str) -> Vec<u8> {
     plugin_and("import fangshi:host/http@0.1.0;", import, "", &section)
 }
 
-/// A plugin with `on-schedule`, which is not offered yet, and nothing else.
+/// A plugin with `on-schedule`: it logs the tick's name, and the event's message.
 pub fn ticking() -> Vec<u8> {
+    ticking_and("")
+}
+
+/// As [`ticking`], and asks to be called again later, each time.
+pub fn lagging() -> Vec<u8> {
+    // err(retry-later): the reason and the wish are empty.
+    ticking_and("(i32.store (i32.const 1024) (i32.const 1))")
+}
+
+fn ticking_and(end: &str) -> Vec<u8> {
     let core = r#"(module
+      (import "fangshi:host/events@0.1.0" "[method]event.raw" (func $raw (param i32 i32)))
+      (import "fangshi:host/log@0.1.0" "write" (func $log (param i32 i32 i32)))
       (memory (export "memory") 1)
-      (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8192))
-      (func (export "fangshi:host/on-schedule@0.1.0#handle") (param i32 i32 i32 i64) (result i32) (i32.const 1024)))"#;
-    component(core, "export fangshi:host/on-schedule@0.1.0;")
+      (global $free (mut i32) (i32.const 8192))
+      (func (export "cabi_realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
+        (local $at i32)
+        (local.set $at (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
+        (global.set $free (i32.add (local.get $at) (local.get $size)))
+        (local.get $at))
+      (func (export "fangshi:host/on-schedule@0.1.0#handle") (param i32 i32 i32 i64) (result i32)
+        (call $log (i32.const 1) (local.get 1) (local.get 2))
+        (call $raw (local.get 0) (i32.const 2048))
+        (call $log (i32.const 1) (i32.load (i32.const 2048)) (i32.load (i32.const 2052)))
+        END
+        (i32.const 1024)))"#;
+    component(&core.replace("END", end), "import fangshi:host/log@0.1.0; export fangshi:host/on-schedule@0.1.0;")
 }
 
 /// A core module.

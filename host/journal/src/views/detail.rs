@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use fangshi_database::{AttemptId, Digest, RunId, TenantId};
+use fangshi_tenants::SecretValues;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::runs::RunView;
+use crate::attempt::Inputs;
 use crate::effect::EffectState;
 use crate::flush::{CallKind, CallOrigin};
 use crate::{Journal, JournalError, seal, state};
@@ -64,7 +66,7 @@ pub struct AttemptView {
     pub logs: Vec<LogView>,
 }
 
-/// One host call. Request and answer are unredacted.
+/// One host call. Request and answer are unredacted, but for the values of secret settings.
 #[derive(Clone, Serialize)]
 pub struct CallView {
     /// From 0.
@@ -161,6 +163,7 @@ struct AttemptRead {
     log_bytes: Option<i64>,
     border_bytes: Option<i64>,
     wall_ms: Option<i64>,
+    inputs: Vec<u8>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -202,7 +205,7 @@ impl Journal {
         let mut logs = self.log_views(tenant, run).await?;
         let rows: Vec<AttemptRead> = sqlx::query_as(
             "SELECT a.id, a.number, a.resumes, a.version, a.engine, s.digest AS snapshot, a.started_at, a.ended_at, \
-             a.outcome, a.reason, a.fuel, a.peak_memory, a.host_calls, a.log_bytes, a.border_bytes, a.wall_ms \
+             a.outcome, a.reason, a.fuel, a.peak_memory, a.host_calls, a.log_bytes, a.border_bytes, a.wall_ms, a.inputs \
              FROM attempts a LEFT JOIN snapshots s ON s.id = a.snapshot_id WHERE a.run_id = $1 ORDER BY a.number",
         )
         .bind(run.0)
@@ -211,6 +214,8 @@ impl Journal {
         let mut attempt_list = Vec::with_capacity(rows.len());
         for row in rows {
             let number = row.number as u32;
+            let mut calls = calls.remove(&number).unwrap_or_default();
+            self.hide(tenant, run, number, &row.inputs, &mut calls)?;
             let reason = match row.reason {
                 Some(sealed) => {
                     let plain = self.unseal(tenant, seal::ATTEMPT_REASON, &seal::attempt_row(run, number), &sealed)?;
@@ -235,11 +240,32 @@ impl Journal {
                 log_bytes: row.log_bytes.map(|n| n as u64),
                 border_bytes: row.border_bytes.map(|n| n as u64),
                 wall_ms: row.wall_ms.map(|n| n as u64),
-                calls: calls.remove(&number).unwrap_or_default(),
+                calls,
                 logs: logs.remove(&number).unwrap_or_default(),
             });
         }
         Ok(Some(RunDetail { run: view, attempt_list, effects: self.effect_views(run).await? }))
+    }
+
+    /// Takes the values of secret settings out of an attempt's calls. The journal keeps them, since a repetition is held
+    /// against what was said; nobody is shown them. Log lines and reasons came without them.
+    fn hide(
+        &self,
+        tenant: TenantId,
+        run: RunId,
+        attempt: u32,
+        inputs: &[u8],
+        calls: &mut [CallView],
+    ) -> Result<(), JournalError> {
+        let plain = self.unseal(tenant, seal::ATTEMPT_INPUTS, &seal::attempt_row(run, attempt), inputs)?;
+        let inputs: Inputs = serde_json::from_slice(&plain)
+            .map_err(|_| JournalError::Corrupt(format!("inputs of attempt {attempt} of {run}")))?;
+        let hidden = SecretValues::of(&inputs.settings, &inputs.secrets);
+        for call in calls {
+            hidden.out_of_json(&mut call.request);
+            call.answer.iter_mut().for_each(|answer| hidden.out_of_json(answer));
+        }
+        Ok(())
     }
 
     async fn call_views(&self, tenant: TenantId, run: RunId) -> Result<BTreeMap<u32, Vec<CallView>>, JournalError> {

@@ -1,10 +1,11 @@
 //! Events as a list.
 
-use fangshi_database::{EventSeq, RunId, TenantId};
+use fangshi_database::{EventSeq, InstallationId, RunId, TenantId};
 use serde::Serialize;
 
 use super::{Page, page, size};
 use crate::event::Source;
+use crate::lane::{order_of, scheduled_for};
 use crate::places::First;
 use crate::{Journal, JournalError};
 
@@ -32,6 +33,8 @@ pub struct EventView {
     pub ext_type: Option<i64>,
     /// Where it came from.
     pub source: Source,
+    /// Of a tick: whose schedule it is.
+    pub scheduled_for: Option<InstallationId>,
     /// Unix seconds, the platform's.
     pub created_at: i64,
     /// Unix milliseconds.
@@ -114,7 +117,8 @@ impl Journal {
 fn view(row: EventRead) -> Result<EventView, JournalError> {
     Ok(EventView {
         seq: EventSeq(row.seq),
-        order_id: row.order_id,
+        order_id: order_of(&row.order_id).to_owned(),
+        scheduled_for: scheduled_for(&row.order_id),
         event: row.event,
         ext_type: row.ext_type,
         source: Source::from_code(row.source)?,

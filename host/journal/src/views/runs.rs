@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite};
 
 use super::{Page, page, size};
+use crate::lane::order_of;
 use crate::{Journal, JournalError, RunState, state};
 
 /// Which runs of a tenant.
@@ -156,7 +157,7 @@ fn view(row: RunRead) -> Result<RunView, JournalError> {
         event_seq: EventSeq(row.event_seq),
         event: row.event,
         ext_type: row.ext_type,
-        order_id: row.order_id,
+        order_id: order_of(&row.order_id).to_owned(),
         installation: InstallationId(row.installation_id),
         version: state::version(row.version)?,
         hook: row.hook,

@@ -83,6 +83,7 @@ impl Rig {
             clock_ms: self.clock.now(),
             inputs: Inputs {
                 settings: Arc::new(json!({"note": CANARY})),
+                secrets: Default::default(),
                 grants: BTreeSet::from(["notes".to_owned()]),
                 limits: json!({}),
                 seed: [5; 32],

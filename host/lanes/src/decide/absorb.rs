@@ -26,6 +26,7 @@ mod tests {
             event: "channels_ec_order_ext_info_update".into(),
             ext_type,
             source: Source::Callback,
+            only: None,
             created_at,
             received_at: 0,
         }

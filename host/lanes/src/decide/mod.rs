@@ -13,4 +13,5 @@ pub mod plan;
 pub mod queue;
 pub mod retry;
 pub mod standing;
+pub mod tick;
 pub mod turns;

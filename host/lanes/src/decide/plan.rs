@@ -60,6 +60,10 @@ pub fn plan(
             let mut runs = Vec::new();
             let hook = hook_of(&event.event).unwrap_or_default();
             for heard in subscriptions.iter().filter(|heard| heard.hook == hook && heard.hears(event.seq)) {
+                // A tick is of one installation's schedule, whoever else has the hook.
+                if event.only.is_some_and(|only| only != heard.installation) {
+                    continue;
+                }
                 if wants(heard, subscribers, cause)? {
                     runs.push(NewRun {
                         installation: heard.installation,

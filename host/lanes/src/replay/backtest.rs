@@ -9,7 +9,7 @@ use fangshi_journal::{
 };
 use fangshi_operations::meets;
 use fangshi_runtime::Outcome;
-use fangshi_tenants::Registry;
+use fangshi_tenants::{Registry, SecretValues, SettingsSchema};
 use serde_json::Value;
 
 use super::compare::{Difference, EffectSeen, compare};
@@ -113,7 +113,10 @@ impl Replays {
         for _ in 0..PAGES {
             let page = self.journal.events(ask.tenant, &filter).await?;
             // What was absorbed no version would be given: the reconciled event of the same change stands for it.
-            events.extend(page.items.into_iter().filter(|event| hook_of(&event.event).is_some() && !event.absorbed));
+            let heard = |event: &EventView| hook_of(&event.event).is_some() && !event.absorbed;
+            // A tick is of one installation's schedule.
+            let own = |event: &EventView| event.scheduled_for.is_none_or(|one| one == ask.installation);
+            events.extend(page.items.into_iter().filter(|event| heard(event) && own(event)));
             filter.before = page.next;
             if page.next.is_none() || events.len() >= ask.events as usize {
                 break;
@@ -164,6 +167,8 @@ impl Replays {
         }
         let lane = LaneKey::new(ask.tenant, &event.order_id);
         let (number, mut start) = self.start(ask, event, &attempts);
+        let secrets = guest.settings_schema().into_iter().flat_map(SettingsSchema::secrets);
+        start.inputs.secrets.extend(secrets.map(str::to_owned));
         if guest.reads_order() && !lane.order_id.is_empty() && start.snapshot.is_none() {
             start.snapshot = self.journal.snapshot_near(&lane, start.clock_ms).await?;
             match start.snapshot {
@@ -176,7 +181,8 @@ impl Replays {
             }
         }
         let stored = self.journal.event(ask.tenant, event.seq).await?;
-        let begun = Begun { event: &stored, hook, number, start: &start };
+        let schema = guest.settings_schema();
+        let begun = Begun { event: &stored, hook, number, start: &start, schema };
         let input = begun.input(RunLimits::stored(&ask.limits).run, DEADLINE);
         let world = World::new(
             self.journal.clone(),
@@ -194,7 +200,8 @@ impl Replays {
             store.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(seen.kv);
         }
         tried.outcome_now = Some(code_of(&report.outcome).to_owned());
-        tried.difference = compare(then, seen.effects);
+        let hidden = hidden(&start.inputs);
+        tried.difference = compare(then, seen.effects.into_iter().map(|effect| effect.without(&hidden)).collect());
         tried.unanswered = seen.unanswered;
         tried.assumed.extend(seen.assumed);
         Ok(Some(tried))
@@ -215,6 +222,7 @@ impl Replays {
         let like = attempts.iter().rev().find(|attempt| !attempt.calls.is_empty()).or(attempts.last());
         let inputs = Inputs {
             settings: like.map_or_else(|| ask.settings.clone(), |like| like.start.inputs.settings.clone()),
+            secrets: like.map(|like| like.start.inputs.secrets.clone()).unwrap_or_default(),
             grants: ask.grants.clone(),
             limits: ask.limits.clone(),
             // Any will do, but the same each time.
@@ -233,8 +241,14 @@ impl Replays {
     }
 }
 
+/// What no report may say.
+fn hidden(inputs: &Inputs) -> SecretValues {
+    SecretValues::of(&inputs.settings, &inputs.secrets)
+}
+
 /// The effects of the run that was, with their requests, which the calls hold.
 fn effects_then(attempts: &[RecordedAttempt], effects: &[Effect]) -> Vec<EffectSeen> {
+    let hidden = attempts.last().map(|last| hidden(&last.start.inputs)).unwrap_or_default();
     let mut requests: HashMap<[u8; 32], &Value> = HashMap::new();
     for call in attempts.iter().flat_map(|attempt| &attempt.calls) {
         requests.insert(call.digest, &call.request);
@@ -244,7 +258,8 @@ fn effects_then(attempts: &[RecordedAttempt], effects: &[Effect]) -> Vec<EffectS
         .filter_map(|effect| {
             let request = (*requests.get(&effect.key.digest)?).clone();
             let state = serde_json::to_value(effect.state).ok()?;
-            Some(EffectSeen::new(&effect.key.operation, request, state.as_str().unwrap_or_default()))
+            let seen = EffectSeen::new(&effect.key.operation, request, state.as_str().unwrap_or_default());
+            Some(seen.without(&hidden))
         })
         .collect()
 }

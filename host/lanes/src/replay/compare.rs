@@ -1,6 +1,7 @@
 //! Effects then and now. Pure.
 
 use fangshi_operations::{MASK, named, redact};
+use fangshi_tenants::SecretValues;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -54,6 +55,12 @@ impl EffectSeen {
     pub fn new(operation: &str, request: Value, outcome: impl Into<String>) -> EffectSeen {
         let request = Request { operation: operation.to_owned(), value: request };
         EffectSeen { operation: operation.to_owned(), request, outcome: outcome.into() }
+    }
+
+    /// Without the values of secret settings.
+    pub(super) fn without(mut self, hidden: &SecretValues) -> EffectSeen {
+        hidden.out_of_json(&mut self.request.value);
+        self
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use fangshi_journal::{EndedAs, Journal, RecordedAttempt, RecordedCall, RunId, TenantId};
 use fangshi_runtime::{Abort, CallError, Outcome, RunHost, RunReport, Snapshot};
+use fangshi_tenants::SecretValues;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -85,8 +86,11 @@ impl Replays {
         }
         let event = self.journal.event(tenant, detail.run.event_seq).await?;
         let guest = self.guests.load(tenant, then.start.version).await.map_err(ReplayError::NotLoaded)?;
-        let begun = Begun { event: &event, hook: &detail.run.hook, number, start: &then.start };
+        let schema = guest.settings_schema();
+        let begun = Begun { event: &event, hook: &detail.run.hook, number, start: &then.start, schema };
         let input = begun.input(RunLimits::stored(&then.start.inputs.limits).run, DEADLINE);
+        // What was kept holds no secret, so neither does what it is held against.
+        let hidden = SecretValues::of(&then.start.inputs.settings, &then.start.inputs.secrets);
         let seen = Arc::new(Mutex::new(Seen::default()));
         let host = Player {
             journal: self.journal.clone(),
@@ -94,6 +98,7 @@ impl Replays {
             calls: then.calls.clone().into(),
             position: 0,
             seen: Arc::clone(&seen),
+            hidden: hidden.clone(),
         };
         let report = guest.run(input, Box::new(host)).await;
         let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
@@ -109,7 +114,7 @@ impl Replays {
             calls_now: seen.made,
             fuel_then: then.ended.as_ref().map(|end| end.fuel),
             fuel_now: report.fuel_used,
-            verdict: judge(&then, &seen, &report),
+            verdict: judge(&then, &seen, &report, &hidden),
         })
     }
 }
@@ -124,7 +129,7 @@ struct Seen {
     logs: Vec<(u8, String)>,
 }
 
-fn judge(then: &RecordedAttempt, seen: &Seen, report: &RunReport) -> ReplayVerdict {
+fn judge(then: &RecordedAttempt, seen: &Seen, report: &RunReport, hidden: &SecretValues) -> ReplayVerdict {
     if let Some(text) = &seen.divergence {
         return ReplayVerdict::Diverged(text.clone());
     }
@@ -146,19 +151,19 @@ fn judge(then: &RecordedAttempt, seen: &Seen, report: &RunReport) -> ReplayVerdi
     if then.logs.len() != seen.logs.len() {
         return ReplayVerdict::Diverged(format!("the log had {} lines and has {}", then.logs.len(), seen.logs.len()));
     }
-    match ended_so(end, &report.outcome) {
+    match ended_so(end, &report.outcome, hidden) {
         None => ReplayVerdict::Same,
         Some(text) => ReplayVerdict::Diverged(text),
     }
 }
 
-fn ended_so(then: &EndedAs, now: &Outcome) -> Option<String> {
+fn ended_so(then: &EndedAs, now: &Outcome, hidden: &SecretValues) -> Option<String> {
     let code = code_of(now);
     if then.outcome != code {
         return Some(format!("it ended as `{}` and now as `{code}`", then.outcome));
     }
     match now {
-        Outcome::RetryLater { reason, .. } | Outcome::Reject { reason } if *reason != then.reason => {
+        Outcome::RetryLater { reason, .. } | Outcome::Reject { reason } if hidden.out_of(reason) != then.reason => {
             Some("it ended with other words".to_owned())
         }
         _ => None,
@@ -172,6 +177,7 @@ struct Player {
     calls: VecDeque<RecordedCall>,
     position: u32,
     seen: Arc<Mutex<Seen>>,
+    hidden: SecretValues,
 }
 
 impl Player {
@@ -239,6 +245,7 @@ impl RunHost for Player {
     }
 
     fn log(&mut self, level: u8, text: &str) {
-        self.seen(|seen| seen.logs.push((level, text.to_owned())));
+        let text = self.hidden.out_of(text).into_owned();
+        self.seen(|seen| seen.logs.push((level, text)));
     }
 }

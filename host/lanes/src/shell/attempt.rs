@@ -6,6 +6,7 @@ use std::time::Duration;
 use fangshi_journal::{AttemptStart, Buffer, Ending, Fence, Inputs, Next, OpenAttempt, OpenRun, StoredEvent, Usage};
 use fangshi_operations::errcode::{Retry, retry_of};
 use fangshi_runtime::{Abort, Outcome, RunReport};
+use fangshi_tenants::{SecretValues, SettingsSchema};
 use serde_json::Value;
 
 use super::Core;
@@ -68,6 +69,7 @@ impl One<'_> {
             clock_ms: now,
             inputs: Inputs {
                 settings: self.seat.settings.clone(),
+                secrets: self.seat.secrets.clone(),
                 grants: self.seat.grants.clone(),
                 limits: self.seat.limits.clone(),
                 seed: rand::random(),
@@ -80,6 +82,10 @@ impl One<'_> {
             Ok(guest) => guest,
             Err(error) => return self.give_up(start, Halt::NotLoaded(error)).await,
         };
+        start
+            .inputs
+            .secrets
+            .extend(guest.settings_schema().into_iter().flat_map(SettingsSchema::secrets).map(str::to_owned));
         if let Some(halt) = self.withheld(&*guest) {
             return self.give_up(start, halt).await;
         }
@@ -135,7 +141,7 @@ impl One<'_> {
     }
 
     fn wants_order(&self, guest: &dyn Guest) -> bool {
-        (guest.reads_order() || self.event.ext_type == Some(SKU_WISH)) && !self.fence.lane.order_id.is_empty()
+        (guest.reads_order() || self.event.ext_type == Some(SKU_WISH)) && !self.fence.lane.order().is_empty()
     }
 
     /// Only the order tells until when a wish for another SKU can be answered.
@@ -183,8 +189,10 @@ impl One<'_> {
             snapshot: start.snapshot.clone(),
             replay,
             restored_at: self.core.restored.and_then(|restored| restored.sent_perhaps_since(&self.event)),
+            hidden: hidden(&start),
         });
-        let begun = Begun { event: &self.event, hook: &self.run.hook, number: self.number, start: &start };
+        let schema = guest.settings_schema();
+        let begun = Begun { event: &self.event, hook: &self.run.hook, number: self.number, start: &start, schema };
         let input = begun.input(limits.run, self.core.config.deadline);
         let report = tokio::select! {
             report = guest.run(input, Box::new(host)) => report,
@@ -240,7 +248,7 @@ impl One<'_> {
         let ending = Ending {
             event: self.run.event,
             outcome: end.outcome,
-            reason: end.reason,
+            reason: hidden(start).out_of(&end.reason).into_owned(),
             usage,
             next: end.next.clone(),
             version: start.version,
@@ -251,7 +259,7 @@ impl One<'_> {
         let ended = self.core.journal.end_attempt(self.fence, buffer, self.run.installation, &ending).await?;
         let finished = Finished {
             tenant: self.fence.lane.tenant,
-            order_id: self.fence.lane.order_id.to_string(),
+            order_id: self.fence.lane.order().to_owned(),
             event: self.run.event,
             run: self.run.id,
             installation: self.run.installation,
@@ -275,6 +283,11 @@ impl One<'_> {
             started_at,
         }
     }
+}
+
+/// What no line of the log and no reason may say.
+fn hidden(start: &AttemptStart) -> SecretValues {
+    SecretValues::of(&start.inputs.settings, &start.inputs.secrets)
 }
 
 fn used(report: &RunReport) -> Usage {

@@ -187,7 +187,7 @@ impl Work<'_> {
         let subscribers: Vec<_> = seats.iter().map(|seat| seat.subscriber.clone()).collect();
         let oldest = state.events.iter().map(|event| since(event, &state.reconciled)).min().unwrap_or_default();
         let since = oldest.saturating_sub(WINDOW_S + SKEW_S).saturating_mul(1_000);
-        let traces = match &*self.lane.order_id {
+        let traces = match self.lane.order() {
             "" => Vec::new(),
             _ => self.core.journal.effects_on(self.lane, since).await?,
         };

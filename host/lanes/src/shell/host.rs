@@ -11,6 +11,7 @@ use fangshi_journal::{
 };
 use fangshi_operations::{Fault, Kind, Operation, covers, interfaces, is_outside, not_approved};
 use fangshi_runtime::{Abort, CallError, RunHost, Snapshot};
+use fangshi_tenants::SecretValues;
 use serde_json::{Value, json};
 
 use super::order::for_guest;
@@ -47,6 +48,8 @@ pub(crate) struct Known {
     /// The store was restored, and the event came with it: nobody knows what this run has sent since then (the event's
     /// receipt), unix milliseconds.
     pub restored_at: Option<i64>,
+    /// What no line of the log may say.
+    pub hidden: SecretValues,
 }
 
 /// What a run leaves behind besides its report.
@@ -403,7 +406,7 @@ impl RunHost for Host {
     }
 
     fn log(&mut self, level: u8, text: &str) {
-        if let Err(error) = self.known.buffer.log(level, text) {
+        if let Err(error) = self.known.buffer.log(level, &self.known.hidden.out_of(text)) {
             let _ = self.failed(error);
         }
     }

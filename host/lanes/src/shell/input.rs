@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fangshi_journal::{AttemptStart, StoredEvent};
 use fangshi_runtime::{Envelope, Limits, RunInput};
+use fangshi_tenants::SettingsSchema;
 use serde_json::Value;
 
 use super::order::for_guest;
@@ -17,6 +18,8 @@ pub(crate) struct Begun<'a> {
     /// From 1.
     pub number: u32,
     pub start: &'a AttemptStart,
+    /// What the version says about its settings: a version never changes, so every repetition reads the same defaults.
+    pub schema: Option<&'a SettingsSchema>,
 }
 
 impl Begun<'_> {
@@ -32,14 +35,17 @@ impl Begun<'_> {
                 received_at: event.received_at.div_euclid(1_000),
                 attempt: self.number,
                 is_last_attempt: start.inputs.is_last,
-                order_id: event.lane.order_id.to_string(),
+                order_id: event.lane.order().to_owned(),
                 raw: String::from_utf8_lossy(&event.body).into_owned(),
             },
             detail: detail_of(&body),
             order: start.snapshot.as_ref().map(for_guest),
             clock_ms: start.clock_ms,
             seed: start.inputs.seed,
-            settings: Arc::clone(&start.inputs.settings),
+            settings: match self.schema {
+                Some(schema) => schema.with_defaults(&start.inputs.settings),
+                None => Arc::clone(&start.inputs.settings),
+            },
             grants: start.inputs.grants.clone(),
             limits,
             deadline,

@@ -242,7 +242,13 @@ impl Directory for Seats {
         for id in (1..=INSTALLATIONS).map(|id| InstallationId(id.into())) {
             if !seats.iter().any(|seat| seat.subscriber.installation == id) {
                 let subscriber = Subscriber { installation: id, standing: Standing::Gone, echoes: false };
-                seats.push(Seat { subscriber, grants: BTreeSet::new(), settings: Arc::default(), limits: Value::Null });
+                seats.push(Seat {
+                    subscriber,
+                    grants: BTreeSet::new(),
+                    settings: Arc::default(),
+                    secrets: BTreeSet::new(),
+                    limits: Value::Null,
+                });
             }
         }
         let overlooked = self.overlooked.lock().unwrap().take();
@@ -345,6 +351,7 @@ impl Rig {
             },
             grants: GRANTS.map(str::to_owned).into(),
             settings: Arc::new(json!({"from": 1})),
+            secrets: BTreeSet::new(),
             limits,
         });
         seats.sort_by_key(|seat| seat.subscriber.installation);

@@ -103,6 +103,7 @@ async fn attempt(world: &Rc<World>, process: usize, fence: &Fence, run: &OpenRun
         None => {
             let inputs = Inputs {
                 settings: Arc::new(json!({})),
+                secrets: Default::default(),
                 grants: Default::default(),
                 limits: json!({}),
                 seed: world.dice.bytes(),

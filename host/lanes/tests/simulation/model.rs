@@ -374,6 +374,7 @@ impl Model {
                 event: EVENT.into(),
                 ext_type: None,
                 source: Source::Callback,
+                only: None,
                 created_at: event.at.div_euclid(1_000),
                 received_at: event.at,
             })

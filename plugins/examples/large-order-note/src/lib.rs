@@ -1,6 +1,6 @@
 //! Marks large paid orders with a merchant note.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
-use fangshi_plugin::{Event, Order, Outcome, Pay, log, note, notes, on_pay, setting};
+use fangshi_plugin::{Event, Order, Outcome, Pay, log, note, notes, on_pay, setting, settings_schema};
 
 /// 分; from here on an order is large, unless the setting `threshold` says otherwise.
 const THRESHOLD: i64 = 100_000;
@@ -8,6 +8,7 @@ const THRESHOLD: i64 = 100_000;
 const MARK: &str = "大额订单";
 
 on_pay!(mark_large_order);
+settings_schema!("../settings.schema.json");
 
 fn mark_large_order(event: &Event, order: &Order, _: Pay) -> Outcome {
     let total = order.price().order_price;

@@ -92,7 +92,48 @@ hook! {
     /// Exports a function `(&Event, &Order, ExtInfo) -> Outcome` as `on-ext-info-update`: something else about an order changed; [`ExtInfo::kind`] tells what.
 }
 
+/// Bindings of the hook that the clock calls: it has no order.
+#[allow(missing_docs, unsafe_code, clippy::all)]
+#[doc(hidden)]
+pub mod on_schedule {
+    wit_bindgen::generate!({
+        path: ["../../../wit/host", "../../../wit/store", "wit"],
+        world: "fangshi:plugin/on-schedule",
+        with: {
+            "fangshi:host/events@0.1.0": crate::bindings::fangshi::host::events,
+            "fangshi:host/outcomes@0.1.0": crate::bindings::fangshi::host::outcomes,
+        },
+        additional_derives: [PartialEq, Eq],
+        pub_export_macro: true,
+        runtime_path: "fangshi_plugin::rt",
+    });
+    pub use export as export_component;
+    pub use exports::fangshi::host::on_schedule::*;
+}
+
+/// Exports a function `(&Event, Tick) -> Outcome` as `on-schedule`: a time came that was set for the installation.
+#[macro_export]
+macro_rules! on_schedule {
+    ($function:expr) => {
+        const _: () = {
+            struct Hook;
+
+            impl $crate::hooks::on_schedule::Guest for Hook {
+                fn handle(
+                    event: $crate::Event,
+                    tick: $crate::hooks::on_schedule::Tick,
+                ) -> ::core::result::Result<(), $crate::Failure> {
+                    let function: fn(&$crate::Event, $crate::hooks::on_schedule::Tick) -> $crate::Outcome = $function;
+                    function(&event, tick)
+                }
+            }
+
+    $crate::hooks::on_schedule::export_component!(Hook with_types_in $crate::hooks::on_schedule);
+        };
+    };
+}
+
 pub use self::{
     on_cancel::Cancel, on_confirm::Confirm, on_deliver::Deliver, on_ext_info_update::ExtInfo, on_pay::Pay,
-    on_settle::Settle,
+    on_schedule::Tick, on_settle::Settle,
 };

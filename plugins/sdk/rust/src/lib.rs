@@ -30,7 +30,7 @@ pub use bindings::fangshi::{
     },
 };
 pub use failure::{Outcome, reject, retry_later};
-pub use hooks::{Cancel, Confirm, Deliver, ExtInfo, Pay, Settle};
+pub use hooks::{Cancel, Confirm, Deliver, ExtInfo, Pay, Settle, Tick};
 #[doc(hidden)]
 pub use wit_bindgen::rt;
 

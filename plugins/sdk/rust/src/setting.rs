@@ -3,6 +3,24 @@ use std::str::FromStr;
 
 use crate::{Failure, reject, settings};
 
+/// Puts a JSON Schema of the settings into the plugin: the host makes a form of it, checks what is set against it and fills
+/// in its defaults. The path is that of a file beside the source: `settings_schema!("../settings.schema.json");`.
+#[macro_export]
+macro_rules! settings_schema {
+    ($path:literal) => {
+        const _: () = {
+            // Read by the host from the component; the program itself never looks at it.
+            #[cfg(target_arch = "wasm32")]
+            #[allow(dead_code, unsafe_code)]
+            #[unsafe(link_section = "fangshi:settings-schema")]
+            pub static SCHEMA: [u8; include_bytes!($path).len()] = *include_bytes!($path);
+            // On the author's own machine the file must be there too.
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: &[u8] = include_bytes!($path);
+        };
+    };
+}
+
 /// A text, or `default` if it is not set.
 pub fn text(name: &str, default: &str) -> String {
     settings::get(name).unwrap_or_else(|| default.to_owned())

@@ -1,11 +1,13 @@
 //! Marks paid orders that come with a note of the buyer, so that nobody packs them unread.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
-use fangshi_plugin::{Event, Order, Outcome, Pay, log, note, notes, on_pay, setting};
+use fangshi_plugin::{Event, Order, Outcome, Pay, log, note, notes, on_pay, setting, settings_schema};
 
 /// The mark, unless the setting `mark` says otherwise.
 const MARK: &str = "有买家留言";
 
 on_pay!(mark_order_with_a_wish);
+// What the merchant page asks for.
+settings_schema!("../settings.schema.json");
 
 /// Reads what it needs, decides, writes. An event may come twice and an attempt may be repeated: the second one finds
 /// nothing to do.

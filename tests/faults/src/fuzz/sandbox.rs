@@ -7,6 +7,7 @@ use fangshi_guest_checks::Stage;
 use fangshi_guest_checks::hostile::{self, smith};
 use fangshi_lanes::RunLimits;
 use fangshi_runtime::{CallError, Limits, Manifest, Outcome, Plugin, Runtime, RuntimeConfig};
+use fangshi_tenants::{Expected, Schedule, SettingsSchema, Timetable};
 use serde_json::{Value, json};
 
 use super::Target;
@@ -181,7 +182,7 @@ impl Target for HostCalls {
     }
 }
 
-/// Settings and limits of an installation, and a plugin that reads them.
+/// Settings and limits of an installation, and a plugin that reads them; schemas of settings, and schedules.
 pub struct Settings {
     runtime: Runtime,
     plugin: Arc<Plugin>,
@@ -210,12 +211,17 @@ impl Target for Settings {
             r#"{"threshold":"100000","mark":"大额","fuel":1000000,"memory_bytes":1048576,"echoes":true}"#,
             r#"{"threshold":100000,"fuel":-1,"deadline_ms":1e9,"log_bytes":"64","call_bytes":null,"kv":[1,2,{"a":{}}]}"#,
             r#"{"threshold":{"fuel":18446744073709551615},"effects_per_hour":9007199254740993}"#,
+            r#"{"type":"object","required":["b"],"properties":{"a":{"type":"integer","minimum":1,"default":5},"b":{"type":"string",
+            "pattern":"^(a+)+$","format":"password"},"c":{"type":"number","enum":[1,2.5]},"d":{"type":"boolean","default":true}}}"#,
+            r#"30 9,12-18/2 1-7,L * MON-FRI"#,
         ]
         .map(|text| text.as_bytes().to_vec())
         .into()
     }
 
     async fn feed(&mut self, input: &[u8]) -> Result<()> {
+        read_schema(input)?;
+        read_schedule(input)?;
         let Ok(settings) = serde_json::from_slice::<Value>(input) else { return Ok(()) };
         let limits = RunLimits::stored(&settings);
         for bound in fangshi_runtime::BOUNDS {
@@ -226,4 +232,25 @@ impl Target for Settings {
         let played = self.stage.run(&self.runtime, &self.plugin, &self.manifest, "on-pay").await?;
         sane(&played.report.outcome)
     }
+}
+
+/// A schema that is taken takes its own defaults.
+fn read_schema(input: &[u8]) -> Result<()> {
+    let Ok(schema) = SettingsSchema::parse(input) else { return Ok(()) };
+    let settings = schema.with_defaults(&Arc::new(json!({})));
+    let misfits = settings.as_object().and_then(|settings| schema.check(settings).err()).unwrap_or_default();
+    let missing = misfits.iter().all(|misfit| misfit.expected == Expected::Given);
+    ensure!(missing, "a default does not fit: {misfits:?}");
+    Ok(())
+}
+
+/// A schedule that is taken goes on.
+fn read_schedule(input: &[u8]) -> Result<()> {
+    const NOW: i64 = 1_764_642_403;
+    let Ok(cron) = std::str::from_utf8(input) else { return Ok(()) };
+    let schedule = Schedule { name: "x".into(), cron: cron.into(), time_zone: "America/New_York".into() };
+    let Ok(timetable) = Timetable::of(&schedule) else { return Ok(()) };
+    let next = timetable.next_after(NOW);
+    ensure!(next.is_none_or(|next| next > NOW), "`{cron}` goes back");
+    Ok(())
 }

@@ -169,3 +169,22 @@ async fn a_fresh_read_is_another_order_than_the_one_handed_over() {
     let played = play("read-after-effect").await;
     assert_eq!(played.log, ["same id true", "handed unchanged true", "fresh has the note false"]);
 }
+
+#[tokio::test]
+async fn the_clocks_guest_searches_and_marks_the_first_order_that_is_late() {
+    let mut stage = Stage::new().unwrap();
+    // As the host's event says it: every scalar a text.
+    stage.detail = json!({ "name": "nightly", "due_at": "1764700000" });
+    stage.settings = json!({ "hours": 48 });
+    stage.script = |name, _| match name {
+        "search.list-orders" => Ok(json!({ "order_ids": [ORDER_ID], "next_key": "", "has_more": false })),
+        _ => Ok(serde_json::Value::Null),
+    };
+    let played = stage.play("late-orders", "on-schedule").await.unwrap();
+    assert_eq!(played.report.outcome, Outcome::Done, "{:?}", played.log);
+    let (search, note) = (&played.calls[0], &played.calls[1]);
+    assert_eq!(search.1["create_time_range"]["end_time"], 1_764_700_000 - 48 * 3_600);
+    assert_eq!((note.0.as_str(), &note.1["order_id"]), ("notes.set-merchant-notes", &json!(ORDER_ID)));
+    assert!(note.1["merchant_notes"].as_str().unwrap().contains("超时未发货"));
+    assert!(played.log[0].starts_with("nightly from 0 "), "{:?}", played.log);
+}

@@ -13,6 +13,7 @@ const MANIFESTS: &[(&str, &str, &str)] = &[
     ("effect-twice", "on-pay", "notes[set-merchant-notes]"),
     ("kv-counter", "on-pay", "kv[delete get set]"),
     ("large-order-note", "on-pay", "notes[set-merchant-notes] order-price[price] order-summary[merchant-notes]"),
+    ("late-orders", "on-schedule", "notes[set-merchant-notes] order-summary[merchant-notes] search[list-orders]"),
     ("one-effect", "on-pay", "notes[set-merchant-notes]"),
     ("read-after-effect", "on-pay", "notes[set-merchant-notes] order-summary[merchant-notes]"),
     ("sends-http", "on-pay", "http[send]"),

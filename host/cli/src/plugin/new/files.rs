@@ -68,6 +68,7 @@ pub const RUST_TEMPLATE: &[File] = &[
     file!("plugins/templates/rust/README.zh-CN.md"),
     file!("plugins/templates/rust/event.json"),
     file!("plugins/templates/rust/order.json"),
+    file!("plugins/templates/rust/settings.schema.json"),
     file!("plugins/templates/rust/src/lib.rs"),
 ];
 
@@ -82,6 +83,7 @@ pub const JAVASCRIPT_TEMPLATE: &[File] = &[
     file!("plugins/templates/javascript/order.json"),
     file!("plugins/templates/javascript/package.json"),
     file!("plugins/templates/javascript/plugin.js"),
+    file!("plugins/templates/javascript/settings.schema.json"),
 ];
 
 #[cfg(test)]

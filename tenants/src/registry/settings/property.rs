@@ -1,0 +1,272 @@
+//! One property of a schema: its kind, its bounds, its words.
+
+use regex::{Regex, RegexBuilder};
+use serde_json::{Map, Number, Value};
+
+use super::misfit::{Expected, Misfit};
+use super::read::{Members, words};
+use super::{SchemaProblem, Words, no, short};
+
+/// Characters of a property's name, of a pattern, of a value to choose.
+const MOST_NAME: usize = 64;
+const MOST_PATTERN: usize = 200;
+const MOST_CHOICE: usize = 200;
+/// Values to choose from.
+const MOST_CHOICES: usize = 100;
+/// Characters of a text without a bound of its own.
+const MOST_TEXT: u64 = 10_000;
+/// Bytes of a compiled pattern.
+const PATTERN_BYTES: usize = 256 << 10;
+
+const KEYWORDS: [&str; 15] = [
+    "$comment",
+    "type",
+    "title",
+    "title_zh",
+    "description",
+    "description_zh",
+    "default",
+    "enum",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "format",
+    "writeOnly",
+];
+
+/// One setting.
+#[derive(Debug, Clone)]
+pub struct Property {
+    /// Its name in the settings.
+    pub name: String,
+    /// What its value is.
+    pub kind: PropertyKind,
+    /// How a form names it.
+    pub title: Words,
+    /// What it is for.
+    pub description: Words,
+    /// Whether it must be set; one with a default need not be.
+    pub required: bool,
+    /// Whether its value is never shown again.
+    pub secret: bool,
+    /// What the plugin reads if it is not set.
+    pub default: Option<Value>,
+    /// The values that it can have; empty: any of its kind.
+    pub choices: Vec<Value>,
+}
+
+/// What a setting's value is.
+#[derive(Debug, Clone)]
+pub enum PropertyKind {
+    /// A text, its bounds in characters.
+    Text {
+        /// At least so many.
+        least: u64,
+        /// At most so many.
+        most: u64,
+        /// What it must hold somewhere.
+        pattern: Option<Regex>,
+    },
+    /// A whole number.
+    Integer {
+        /// The smallest.
+        least: Option<i64>,
+        /// The largest.
+        most: Option<i64>,
+    },
+    /// A number.
+    Number {
+        /// The smallest.
+        least: Option<Number>,
+        /// The largest.
+        most: Option<Number>,
+    },
+    /// True or false.
+    Switch,
+}
+
+impl Property {
+    pub(super) fn read(name: String, members: Members, required: bool) -> Result<Property, SchemaProblem> {
+        let named = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        if name.is_empty() || name.len() > MOST_NAME || !name.chars().all(named) {
+            let name = short(&name);
+            return no(format!("property `{name}`: a name is 1 to {MOST_NAME} of A-Z, a-z, 0-9, `_`, `-` and `.`"));
+        }
+        let within = |SchemaProblem(problem)| SchemaProblem(format!("property `{name}`: {problem}"));
+        Property::of(&name, &members, required).map_err(within)
+    }
+
+    fn of(name: &str, members: &Members, required: bool) -> Result<Property, SchemaProblem> {
+        members.only(&KEYWORDS, "a setting")?;
+        let kind = kind(members)?;
+        let secret = secret(members)?;
+        if secret && !matches!(kind, PropertyKind::Text { .. }) {
+            return no("a secret must be of type string");
+        }
+        if secret && (members.get("default").is_some() || members.get("enum").is_some()) {
+            return no("a secret has no `default` and no `enum`: what stands in the component is no secret");
+        }
+        let mut property = Property {
+            name: name.to_owned(),
+            kind,
+            title: words(members, "title", "title_zh")?,
+            description: words(members, "description", "description_zh")?,
+            required,
+            secret,
+            default: None,
+            choices: Vec::new(),
+        };
+        property.choices = property.choices_of(members)?;
+        if let Some(default) = members.get("default") {
+            if let Some(expected) = property.expected(default) {
+                return no(format!("`default` {expected}"));
+            }
+            property.default = Some(default.clone());
+        }
+        Ok(property)
+    }
+
+    fn choices_of(&self, members: &Members) -> Result<Vec<Value>, SchemaProblem> {
+        let Some(value) = members.get("enum") else { return Ok(Vec::new()) };
+        let choices = value.as_array().filter(|choices| (1..=MOST_CHOICES).contains(&choices.len()));
+        let Some(choices) = choices else { return no(format!("`enum` must be a list of 1 to {MOST_CHOICES} values")) };
+        if matches!(self.kind, PropertyKind::Switch) {
+            return no("a boolean has no `enum`");
+        }
+        for (at, choice) in choices.iter().enumerate() {
+            if choices[..at].contains(choice) {
+                return no("`enum` holds a value twice");
+            }
+            if choice.as_str().is_some_and(|text| text.is_empty() || text.chars().count() > MOST_CHOICE) {
+                return no(format!("each text of `enum` has 1 to {MOST_CHOICE} characters"));
+            }
+            if let Some(expected) = self.expected(choice) {
+                return no(format!("each value of `enum` {expected}"));
+            }
+        }
+        Ok(choices.clone())
+    }
+
+    /// What is wrong about this setting, if anything is.
+    pub(super) fn check(&self, settings: &Map<String, Value>) -> Option<Misfit> {
+        let expected = match settings.get(&self.name) {
+            Some(Value::Null) | None if self.required && self.default.is_none() => Expected::Given,
+            Some(Value::Null) | None => return None,
+            Some(value) => self.expected(value)?,
+        };
+        Some(Misfit { member: self.name.clone(), expected })
+    }
+
+    /// What is expected instead of a value; `None` if it fits.
+    fn expected(&self, value: &Value) -> Option<Expected> {
+        if !self.choices.is_empty() {
+            return (!self.choices.contains(value)).then(|| Expected::OneOf(self.choices.clone()));
+        }
+        match &self.kind {
+            PropertyKind::Text { least, most, pattern } => {
+                let bounds = Expected::Text { least: *least, most: *most };
+                let Some(text) = value.as_str() else { return Some(bounds) };
+                if !(*least..=*most).contains(&(text.chars().count() as u64)) {
+                    return Some(bounds);
+                }
+                let pattern = pattern.as_ref()?;
+                (!pattern.is_match(text)).then(|| Expected::Pattern(pattern.as_str().to_owned()))
+            }
+            PropertyKind::Integer { least, most } => {
+                let fits =
+                    |number: i64| least.is_none_or(|least| number >= least) && most.is_none_or(|most| number <= most);
+                (!value.as_i64().is_some_and(fits)).then_some(Expected::Integer { least: *least, most: *most })
+            }
+            PropertyKind::Number { least, most } => {
+                let fits = |number: &Number| {
+                    least.as_ref().is_none_or(|least| number.as_f64() >= least.as_f64())
+                        && most.as_ref().is_none_or(|most| number.as_f64() <= most.as_f64())
+                };
+                let fits = matches!(value, Value::Number(number) if fits(number));
+                (!fits).then(|| Expected::Number { least: least.clone(), most: most.clone() })
+            }
+            PropertyKind::Switch => (!value.is_boolean()).then_some(Expected::Switch),
+        }
+    }
+}
+
+fn kind(members: &Members) -> Result<PropertyKind, SchemaProblem> {
+    let (kind, others): (_, &[&str]) = match members.get("type").and_then(Value::as_str) {
+        Some("string") => {
+            let count = |name: &str, none: u64| match members.get(name) {
+                None => Ok(none),
+                Some(value) => {
+                    let value = value.as_u64().filter(|count| *count <= MOST_TEXT);
+                    value.ok_or_else(|| SchemaProblem(format!("`{name}` must be an integer from 0 to {MOST_TEXT}")))
+                }
+            };
+            let (least, most) = (count("minLength", 0)?, count("maxLength", MOST_TEXT)?);
+            in_order("minLength", "maxLength", least <= most)?;
+            (PropertyKind::Text { least, most, pattern: pattern(members)? }, &["minimum", "maximum"])
+        }
+        Some("integer") => {
+            let bound = |name: &str| match members.get(name) {
+                None => Ok(None),
+                Some(value) => {
+                    let bound = value.as_i64().map(Some);
+                    bound.ok_or_else(|| SchemaProblem(format!("`{name}` of an integer must be an integer")))
+                }
+            };
+            let (least, most) = (bound("minimum")?, bound("maximum")?);
+            in_order("minimum", "maximum", least.zip(most).is_none_or(|(least, most)| least <= most))?;
+            (PropertyKind::Integer { least, most }, &["minLength", "maxLength", "pattern", "format", "writeOnly"])
+        }
+        Some("number") => {
+            let bound = |name: &str| match members.get(name) {
+                None => Ok(None),
+                Some(Value::Number(number)) => Ok(Some(number.clone())),
+                Some(_) => no(format!("`{name}` must be a number")),
+            };
+            let (least, most) = (bound("minimum")?, bound("maximum")?);
+            let ordered = least.as_ref().zip(most.as_ref()).is_none_or(|(least, most)| least.as_f64() <= most.as_f64());
+            in_order("minimum", "maximum", ordered)?;
+            (PropertyKind::Number { least, most }, &["minLength", "maxLength", "pattern", "format", "writeOnly"])
+        }
+        Some("boolean") => {
+            (PropertyKind::Switch, &["minimum", "maximum", "minLength", "maxLength", "pattern", "format", "writeOnly"])
+        }
+        _ => return no("`type` must be \"string\", \"integer\", \"number\" or \"boolean\""),
+    };
+    match others.iter().find(|name| members.get(name).is_some()) {
+        None => Ok(kind),
+        Some(name) => no(format!("`{name}` says nothing about this type")),
+    }
+}
+
+fn in_order(least: &str, most: &str, ordered: bool) -> Result<(), SchemaProblem> {
+    if ordered { Ok(()) } else { no(format!("`{least}` is above `{most}`")) }
+}
+
+fn pattern(members: &Members) -> Result<Option<Regex>, SchemaProblem> {
+    let Some(value) = members.get("pattern") else { return Ok(None) };
+    let text = value.as_str().filter(|text| text.chars().count() <= MOST_PATTERN);
+    let Some(text) = text else { return no(format!("`pattern` must be a text of at most {MOST_PATTERN} characters")) };
+    let built = RegexBuilder::new(text).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build();
+    match built {
+        Ok(pattern) => Ok(Some(pattern)),
+        Err(_) => {
+            no("`pattern` must be a regular expression without look-around and back-references, of moderate size")
+        }
+    }
+}
+
+fn secret(members: &Members) -> Result<bool, SchemaProblem> {
+    let password = match members.get("format") {
+        None => false,
+        Some(Value::String(format)) if format == "password" => true,
+        Some(_) => return no("`format` can be \"password\" alone"),
+    };
+    let write_only = match members.get("writeOnly") {
+        None => false,
+        Some(Value::Bool(write_only)) => *write_only,
+        Some(_) => return no("`writeOnly` must be true or false"),
+    };
+    Ok(password || write_only)
+}
