@@ -183,7 +183,7 @@ async fn the_clocks_guest_searches_and_marks_the_first_order_that_is_late() {
     let played = stage.play("late-orders", "on-schedule").await.unwrap();
     assert_eq!(played.report.outcome, Outcome::Done, "{:?}", played.log);
     let (search, note) = (&played.calls[0], &played.calls[1]);
-    assert_eq!(search.1["create_time_range"]["end_time"], 1_764_700_000 - 48 * 3_600);
+    assert_eq!(search.1["query"]["create_time_range"]["end_time"], 1_764_700_000 - 48 * 3_600);
     assert_eq!((note.0.as_str(), &note.1["order_id"]), ("notes.set-merchant-notes", &json!(ORDER_ID)));
     assert!(note.1["merchant_notes"].as_str().unwrap().contains("超时未发货"));
     assert!(played.log[0].starts_with("nightly from 0 "), "{:?}", played.log);
