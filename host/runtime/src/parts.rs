@@ -91,11 +91,11 @@ impl<'a, 'data> Parts<'a, 'data> {
 
     /// What an instance is made of; none if that is an import of the component.
     fn module(&self, instance: RuntimeInstanceIndex) -> Option<&'a ModuleTranslation<'data>> {
-        let made = self.component.component.initializers.iter().filter_map(|step| match step {
+        let mut made = self.component.component.initializers.iter().filter_map(|step| match step {
             GlobalInitializer::InstantiateModule(made, _) => Some(made),
             _ => None,
         });
-        match made.skip(instance.as_u32() as usize).next()? {
+        match made.nth(instance.as_u32() as usize)? {
             InstantiateModule::Static(module, _) => Some(&self.modules[*module]),
             InstantiateModule::Import(..) => None,
         }
