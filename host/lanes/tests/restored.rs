@@ -108,7 +108,8 @@ async fn sessions_and_unused_links_of_the_merchant_page_end_with_a_restore_and_t
     assert!(access.recognise(token.expose_secret(), Door::Api).await.unwrap().is_some(), "other systems live on them");
     let filter = AuditFilter { limit: 1, ..AuditFilter::default() };
     let told = rig.tenants.audit().list(&filter).await.unwrap().remove(0);
-    assert_eq!((told.action.as_str(), told.details), ("store-restored", Some(json!({"sessions": 1, "links": 1}))));
+    let details = json!({"restored_at": rig.clock.now(), "sessions": 1, "links": 1});
+    assert_eq!((told.action.as_str(), told.details), ("store-restored", Some(details)));
 }
 
 #[tokio::test]

@@ -30,12 +30,12 @@ pub(crate) fn inspect(contract: &Contract, wasm: &[u8], max_bytes: usize) -> Res
         problems.push(Problem::Invalid { cause: first_line(&error.to_string()) });
     }
     // Decoding validates with every feature on, so that a component that needs one too many still tells what it imports.
-    let (resolve, world) = match wit_component::decode(wasm) {
+    let (resolve, world) = match decoded(wasm) {
         Ok(DecodedWasm::Component(resolve, world)) => (resolve, world),
         Ok(DecodedWasm::WitPackage(..)) => return Err(refuse(Problem::WitPackage)),
-        Err(error) => {
+        Err(cause) => {
             if problems.is_empty() {
-                problems.push(Problem::Invalid { cause: first_line(&format!("{error:#}")) });
+                problems.push(Problem::Invalid { cause });
             }
             return Err(Refusal { problems });
         }
@@ -50,6 +50,14 @@ pub(crate) fn inspect(contract: &Contract, wasm: &[u8], max_bytes: usize) -> Res
         problems.push(Problem::OtherTypes { cause });
     }
     if problems.is_empty() { Ok(manifest) } else { Err(Refusal { problems }) }
+}
+
+/// The component's type. The decoder holds some of what is valid for impossible, and panics: that is the upload's fault too.
+fn decoded(wasm: &[u8]) -> Result<DecodedWasm, String> {
+    match std::panic::catch_unwind(|| wit_component::decode(wasm)) {
+        Ok(decoded) => decoded.map_err(|error| first_line(&format!("{error:#}"))),
+        Err(_) => Err("its type can't be read: build it with the SDK's build".to_owned()),
+    }
 }
 
 /// What the engine accepts too: see [`crate::engine`].

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn http_is_granted_host_by_host() {
         assert_eq!(outcome(&["http"], &["http:erp.example.com", "http:b.example"]), (vec![], vec![]));
-        assert_eq!(outcome(&["notes"], &["notes:all"]), (vec![], names(&["notes:all"])));
+        assert_eq!(outcome(&["notes"], &["notes:all"]), (names(&["notes"]), names(&["notes:all"])));
         assert_eq!(outcome(&["notes"], &["notes", "http:a.example"]), (vec![], names(&["http:a.example"])));
         assert_eq!(outcome(&["http"], &[]), (names(&["http"]), vec![]));
         assert_eq!(outcome(&["http"], &["http"]), (names(&["http"]), names(&["http"])));

@@ -54,12 +54,6 @@ pub fn measure(figures: &mut Figures) -> Result<()> {
         rates.push(acks.rate());
         bare_rates.push(bare.rate());
         p99.push(acks.percentile(0.99).as_secs_f64() * 1e3);
-        eprintln!(
-            "turn {turn} {:.0} {:.0} p99 {:.1}",
-            acks.rate(),
-            bare.rate(),
-            acks.percentile(0.99).as_secs_f64() * 1e3
-        );
     }
     drop((to_hello, to_host, hello));
     host.terminate()?;
