@@ -33,6 +33,8 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
             scene.ahead_s += jump;
             set(&offset, scene.ahead_s)?;
             scene.pushed(pushing)?;
+            // The platform pushes one every ten minutes; the last is days old now, or was given days from now.
+            scene.give_ticket(&host)?;
             // What was signed before the jump is too old or too new now: the platform signs anew.
             scene.sign_again()?;
             scene.push_all(&host)?;

@@ -130,7 +130,7 @@ impl Scene {
     }
 
     /// What the host asks the list of authorizers with: a restored store reads its tokens again.
-    fn give_ticket(&self, host: &HostProcess) -> Result<()> {
+    pub fn give_ticket(&self, host: &HostProcess) -> Result<()> {
         let push = callbacks::ticket(&self.secrets, &self.platform.issue_ticket(), now_s() + self.ahead_s)?;
         let taken = load::send_all(address(host)?, Arc::new(vec![push]), 1, true)?;
         ensure!(taken.accepted() == 1, "the host took no ticket");

@@ -33,6 +33,8 @@ use read::{Members, words};
 const MOST_BYTES: usize = 32 << 10;
 /// Properties of a schema.
 const MOST_PROPERTIES: usize = 64;
+/// Of these with a pattern.
+const MOST_PATTERNS: usize = 8;
 /// The one draft.
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 /// Members of a schema besides its properties.
@@ -110,6 +112,10 @@ impl SettingsSchema {
         for (name, value) in ordered {
             let is_required = required.contains(&name);
             properties.push(Property::read(name, value, is_required)?);
+        }
+        let patterns = properties.iter().filter(|one| one.has_pattern()).count();
+        if patterns > MOST_PATTERNS {
+            return no(format!("has {patterns} properties with a `pattern`; {MOST_PATTERNS} are allowed"));
         }
         if let Some(stranger) = required.iter().find(|name| !properties.iter().any(|one| one.name == **name)) {
             return no(format!("`required` names `{stranger}`, which is no property"));

@@ -15,8 +15,10 @@ const MOST_CHOICE: usize = 200;
 const MOST_CHOICES: usize = 100;
 /// Characters of a text without a bound of its own.
 const MOST_TEXT: u64 = 10_000;
-/// Bytes of a compiled pattern.
-const PATTERN_BYTES: usize = 256 << 10;
+/// Characters of a text that has a pattern, and bytes of the compiled pattern: settings are checked in the write that keeps them,
+/// which everybody waits for.
+const MOST_PATTERNED: u64 = 1_000;
+const PATTERN_BYTES: usize = 64 << 10;
 
 const KEYWORDS: [&str; 15] = [
     "$comment",
@@ -66,8 +68,8 @@ pub enum PropertyKind {
         least: u64,
         /// At most so many.
         most: u64,
-        /// What it must hold somewhere.
-        pattern: Option<Regex>,
+        /// What it must hold somewhere: a regular expression, compiled when it is asked.
+        pattern: Option<String>,
     },
     /// A whole number.
     Integer {
@@ -149,6 +151,10 @@ impl Property {
         Ok(choices.clone())
     }
 
+    pub(super) fn has_pattern(&self) -> bool {
+        matches!(self.kind, PropertyKind::Text { pattern: Some(_), .. })
+    }
+
     /// What is wrong about this setting, if anything is.
     pub(super) fn check(&self, settings: &Map<String, Value>) -> Option<Misfit> {
         let expected = match settings.get(&self.name) {
@@ -172,7 +178,8 @@ impl Property {
                     return Some(bounds);
                 }
                 let pattern = pattern.as_ref()?;
-                (!pattern.is_match(text)).then(|| Expected::Pattern(pattern.as_str().to_owned()))
+                let fits = compiled(pattern).is_ok_and(|pattern| pattern.is_match(text));
+                (!fits).then(|| Expected::Pattern(pattern.clone()))
             }
             PropertyKind::Integer { least, most } => {
                 let fits =
@@ -195,16 +202,21 @@ impl Property {
 fn kind(members: &Members) -> Result<PropertyKind, SchemaProblem> {
     let (kind, others): (_, &[&str]) = match members.get("type").and_then(Value::as_str) {
         Some("string") => {
+            let pattern = pattern(members)?;
+            let (longest, why) = match pattern {
+                None => (MOST_TEXT, ""),
+                Some(_) => (MOST_PATTERNED, " beside a `pattern`"),
+            };
             let count = |name: &str, none: u64| match members.get(name) {
                 None => Ok(none),
                 Some(value) => {
-                    let value = value.as_u64().filter(|count| *count <= MOST_TEXT);
-                    value.ok_or_else(|| SchemaProblem(format!("`{name}` must be an integer from 0 to {MOST_TEXT}")))
+                    let value = value.as_u64().filter(|count| *count <= longest);
+                    value.ok_or_else(|| SchemaProblem(format!("`{name}` must be an integer from 0 to {longest}{why}")))
                 }
             };
-            let (least, most) = (count("minLength", 0)?, count("maxLength", MOST_TEXT)?);
+            let (least, most) = (count("minLength", 0)?, count("maxLength", longest)?);
             in_order("minLength", "maxLength", least <= most)?;
-            (PropertyKind::Text { least, most, pattern: pattern(members)? }, &["minimum", "maximum"])
+            (PropertyKind::Text { least, most, pattern }, &["minimum", "maximum"])
         }
         Some("integer") => {
             let bound = |name: &str| match members.get(name) {
@@ -244,17 +256,21 @@ fn in_order(least: &str, most: &str, ordered: bool) -> Result<(), SchemaProblem>
     if ordered { Ok(()) } else { no(format!("`{least}` is above `{most}`")) }
 }
 
-fn pattern(members: &Members) -> Result<Option<Regex>, SchemaProblem> {
+fn pattern(members: &Members) -> Result<Option<String>, SchemaProblem> {
     let Some(value) = members.get("pattern") else { return Ok(None) };
     let text = value.as_str().filter(|text| text.chars().count() <= MOST_PATTERN);
     let Some(text) = text else { return no(format!("`pattern` must be a text of at most {MOST_PATTERN} characters")) };
-    let built = RegexBuilder::new(text).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build();
-    match built {
-        Ok(pattern) => Ok(Some(pattern)),
+    match compiled(text) {
+        Ok(_) => Ok(Some(text.to_owned())),
         Err(_) => {
             no("`pattern` must be a regular expression without look-around and back-references, of moderate size")
         }
     }
+}
+
+/// Not kept: schemas are read with every list of versions and installations, and patterns asked with a change alone.
+fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build()
 }
 
 fn secret(members: &Members) -> Result<bool, SchemaProblem> {
