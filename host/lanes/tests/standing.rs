@@ -16,7 +16,7 @@ use fangshi_database::InstallationId;
 use fangshi_journal::RunState;
 use fangshi_lanes::{LanesConfig, Schedule, Standing};
 use fangshi_runtime::Outcome;
-use rig::{Mood, ORDER, Rig, Seats, outcome_of, set_note};
+use rig::{Mood, ORDER, Rig, Seats, outcome_of, send_out, set_note};
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -90,6 +90,32 @@ async fn an_attempt_under_way_sends_nothing_after_its_installation_changed() {
             assert_eq!(ended(&rig).await, expected, "{then:?}");
             assert_eq!(rig.count("SELECT COUNT(*) FROM effects").await, 0, "{outcome}: an intent");
         }
+    }
+}
+
+/// The host was approved by the merchant alone: the version asks for `http` at most, which another host would meet.
+#[tokio::test]
+async fn nothing_goes_to_an_outside_host_that_was_withdrawn_meanwhile() {
+    // Asked before the call; an effect once more after its intent.
+    for (method, at) in [("GET", 1), ("POST", 1), ("POST", 2)] {
+        let rig = Rig::new().await;
+        let seats = rig.seats.clone();
+        rig.install(
+            1,
+            false,
+            script!(
+                [seats, method] | _input,
+                host | {
+                    seats.at_ask(at, |seats| seats.withdraw(1, "http:a.example"));
+                    outcome_of(send_out(host, method).await.map(drop))
+                }
+            ),
+        );
+        rig.pay(ORDER).await;
+        rig.settle().await;
+        assert!(rig.shop.ledger.lock().unwrap().is_empty(), "{method} at {at}: sent");
+        let withdrawn = Some("withdrawn".to_owned());
+        assert_eq!(ended(&rig).await, (RunState::Parked, withdrawn.clone(), vec![withdrawn]), "{method} at {at}");
     }
 }
 

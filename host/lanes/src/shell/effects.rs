@@ -120,7 +120,7 @@ impl Host {
             let intended_at = self.known.clock.now();
             self.intend(call, key, order_id, before.as_ref()).await?;
             // Once more: whoever was told that the installation is paused or gone sees nothing sent after that.
-            if let Some(end) = self.withheld().await? {
+            if let Some(end) = self.withheld(Some((op, &call.request))).await? {
                 // An earlier send may be in doubt still; this one is not, and is no more of them.
                 let state = EffectState::RefusedForNow;
                 return Ok(Brought { kept_back: true, ..Brought::of(Err(end), state, CallOrigin::Live) });

@@ -208,8 +208,8 @@ impl Host {
     }
 
     /// The end of this run, if its installation was paused, removed or lost a grant of the version since the attempt
-    /// began. From memory, unless something of the tenant changed.
-    pub(super) async fn withheld(&self) -> Result<Option<CallError>, CallError> {
+    /// began, or the host that `request` is for. From memory, unless something of the tenant changed.
+    pub(super) async fn withheld(&self, request: Option<(&Operation, &Value)>) -> Result<Option<CallError>, CallError> {
         let seats = match self.known.directory.seats(self.tenant()).await {
             Ok(seats) => seats,
             Err(text) => {
@@ -218,7 +218,12 @@ impl Host {
             }
         };
         let halt = match seat(&seats, self.known.installation) {
-            Some(seat) => withheld(seat.subscriber.standing, &seat.grants, &self.known.asks),
+            Some(seat) => withheld(seat.subscriber.standing, &seat.grants, &self.known.asks).or_else(|| {
+                // A host that the version does not ask for by itself is approved, and withdrawn, by its own name.
+                let (op, request) = request?;
+                let grant = not_approved(seat.grants.iter().map(String::as_str), op, request)?;
+                Some(Halt::Withdrawn { grants: vec![grant] })
+            }),
             None => Some(Halt::Removed),
         };
         Ok(halt.map(|halt| {
@@ -254,7 +259,7 @@ impl Host {
         if let Some(grant) = not_approved(self.known.grants.iter().map(String::as_str), op, &call.request) {
             return self.keep(&call, Err(CallError::Denied(grant)), None, CallOrigin::Live);
         }
-        if let Some(end) = self.withheld().await? {
+        if let Some(end) = self.withheld(Some((op, &call.request))).await? {
             return Err(end);
         }
         if op.effect { self.effect(op, call, nth).await } else { self.read(op, &call).await }
@@ -350,7 +355,7 @@ impl RunHost for Host {
         if !interfaces().iter().any(|one| one.kind == Kind::Data && self.granted(one.name)) {
             self.keep(&call, Err(CallError::Denied("order-summary".into())), None, CallOrigin::Live)?;
         }
-        if let Some(end) = self.withheld().await? {
+        if let Some(end) = self.withheld(None).await? {
             return Err(end);
         }
         let json = match self.known.shop.read_order(self.tenant(), order_id).await {
