@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use super::fields::{self, Field, Filled, Input};
 use super::language::Language;
 use super::session::Session;
-use super::{settings, view, words};
+use super::{view, words};
 use crate::Console;
 use crate::installations;
 use crate::limits;
@@ -233,11 +233,6 @@ fn permissions(tenant: &Tenant, asked: &[GrantAsked], language: Language) -> Opt
     ))
 }
 
-/// The outside hosts in the form besides those that the version declares, a line each.
-fn hosts_named(form: &[(String, String)]) -> &str {
-    form.iter().find(|(name, _)| name == "hosts").map_or("", |(_, value)| value)
-}
-
 /// Installs the version with exactly the grants that the page showed, and the hosts that the merchant named: a version never
 /// changes, and the address names it by its digest. Of a plugin that is at work the version is replaced.
 pub(super) async fn approve(
@@ -246,7 +241,7 @@ pub(super) async fn approve(
     Path((plugin, version)): Path<(String, String)>,
     Form(form): Form<Vec<(String, String)>>,
 ) -> Response {
-    if let Some(refused) = session.refuses(settings::proof(&form)) {
+    if let Some(refused) = session.refuses(fields::sent(&form, "proof")) {
         return refused;
     }
     let (version, current) = match find(&console, &session, &plugin, &version).await {
@@ -254,7 +249,8 @@ pub(super) async fn approve(
         Err(refused) => return refused,
     };
     let asked = &version.manifest.grants;
-    let hosts = hosts_named(&form);
+    // Those besides what the version declares, a line each.
+    let hosts = fields::sent(&form, "hosts");
     let grants: BTreeSet<String> = match installations::grants(&console, consented(asked, hosts)) {
         Ok(grants) => grants,
         Err(refusal) => return refused(session.language, refusal.code()),

@@ -119,6 +119,11 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// What a form sent under a name; nothing is an empty text.
+pub(super) fn sent<'a>(form: &'a [(String, String)], name: &str) -> &'a str {
+    form.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+}
+
 /// The settings that a form asks for. What is empty is left out, and so is what equals the default: a later version's
 /// default counts then. What is of no use stays as it was sent, for the check to tell.
 pub(super) fn settings(schema: &SettingsSchema, form: &[(String, String)]) -> Map<String, Value> {

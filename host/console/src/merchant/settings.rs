@@ -62,7 +62,7 @@ pub(super) async fn save(
     Path(installation): Path<String>,
     Form(form): Form<Vec<(String, String)>>,
 ) -> Response {
-    if let Some(refused) = session.refuses(proof(&form)) {
+    if let Some(refused) = session.refuses(fields::sent(&form, "proof")) {
         return refused;
     }
     let one = match find(&console, &session, &installation).await {
@@ -94,11 +94,6 @@ pub(super) async fn save(
     }
 }
 
-/// The proof that a form carries.
-pub(super) fn proof(form: &[(String, String)]) -> &str {
-    form.iter().find(|(name, _)| name == "proof").map_or("", |(_, value)| value)
-}
-
 /// A form that was refused.
 #[derive(Default)]
 struct Sent {
@@ -112,7 +107,7 @@ struct Sent {
 fn timed(form: &[(String, String)]) -> Vec<Schedule> {
     let sent = |part: &str, row: usize| {
         let field = format!("{part}-{row}");
-        form.iter().find(|(name, _)| *name == field).map_or("", |(_, value)| value.trim()).to_owned()
+        fields::sent(form, &field).trim().to_owned()
     };
     let rows = (0..=MOST_SCHEDULES).map(|row| (sent("schedule", row), sent("cron", row), sent("zone", row)));
     rows.filter(|(name, cron, _)| !name.is_empty() || !cron.is_empty())
