@@ -23,7 +23,7 @@ impl BatchInsert for Sample {
     const BOUND: usize = 4;
     const UNIQUE: &'static str = "tenant_id, key";
     const EXISTING: &'static str = "SELECT id FROM samples WHERE tenant_id = $1 AND key = $2";
-    const MARK: &'static str = "UPDATE samples SET at = 1 WHERE id BETWEEN $1 AND $2 AND at = 0 RETURNING id";
+    const MARK: &'static str = "UPDATE samples SET at = 1 WHERE id BETWEEN FIRST AND LAST AND at = 0 RETURNING id";
 
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         arguments.add(i64::from(self.key[0]))?;

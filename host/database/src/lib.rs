@@ -18,6 +18,7 @@ mod lock;
 mod reading;
 mod recent;
 mod schema;
+mod script;
 mod writer;
 
 pub use backup::{back_up, put_back, stage};
@@ -30,6 +31,7 @@ pub use ids::{
 };
 pub use reading::open_to_read;
 pub use recent::Recent;
+pub use script::{Binding, Place, Ran, Script};
 pub use writer::{BatchInsert, Inserted, Rows, Writer, WriterStats, insert_row};
 
 pub use futures_util::future::BoxFuture;

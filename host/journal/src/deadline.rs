@@ -1,10 +1,10 @@
 //! Deadlines after which the platform decides by itself: noted when they become known, and told before they pass.
 
-use fangshi_database::{RunId, TenantId};
+use fangshi_database::{RunId, Script, TenantId};
 use sqlx::SqliteConnection;
 
 use crate::alerts::{AlertKind, raise};
-use crate::enter::check;
+use crate::enter::look;
 use crate::lane::Fence;
 use crate::{Journal, JournalError, RunState};
 
@@ -55,11 +55,13 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Stale`] if somebody else entered the lane.
     pub async fn set_deadline(&self, fence: &Fence, run: RunId, deadline_at: Option<i64>) -> Result<(), JournalError> {
-        let held = fence.clone();
+        let tenant = fence.lane.tenant;
+        let mut script = Script::new();
+        let held = look(&mut script, fence);
         self.write(move |conn| {
             Box::pin(async move {
-                check(conn, &held).await?;
-                note(conn, held.lane.tenant, run, deadline_at, false).await
+                held.check(&script.run(conn).await?)?;
+                note(conn, tenant, run, deadline_at, false).await
             })
         })
         .await

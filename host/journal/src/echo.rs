@@ -1,6 +1,6 @@
 //! Which effects of ours might explain an event, and how many an installation made of late.
 
-use fangshi_database::{InstallationId, RunId};
+use fangshi_database::{InstallationId, Place, RunId, Script};
 
 use crate::lane::LaneKey;
 use crate::{EffectState, Journal, JournalError};
@@ -27,10 +27,49 @@ pub struct EffectTrace {
 /// Effects on one order, oldest first.
 pub type Traces = Vec<EffectTrace>;
 
+/// How far before an event [`LaneState::effects`](crate::LaneState::effects) reach, seconds: more than any effect takes to
+/// cause an event.
+pub const ECHO_REACH_S: i64 = 3_600;
+
+/// Id, run, installation, operation, state, intent, and whether it is used.
+pub(crate) type Stored = (i64, i64, i64, String, i64, i64, bool);
+
+/// Effects on the lane's order in the reach of its new events; none without such events.
+pub(crate) fn effects_before(script: &mut Script, lane: &LaneKey) -> Place {
+    script
+        .add(
+            "SELECT id, run_id, installation_id, operation, state, intent_at, \
+             EXISTS (SELECT 1 FROM events WHERE events.echo_of = effects.id) \
+             FROM effects WHERE tenant_id = $1 AND order_id = $2 AND $2 <> '' \
+             AND intent_at >= (SELECT min(created_at) - $3 FROM events \
+             WHERE tenant_id = $1 AND order_id = $2 AND state = 0) * 1000 ORDER BY intent_at, id",
+        )
+        .bind(lane.tenant.0)
+        .bind(lane.order_id.to_string())
+        .bind(ECHO_REACH_S)
+        .place()
+}
+
+pub(crate) fn traced(rows: Vec<Stored>) -> Result<Traces, JournalError> {
+    rows.into_iter()
+        .map(|(id, run, installation, operation, state, intent_at, used)| {
+            Ok(EffectTrace {
+                id,
+                run: RunId(run),
+                installation: InstallationId(installation),
+                operation,
+                state: EffectState::from_code(state)?,
+                intent_at,
+                used,
+            })
+        })
+        .collect()
+}
+
 impl Journal {
     /// Effects on an order (by whichever lane) since a time, unix milliseconds, oldest first.
     pub async fn effects_on(&self, order: &LaneKey, since_ms: i64) -> Result<Traces, JournalError> {
-        let rows: Vec<(i64, i64, i64, String, i64, i64, i64)> = sqlx::query_as(
+        let rows = sqlx::query_as(
             "SELECT id, run_id, installation_id, operation, state, intent_at, \
              EXISTS (SELECT 1 FROM events WHERE events.echo_of = effects.id) \
              FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 ORDER BY intent_at, id",
@@ -40,39 +79,31 @@ impl Journal {
         .bind(since_ms)
         .fetch_all(self.reader())
         .await?;
-        rows.into_iter()
-            .map(|(id, run, installation, operation, state, intent_at, used)| {
-                Ok(EffectTrace {
-                    id,
-                    run: RunId(run),
-                    installation: InstallationId(installation),
-                    operation,
-                    state: EffectState::from_code(state)?,
-                    intent_at,
-                    used: used != 0,
-                })
-            })
-            .collect()
+        traced(rows)
     }
+}
 
-    /// How often an installation sent effects on an order, those counted whose last intent is since a time, unix
-    /// milliseconds. Requests to outside hosts are on no order.
-    pub async fn effects_since(
-        &self,
-        order: &LaneKey,
-        installation: InstallationId,
-        since_ms: i64,
-    ) -> Result<u32, JournalError> {
-        let (count,): (i64,) = sqlx::query_as(
-            "SELECT COALESCE(SUM(sends), 0) FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 \
-             AND installation_id = $4 AND operation <> 'http/send'",
-        )
-        .bind(order.tenant.0)
-        .bind(&*order.order_id)
-        .bind(since_ms)
-        .bind(installation.0)
-        .fetch_one(self.reader())
-        .await?;
-        Ok(count as u32)
+/// How many effects an installation may send on one order, those counted whose last intent is since a time. Requests to
+/// outside hosts are on no order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// At most so many, the one that asks included.
+    pub effects: u32,
+    /// Unix milliseconds.
+    pub since_ms: i64,
+}
+
+impl Allowance {
+    pub(crate) fn count(script: &mut Script, order: &LaneKey, installation: InstallationId, since_ms: i64) -> Place {
+        script
+            .add(
+                "SELECT COALESCE(SUM(sends), 0) FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 \
+                 AND installation_id = $4 AND operation <> 'http/send'",
+            )
+            .bind(order.tenant.0)
+            .bind(order.order_id.to_string())
+            .bind(since_ms)
+            .bind(installation.0)
+            .place()
     }
 }

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use fangshi_database::{InstallationId, RunId, TenantId};
+use fangshi_database::{InstallationId, RunId, Script, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::SqliteConnection;
 
 use crate::attempt::digest;
 use crate::buffer::Buffer;
-use crate::enter::check;
-use crate::flush::{CallKind, CallRow, Row, insert_all};
-use crate::lane::Fence;
+use crate::echo::Allowance;
+use crate::enter::look;
+use crate::flush::{CallKind, CallRow, Row, add_all};
+use crate::lane::{Fence, LaneKey};
 use crate::salt::canonical;
 use crate::snapshot::SnapshotRow;
 use crate::{Journal, JournalError, seal};
@@ -130,20 +130,6 @@ pub struct Outcome {
     pub call: CallRow,
 }
 
-impl EffectKey {
-    pub(crate) async fn find(&self, conn: &mut SqliteConnection, run: RunId) -> Result<Option<i64>, JournalError> {
-        let id: Option<(i64,)> =
-            sqlx::query_as("SELECT id FROM effects WHERE run_id = $1 AND operation = $2 AND digest = $3 AND nth = $4")
-                .bind(run.0)
-                .bind(self.operation.as_str())
-                .bind(self.digest.as_slice())
-                .bind(i64::from(self.nth))
-                .fetch_optional(&mut *conn)
-                .await?;
-        Ok(id.map(|(id,)| id))
-    }
-}
-
 #[derive(sqlx::FromRow)]
 struct EffectRead {
     operation: String,
@@ -202,15 +188,11 @@ impl Journal {
     /// Makes what is buffered durable, without an intent.
     pub async fn flush(&self, fence: &Fence, buffer: &Buffer) -> Result<(), JournalError> {
         let rows = buffer.rows();
-        let (count, held) = (rows.len(), fence.clone());
-        self.write(move |conn| {
-            Box::pin(async move {
-                check(conn, &held).await?;
-                insert_all(conn, &held, &rows).await
-            })
-        })
-        .await?;
-        buffer.confirm(count);
+        let mut script = Script::new();
+        let held = look(&mut script, fence);
+        add_all(&mut script, fence, &rows);
+        self.write(move |conn| Box::pin(async move { held.check(&script.run(conn).await?) })).await?;
+        buffer.confirm(rows.len());
         Ok(())
     }
 
@@ -218,7 +200,14 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Stale`] if the lane was entered by somebody else: the request must not be sent.
-    pub async fn intent(&self, fence: &Fence, buffer: &Buffer, intent: &Intent) -> Result<(), JournalError> {
+    /// [`JournalError::TooManyEffects`]: nor is it one more than `within` allows.
+    pub async fn intent(
+        &self,
+        fence: &Fence,
+        buffer: &Buffer,
+        intent: &Intent,
+        within: Option<Allowance>,
+    ) -> Result<(), JournalError> {
         let (tenant, run, attempt) = (buffer.tenant(), buffer.run(), buffer.attempt());
         let name = seal::effect_row(run, &intent.key.digest, intent.key.nth);
         let request = self.seal(tenant, seal::EFFECT_REQUEST, &name, canonical(&intent.request).as_bytes())?;
@@ -245,45 +234,57 @@ impl Journal {
         )?;
         buffer.took(intent.position);
         let rows = buffer.rows();
-        let (count, held, intent) = (rows.len(), fence.clone(), intent.clone());
+        let mut script = Script::new();
+        let held = look(&mut script, fence);
+        let made = within.map(|within| {
+            let order = LaneKey::new(tenant, &intent.order_id);
+            (within.effects, Allowance::count(&mut script, &order, intent.installation, within.since_ms))
+        });
+        add_all(&mut script, fence, &rows);
+        let written = script
+            .add(
+                "INSERT INTO effects (tenant_id, order_id, installation_id, run_id, operation, digest, nth, \
+                 attempt, position, request, before_id, state, sends, unsure, epoch, intent_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM snapshots \
+                 WHERE tenant_id = $1 AND order_id = $2 AND digest = $11), 0, 1, 0, $12, $13) \
+                 ON CONFLICT (run_id, operation, digest, nth) DO UPDATE SET attempt = excluded.attempt, \
+                 position = excluded.position, before_id = excluded.before_id, state = 0, sends = effects.sends + 1, \
+                 unsure = effects.unsure + (effects.state IN (0, 4)), \
+                 result = NULL, answer = NULL, platform_code = NULL, rid = NULL, epoch = excluded.epoch, \
+                 intent_at = excluded.intent_at, outcome_at = NULL WHERE effects.state NOT IN (1, 2)",
+            )
+            .bind(tenant.0)
+            .bind(intent.order_id.clone())
+            .bind(intent.installation.0)
+            .bind(run.0)
+            .bind(intent.key.operation.clone())
+            .bind(intent.key.digest.to_vec())
+            .bind(i64::from(intent.key.nth))
+            .bind(i64::from(attempt))
+            .bind(i64::from(intent.position))
+            .bind(request)
+            .bind(intent.before.map(Vec::from))
+            .bind(fence.epoch)
+            .bind(now)
+            .place();
+        add_all(&mut script, fence, &[Arc::new(call)]);
         self.write(move |conn| {
             Box::pin(async move {
-                check(conn, &held).await?;
-                insert_all(conn, &held, &rows).await?;
-                let written = sqlx::query(
-                    "INSERT INTO effects (tenant_id, order_id, installation_id, run_id, operation, digest, nth, \
-                     attempt, position, request, before_id, state, sends, unsure, epoch, intent_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM snapshots \
-                     WHERE tenant_id = $1 AND order_id = $2 AND digest = $11), 0, 1, 0, $12, $13) \
-                     ON CONFLICT (run_id, operation, digest, nth) DO UPDATE SET attempt = excluded.attempt, \
-                     position = excluded.position, before_id = excluded.before_id, state = 0, sends = effects.sends + 1, \
-                     unsure = effects.unsure + (effects.state IN (0, 4)), \
-                     result = NULL, answer = NULL, platform_code = NULL, rid = NULL, epoch = excluded.epoch, \
-                     intent_at = excluded.intent_at, outcome_at = NULL WHERE effects.state NOT IN (1, 2)",
-                )
-                .bind(tenant.0)
-                .bind(intent.order_id.as_str())
-                .bind(intent.installation.0)
-                .bind(run.0)
-                .bind(intent.key.operation.as_str())
-                .bind(intent.key.digest.as_slice())
-                .bind(i64::from(intent.key.nth))
-                .bind(i64::from(attempt))
-                .bind(i64::from(intent.position))
-                .bind(request.as_slice())
-                .bind(intent.before.as_ref().map(<[u8; 32]>::as_slice))
-                .bind(held.epoch)
-                .bind(now)
-                .execute(&mut *conn)
-                .await?;
-                if written.rows_affected() == 0 {
-                    return Err(JournalError::Corrupt(format!("a settled effect of {run} would be sent again")));
+                let ran = script.run(conn).await?;
+                held.check(&ran)?;
+                if let Some((allowed, made)) = made
+                    && ran.row::<(i64,)>(made)?.is_some_and(|(made,)| made >= i64::from(allowed))
+                {
+                    return Err(JournalError::TooManyEffects);
                 }
-                insert_all(conn, &held, &[Arc::new(call)]).await
+                match ran.changed(written) {
+                    0 => Err(JournalError::Corrupt(format!("a settled effect of {run} would be sent again"))),
+                    _ => Ok(()),
+                }
             })
         })
         .await?;
-        buffer.confirm(count);
+        buffer.confirm(rows.len());
         Ok(())
     }
 
@@ -302,38 +303,41 @@ impl Journal {
         buffer.took(outcome.call.position);
         let now = self.clock.now();
         let rows = buffer.rows();
-        let (count, held, outcome) = (rows.len(), fence.clone(), outcome.clone());
+        let mut script = Script::new();
+        let held = look(&mut script, fence);
+        add_all(&mut script, fence, &rows);
+        let written = script
+            .add(
+                "UPDATE effects SET state = $1, result = $2, answer = $3, platform_code = $4, rid = $5, \
+                 epoch = $6, outcome_at = $7, sends = sends - $12 \
+                 WHERE run_id = $8 AND operation = $9 AND digest = $10 AND nth = $11 AND state IN (0, 3, 4)",
+            )
+            .bind(outcome.state.code())
+            .bind(outcome.call.result)
+            .bind(answer)
+            .bind(outcome.platform_code)
+            .bind(outcome.rid.clone())
+            .bind(fence.epoch)
+            .bind(now)
+            .bind(run.0)
+            .bind(outcome.key.operation.clone())
+            .bind(outcome.key.digest.to_vec())
+            .bind(i64::from(outcome.key.nth))
+            .bind(i64::from(outcome.kept_back))
+            .place();
+        add_all(&mut script, fence, &[Arc::new(call)]);
         self.write(move |conn| {
             Box::pin(async move {
-                check(conn, &held).await?;
-                insert_all(conn, &held, &rows).await?;
-                let written = sqlx::query(
-                    "UPDATE effects SET state = $1, result = $2, answer = $3, platform_code = $4, rid = $5, \
-                     epoch = $6, outcome_at = $7, sends = sends - $12 \
-                     WHERE run_id = $8 AND operation = $9 AND digest = $10 AND nth = $11 AND state IN (0, 3, 4)",
-                )
-                .bind(outcome.state.code())
-                .bind(outcome.call.result)
-                .bind(answer.as_deref())
-                .bind(outcome.platform_code)
-                .bind(outcome.rid.as_deref())
-                .bind(held.epoch)
-                .bind(now)
-                .bind(run.0)
-                .bind(outcome.key.operation.as_str())
-                .bind(outcome.key.digest.as_slice())
-                .bind(i64::from(outcome.key.nth))
-                .bind(i64::from(outcome.kept_back))
-                .execute(&mut *conn)
-                .await?;
-                if written.rows_affected() == 0 {
-                    return Err(JournalError::Corrupt(format!("an outcome of {run} without an intent")));
+                let ran = script.run(conn).await?;
+                held.check(&ran)?;
+                match ran.changed(written) {
+                    0 => Err(JournalError::Corrupt(format!("an outcome of {run} without an intent"))),
+                    _ => Ok(()),
                 }
-                insert_all(conn, &held, &[Arc::new(call)]).await
             })
         })
         .await?;
-        buffer.confirm(count);
+        buffer.confirm(rows.len());
         Ok(())
     }
 }

@@ -1,14 +1,14 @@
 //! The end of an attempt: what it used, what becomes of its run and of its installation, and its kv changes, in one
 //! transaction.
 
-use fangshi_database::{Digest, EventSeq, InstallationId, RunId, TenantId};
+use fangshi_database::{Digest, EventSeq, InstallationId, Place, Ran, RunId, Script, TenantId};
 use fangshi_tenants::Conduct;
 use sqlx::SqliteConnection;
 
 use crate::alerts::{AlertKind, raise};
 use crate::buffer::Buffer;
-use crate::enter::check;
-use crate::flush::insert_all;
+use crate::enter::look;
+use crate::flush::add_all;
 use crate::lane::Fence;
 use crate::{Journal, JournalError, RunState, seal};
 
@@ -112,6 +112,8 @@ struct SealedKv {
 impl Journal {
     /// Ends an attempt with everything still buffered. Its installation is counted for how it ended.
     ///
+    /// Its effects are durable already. An end that a loss of power undoes is found again by the attempt's resume.
+    ///
     /// # Errors
     /// [`JournalError::Stale`] if the lane was entered by somebody else; the attempt has no end then and is resumed.
     pub async fn end_attempt(
@@ -148,60 +150,63 @@ impl Journal {
         }
         let now = self.clock.now();
         let rows = buffer.rows();
-        let (count, held, ending) = (rows.len(), fence.clone(), ending.clone());
+        let mut script = Script::new();
+        let held = look(&mut script, fence);
+        add_all(&mut script, fence, &rows);
+        let ended = script
+            .add(
+                "UPDATE attempts SET ended_at = $1, outcome = $2, reason = $3, fuel = $4, peak_memory = $5, \
+                 host_calls = $6, log_bytes = $7, border_bytes = $8, wall_ms = $9 \
+                 WHERE run_id = $10 AND number = $11 AND ended_at IS NULL",
+            )
+            .bind(now)
+            .bind(ending.outcome)
+            .bind(reason)
+            .bind(ending.usage.fuel as i64)
+            .bind(ending.usage.peak_memory as i64)
+            .bind(i64::from(ending.usage.host_calls))
+            .bind(ending.usage.log_bytes as i64)
+            .bind(ending.usage.border_bytes as i64)
+            .bind(ending.usage.wall_ms as i64)
+            .bind(run.0)
+            .bind(i64::from(attempt))
+            .place();
+        for change in kv {
+            change.add_to(&mut script, tenant, installation, run, now);
+        }
+        script
+            .add("UPDATE lanes SET entries = 0 WHERE tenant_id = $1 AND order_id = $2")
+            .bind(tenant.0)
+            .bind(fence.lane.order_id.to_string());
+        // An attempt that is not counted begins no budget either.
+        let first_at = (ending.next != Next::Held).then_some(ending.first_at);
+        let settled = settle_run(&mut script, run, Some(attempt), ending.outcome, &ending.next, first_at, now);
+        let finished = finish_event(&mut script, ending.event, &ending.next, now);
         let registry = self.tenants.registry().clone();
+        let ending = ending.clone();
         let (event_finished, quarantined) = self
-            .write(move |conn| {
+            .write_unsynced(move |conn| {
                 Box::pin(async move {
-                    check(conn, &held).await?;
-                    insert_all(conn, &held, &rows).await?;
-                    let ended = sqlx::query(
-                        "UPDATE attempts SET ended_at = $1, outcome = $2, reason = $3, fuel = $4, peak_memory = $5, \
-                         host_calls = $6, log_bytes = $7, border_bytes = $8, wall_ms = $9 \
-                         WHERE run_id = $10 AND number = $11 AND ended_at IS NULL",
-                    )
-                    .bind(now)
-                    .bind(ending.outcome)
-                    .bind(reason)
-                    .bind(ending.usage.fuel as i64)
-                    .bind(ending.usage.peak_memory as i64)
-                    .bind(i64::from(ending.usage.host_calls))
-                    .bind(ending.usage.log_bytes as i64)
-                    .bind(ending.usage.border_bytes as i64)
-                    .bind(ending.usage.wall_ms as i64)
-                    .bind(run.0)
-                    .bind(i64::from(attempt))
-                    .execute(&mut *conn)
-                    .await?;
-                    if ended.rows_affected() == 0 {
+                    let ran = script.run(conn).await?;
+                    held.check(&ran)?;
+                    if ran.changed(ended) == 0 {
                         return Err(JournalError::Corrupt(format!("attempt {attempt} of {run} has ended already")));
                     }
-                    for change in kv {
-                        write_kv(conn, tenant.0, installation, run, change, now).await?;
-                    }
-                    sqlx::query("UPDATE lanes SET entries = 0 WHERE tenant_id = $1 AND order_id = $2")
-                        .bind(held.lane.tenant.0)
-                        .bind(&*held.lane.order_id)
-                        .execute(&mut *conn)
-                        .await?;
-                    // An attempt that is not counted begins no budget either.
-                    let first_at = (ending.next != Next::Held).then_some(ending.first_at);
-                    settle_run(conn, run, Some(attempt), ending.outcome, &ending.next, first_at, now).await?;
-                    tell_parked(conn, held.lane.tenant, &ending.next, now).await?;
-                    let finished = finish_event(conn, ending.event, &ending.next, now).await?;
+                    check_settled(&ran, settled, run)?;
+                    tell_parked(conn, tenant, &ending.next, now).await?;
                     // Once an attempt: one that has ended already was turned away above.
-                    let ran = (ending.version, run);
-                    let quarantined = registry.note_conduct(conn, tenant, installation, ran, &ending.conduct).await;
+                    let version = (ending.version, run);
+                    let quarantined = registry.note_conduct(conn, tenant, installation, version, &ending.conduct).await;
                     let quarantined = quarantined.map_err(JournalError::Registry)?;
                     if quarantined.is_some() {
                         let (kind, subject) = (AlertKind::InstallationQuarantined, installation.to_string());
                         raise(conn, kind, tenant, &subject, Some(now), now).await?;
                     }
-                    Ok((finished, quarantined))
+                    Ok((finished.is_some_and(|finished| ran.changed(finished) > 0), quarantined))
                 })
             })
             .await?;
-        buffer.confirm(count);
+        buffer.confirm(rows.len());
         Ok(Ended { event_finished, quarantined: quarantined.is_some() })
     }
 
@@ -213,74 +218,82 @@ impl Journal {
         event: EventSeq,
         reason: &'static str,
     ) -> Result<bool, JournalError> {
-        let (held, now) = (fence.clone(), self.clock.now());
+        let (tenant, now) = (fence.lane.tenant, self.clock.now());
+        let next = Next::Parked { reason };
+        let mut script = Script::new();
+        let held = look(&mut script, fence);
+        script
+            .add("UPDATE attempts SET ended_at = $1, outcome = $2 WHERE run_id = $3 AND ended_at IS NULL")
+            .bind(now)
+            .bind(reason)
+            .bind(run.0);
+        let settled = settle_run(&mut script, run, None, reason, &next, None, now);
+        let finished = finish_event(&mut script, event, &next, now);
         self.write(move |conn| {
             Box::pin(async move {
-                check(conn, &held).await?;
-                let next = Next::Parked { reason };
-                sqlx::query("UPDATE attempts SET ended_at = $1, outcome = $2 WHERE run_id = $3 AND ended_at IS NULL")
-                    .bind(now)
-                    .bind(reason)
-                    .bind(run.0)
-                    .execute(&mut *conn)
-                    .await?;
-                settle_run(conn, run, None, reason, &next, None, now).await?;
-                tell_parked(conn, held.lane.tenant, &next, now).await?;
-                finish_event(conn, event, &next, now).await
+                let ran = script.run(conn).await?;
+                held.check(&ran)?;
+                check_settled(&ran, settled, run)?;
+                tell_parked(conn, tenant, &next, now).await?;
+                Ok(finished.is_some_and(|finished| ran.changed(finished) > 0))
             })
         })
         .await
     }
 }
 
-async fn settle_run(
-    conn: &mut SqliteConnection,
+/// What becomes of the run; [`check_settled`] looks whether it was open.
+fn settle_run(
+    script: &mut Script,
     run: RunId,
     attempt: Option<u32>,
     outcome: &'static str,
     next: &Next,
     first_at: Option<i64>,
     now: i64,
-) -> Result<(), JournalError> {
+) -> Place {
     let state = next.state();
     let (next_at, reason) = match next {
         Next::Retry { at_ms } => (Some(*at_ms), outcome),
         Next::Parked { reason } => (None, *reason),
         _ => (None, outcome),
     };
-    let settled = sqlx::query(
-        "UPDATE runs SET state = $1, reason = $2, attempts = COALESCE($3, attempts), \
-         first_at = COALESCE(first_at, $4), next_at = COALESCE($5, next_at), finished_at = $6, \
-         budget_from = budget_from + $8, \
-         deadline_look_at = CASE WHEN $1 IN (2, 3) THEN NULL ELSE deadline_look_at END \
-         WHERE id = $7 AND state < 2",
-    )
-    .bind(state.code())
-    .bind(reason)
-    .bind(attempt.map(i64::from))
-    .bind(first_at)
-    .bind(next_at)
-    .bind(state.is_finished().then_some(now))
-    .bind(run.0)
-    .bind(i64::from(*next == Next::Held))
-    .execute(&mut *conn)
-    .await?;
-    if settled.rows_affected() == 0 {
-        return Err(JournalError::Corrupt(format!("{run} was finished already")));
-    }
+    let settled = script
+        .add(
+            "UPDATE runs SET state = $1, reason = $2, attempts = COALESCE($3, attempts), \
+             first_at = COALESCE(first_at, $4), next_at = COALESCE($5, next_at), finished_at = $6, \
+             budget_from = budget_from + $8, \
+             deadline_look_at = CASE WHEN $1 IN (2, 3) THEN NULL ELSE deadline_look_at END \
+             WHERE id = $7 AND state < 2",
+        )
+        .bind(state.code())
+        .bind(reason)
+        .bind(attempt.map(i64::from))
+        .bind(first_at)
+        .bind(next_at)
+        .bind(state.is_finished().then_some(now))
+        .bind(run.0)
+        .bind(i64::from(*next == Next::Held))
+        .place();
     if state.is_finished() {
         // An attempt was cut off in these and no later one asked again, or the last send was refused while one before it
         // never got an answer: nobody will find out any more.
-        sqlx::query(
-            "UPDATE effects SET state = 4, result = 'outcome-unknown', outcome_at = $1 \
-             WHERE run_id = $2 AND (state = 0 OR (state = 3 AND unsure > 0))",
-        )
-        .bind(now)
-        .bind(run.0)
-        .execute(&mut *conn)
-        .await?;
+        script
+            .add(
+                "UPDATE effects SET state = 4, result = 'outcome-unknown', outcome_at = $1 \
+                 WHERE run_id = $2 AND (state = 0 OR (state = 3 AND unsure > 0))",
+            )
+            .bind(now)
+            .bind(run.0);
     }
-    Ok(())
+    settled
+}
+
+fn check_settled(ran: &Ran, settled: Place, run: RunId) -> Result<(), JournalError> {
+    match ran.changed(settled) {
+        0 => Err(JournalError::Corrupt(format!("{run} was finished already"))),
+        _ => Ok(()),
+    }
 }
 
 /// A run that is given up is told of, in the same transaction.
@@ -291,60 +304,44 @@ async fn tell_parked(conn: &mut SqliteConnection, tenant: TenantId, next: &Next,
     }
 }
 
-async fn finish_event(
-    conn: &mut SqliteConnection,
-    event: EventSeq,
-    next: &Next,
-    now: i64,
-) -> Result<bool, JournalError> {
+/// Finishes the event if none of its runs is open.
+fn finish_event(script: &mut Script, event: EventSeq, next: &Next, now: i64) -> Option<Place> {
     if !next.state().is_finished() {
-        return Ok(false);
+        return None;
     }
-    let finished = sqlx::query(
+    let finished = script.add(
         "UPDATE events SET state = 2, finished_at = $1 WHERE seq = $2 AND state = 1 \
          AND NOT EXISTS (SELECT 1 FROM runs WHERE event_seq = $2 AND state < 2)",
-    )
-    .bind(now)
-    .bind(event.0)
-    .execute(&mut *conn)
-    .await?;
-    Ok(finished.rows_affected() > 0)
+    );
+    Some(finished.bind(now).bind(event.0).place())
 }
 
-async fn write_kv(
-    conn: &mut SqliteConnection,
-    tenant: i64,
-    installation: InstallationId,
-    run: RunId,
-    change: SealedKv,
-    now: i64,
-) -> Result<(), JournalError> {
-    match change.entry {
-        Some((key, value, size)) => {
-            sqlx::query(
-                "INSERT INTO kv (installation_id, key_digest, tenant_id, key, value, size, run_id, updated_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (installation_id, key_digest) DO UPDATE SET \
-                 key = excluded.key, value = excluded.value, size = excluded.size, run_id = excluded.run_id, \
-                 updated_at = excluded.updated_at",
-            )
-            .bind(installation.0)
-            .bind(change.key_digest.as_slice())
-            .bind(tenant)
-            .bind(key)
-            .bind(value)
-            .bind(size)
-            .bind(run.0)
-            .bind(now)
-            .execute(&mut *conn)
-            .await?;
-        }
-        None => {
-            sqlx::query("DELETE FROM kv WHERE installation_id = $1 AND key_digest = $2")
-                .bind(installation.0)
-                .bind(change.key_digest.as_slice())
-                .execute(&mut *conn)
-                .await?;
+impl SealedKv {
+    fn add_to(self, script: &mut Script, tenant: TenantId, installation: InstallationId, run: RunId, now: i64) {
+        match self.entry {
+            Some((key, value, size)) => {
+                script
+                    .add(
+                        "INSERT INTO kv (installation_id, key_digest, tenant_id, key, value, size, run_id, updated_at) \
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (installation_id, key_digest) DO UPDATE SET \
+                         key = excluded.key, value = excluded.value, size = excluded.size, run_id = excluded.run_id, \
+                         updated_at = excluded.updated_at",
+                    )
+                    .bind(installation.0)
+                    .bind(self.key_digest.to_vec())
+                    .bind(tenant.0)
+                    .bind(key)
+                    .bind(value)
+                    .bind(size)
+                    .bind(run.0)
+                    .bind(now);
+            }
+            None => {
+                script
+                    .add("DELETE FROM kv WHERE installation_id = $1 AND key_digest = $2")
+                    .bind(installation.0)
+                    .bind(self.key_digest.to_vec());
+            }
         }
     }
-    Ok(())
 }

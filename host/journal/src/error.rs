@@ -10,6 +10,9 @@ pub enum JournalError {
     /// The lane's epoch is another one: somebody else entered the lane. The caller must stop working on it.
     #[error("the lane's epoch is stale: nothing was written")]
     Stale,
+    /// The installation has sent as many effects on the order as it may for now.
+    #[error("more effects on this order than are allowed: nothing was written")]
+    TooManyEffects,
     /// The store failed (disk full, say). The step may be tried again.
     #[error("the store can't be written")]
     Write(#[from] WriteError),

@@ -23,7 +23,10 @@ pub enum Source {
 }
 
 /// Order id, event, type, source, creation, receipt, dedup digest, body.
-type StoredRow = (String, String, Option<i64>, i64, i64, i64, Vec<u8>, Vec<u8>);
+pub(crate) type StoredRow = (String, String, Option<i64>, i64, i64, i64, Vec<u8>, Vec<u8>);
+
+pub(crate) const EVENT: &str = "SELECT order_id, event, ext_type, source, created_at, received_at, dedup, body \
+     FROM events WHERE seq = $1 AND tenant_id = $2";
 
 impl Source {
     /// As stored, and as a guest sees it.
@@ -99,14 +102,17 @@ pub struct StoredEvent {
 impl Journal {
     /// Reads one event with its body, unsealed.
     pub async fn event(&self, tenant: TenantId, seq: EventSeq) -> Result<StoredEvent, JournalError> {
-        let row: Option<StoredRow> = sqlx::query_as(
-            "SELECT order_id, event, ext_type, source, created_at, received_at, dedup, body \
-             FROM events WHERE seq = $1 AND tenant_id = $2",
-        )
-        .bind(seq.0)
-        .bind(tenant.0)
-        .fetch_optional(self.reader())
-        .await?;
+        let row: Option<StoredRow> =
+            sqlx::query_as(EVENT).bind(seq.0).bind(tenant.0).fetch_optional(self.reader()).await?;
+        self.stored(tenant, seq, row)
+    }
+
+    pub(crate) fn stored(
+        &self,
+        tenant: TenantId,
+        seq: EventSeq,
+        row: Option<StoredRow>,
+    ) -> Result<StoredEvent, JournalError> {
         let (order_id, event, ext_type, source, created_at, received_at, dedup, body) =
             row.ok_or_else(|| JournalError::NotFound(format!("event {seq}")))?;
         Ok(StoredEvent {

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use fangshi_database::{RunId, TenantId};
+use fangshi_database::{RunId, Script, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::SqliteConnection;
 
 use crate::attempt::AttemptStart;
 use crate::effect::EffectKey;
 use crate::lane::Fence;
 use crate::salt::canonical;
-use crate::snapshot::{SealedSnapshot, SnapshotRow};
+use crate::snapshot::{SealedSnapshot, SnapshotRow, bind_snapshot};
 use crate::{Journal, JournalError, seal};
 
 /// What kind of host call.
@@ -222,11 +221,11 @@ impl Row {
         Ok(Row::Log(LogRow { run, attempt, line, position, level, text }))
     }
 
-    async fn insert(&self, conn: &mut SqliteConnection, fence: &Fence) -> Result<(), JournalError> {
+    fn add_to(&self, script: &mut Script, fence: &Fence) {
         match self {
-            Row::Start(start) => start.insert(conn, fence).await,
-            Row::Call(call) => call.insert(conn).await,
-            Row::Log(log) => log.insert(conn).await,
+            Row::Start(start) => start.add_to(script, fence),
+            Row::Call(call) => call.add_to(script),
+            Row::Log(log) => log.add_to(script),
         }
     }
 }
@@ -239,96 +238,85 @@ fn seal_snapshot(
     snapshot.map(|snapshot| SealedSnapshot::seal(journal, tenant, snapshot)).transpose()
 }
 
-/// Writes buffered rows; the fence was checked in the same transaction.
-pub(crate) async fn insert_all(
-    conn: &mut SqliteConnection,
-    fence: &Fence,
-    rows: &[Arc<Row>],
-) -> Result<(), JournalError> {
+/// Writes buffered rows; the fence is checked in the same transaction.
+pub(crate) fn add_all(script: &mut Script, fence: &Fence, rows: &[Arc<Row>]) {
     for row in rows {
-        row.insert(conn, fence).await?;
+        row.add_to(script, fence);
     }
-    Ok(())
 }
 
 impl StartRow {
-    async fn insert(&self, conn: &mut SqliteConnection, fence: &Fence) -> Result<(), JournalError> {
-        let snapshot_id = match &self.snapshot {
-            Some(snapshot) => Some(snapshot.insert(conn).await?),
-            None => None,
-        };
-        sqlx::query(
-            "INSERT INTO attempts (run_id, number, epoch, resumes, version, engine, clock_ms, inputs, snapshot_id, \
-             started_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-             ON CONFLICT (run_id, number) DO UPDATE SET epoch = excluded.epoch, resumes = excluded.resumes",
-        )
-        .bind(self.run.0)
-        .bind(i64::from(self.number))
-        .bind(fence.epoch)
-        .bind(i64::from(self.resumes))
-        .bind(self.version.as_slice())
-        .bind(self.engine.as_str())
-        .bind(self.clock_ms)
-        .bind(self.inputs.as_slice())
-        .bind(snapshot_id)
-        .bind(self.started_at)
-        .execute(&mut *conn)
-        .await?;
-        Ok(())
+    fn add_to(&self, script: &mut Script, fence: &Fence) {
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.add_to(script);
+        }
+        let start = script
+            .add(
+                "INSERT INTO attempts (run_id, number, epoch, resumes, version, engine, clock_ms, inputs, started_at, \
+                 snapshot_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
+                 (SELECT id FROM snapshots WHERE tenant_id = $10 AND order_id = $11 AND digest = $12)) \
+                 ON CONFLICT (run_id, number) DO UPDATE SET epoch = excluded.epoch, resumes = excluded.resumes",
+            )
+            .bind(self.run.0)
+            .bind(i64::from(self.number))
+            .bind(fence.epoch)
+            .bind(i64::from(self.resumes))
+            .bind(self.version.to_vec())
+            .bind(self.engine.clone())
+            .bind(self.clock_ms)
+            .bind(self.inputs.clone())
+            .bind(self.started_at);
+        bind_snapshot(start, self.snapshot.as_ref());
     }
 }
 
 impl SealedCall {
-    pub(crate) async fn insert(&self, conn: &mut SqliteConnection) -> Result<(), JournalError> {
-        let snapshot_id = match &self.snapshot {
-            Some(snapshot) => Some(snapshot.insert(conn).await?),
-            None => None,
-        };
-        let effect_id = match &self.effect {
-            Some(key) => key.find(conn, self.run).await?,
-            None => None,
-        };
-        sqlx::query(
-            "INSERT INTO calls (run_id, attempt, position, name, kind, digest, request, result, answer, snapshot_id, \
-             effect_id, origin, at_ms, took_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
-             ON CONFLICT (run_id, attempt, position) DO UPDATE SET result = excluded.result, answer = excluded.answer, \
-             effect_id = excluded.effect_id, origin = excluded.origin, took_ms = excluded.took_ms \
-             WHERE calls.result IS NULL AND calls.digest = excluded.digest",
-        )
-        .bind(self.run.0)
-        .bind(i64::from(self.attempt))
-        .bind(i64::from(self.position))
-        .bind(self.name.as_str())
-        .bind(self.kind.code())
-        .bind(self.digest.as_slice())
-        .bind(self.request.as_slice())
-        .bind(self.result)
-        .bind(self.answer.as_deref())
-        .bind(snapshot_id)
-        .bind(effect_id)
-        .bind(self.origin.code())
-        .bind(self.at_ms)
-        .bind(self.took_ms)
-        .execute(&mut *conn)
-        .await?;
-        Ok(())
+    pub(crate) fn add_to(&self, script: &mut Script) {
+        if let Some(snapshot) = &self.snapshot {
+            snapshot.add_to(script);
+        }
+        let effect = self.effect.as_ref();
+        let call = script
+            .add(
+                "INSERT INTO calls (run_id, attempt, position, name, kind, digest, request, result, answer, origin, \
+                 at_ms, took_ms, effect_id, snapshot_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, \
+                 (SELECT id FROM effects WHERE run_id = $1 AND operation = $13 AND digest = $14 AND nth = $15), \
+                 (SELECT id FROM snapshots WHERE tenant_id = $16 AND order_id = $17 AND digest = $18)) \
+                 ON CONFLICT (run_id, attempt, position) DO UPDATE SET result = excluded.result, \
+                 answer = excluded.answer, effect_id = excluded.effect_id, origin = excluded.origin, \
+                 took_ms = excluded.took_ms WHERE calls.result IS NULL AND calls.digest = excluded.digest",
+            )
+            .bind(self.run.0)
+            .bind(i64::from(self.attempt))
+            .bind(i64::from(self.position))
+            .bind(self.name.clone())
+            .bind(self.kind.code())
+            .bind(self.digest.to_vec())
+            .bind(self.request.clone())
+            .bind(self.result)
+            .bind(self.answer.clone())
+            .bind(self.origin.code())
+            .bind(self.at_ms)
+            .bind(self.took_ms)
+            .bind(effect.map(|key| key.operation.clone()))
+            .bind(effect.map(|key| key.digest.to_vec()))
+            .bind(effect.map(|key| i64::from(key.nth)));
+        bind_snapshot(call, self.snapshot.as_ref());
     }
 }
 
 impl LogRow {
-    async fn insert(&self, conn: &mut SqliteConnection) -> Result<(), JournalError> {
-        sqlx::query(
-            "INSERT INTO logs (run_id, attempt, line, position, level, text) VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(self.run.0)
-        .bind(i64::from(self.attempt))
-        .bind(i64::from(self.line))
-        .bind(i64::from(self.position))
-        .bind(i64::from(self.level))
-        .bind(self.text.as_slice())
-        .execute(&mut *conn)
-        .await?;
-        Ok(())
+    fn add_to(&self, script: &mut Script) {
+        script
+            .add(
+                "INSERT INTO logs (run_id, attempt, line, position, level, text) VALUES ($1, $2, $3, $4, $5, $6) \
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(self.run.0)
+            .bind(i64::from(self.attempt))
+            .bind(i64::from(self.line))
+            .bind(i64::from(self.position))
+            .bind(i64::from(self.level))
+            .bind(self.text.clone());
     }
 }

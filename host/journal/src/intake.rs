@@ -51,10 +51,10 @@ impl BatchInsert for EventRow {
     /// from the event's name here: an event of another kind that were marked by it would find no hook in its lane.
     const MARK: &'static str = "UPDATE events SET state = 0 WHERE seq IN ( \
          SELECT e.seq FROM events e NOT INDEXED CROSS JOIN subscriptions s \
-         WHERE e.seq BETWEEN $1 AND $2 AND s.tenant_id = e.tenant_id AND s.until_seq IS NULL \
+         WHERE e.seq BETWEEN FIRST AND LAST AND s.tenant_id = e.tenant_id AND s.until_seq IS NULL \
          AND s.hook = 'on-' || replace(substr(e.event, 19), '_', '-') \
          UNION SELECT e.seq FROM events e NOT INDEXED CROSS JOIN effects f \
-         WHERE e.seq BETWEEN $1 AND $2 AND f.tenant_id = e.tenant_id AND f.order_id = e.order_id) RETURNING seq";
+         WHERE e.seq BETWEEN FIRST AND LAST AND f.tenant_id = e.tenant_id AND f.order_id = e.order_id) RETURNING seq";
 
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         arguments.add(self.tenant.0)?;
@@ -188,7 +188,7 @@ mod tests {
                 "{existing}"
             );
         }
-        let heard = plan(&db, EventRow::MARK).await;
+        let heard = plan(&db, &EventRow::MARK.replace("FIRST", "$1").replace("LAST", "$2")).await;
         assert!(heard.contains("SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"), "{heard}");
         assert!(heard.contains("SEARCH s USING PRIMARY KEY (tenant_id=? AND hook=?)"), "{heard}");
         assert!(heard.contains("SEARCH f USING COVERING INDEX effects_order"), "{heard}");

@@ -1,7 +1,7 @@
 //! Stores that came from a backup. Such a store does not know what was done since the backup was taken: it is held until a
 //! person releases it, and runs of the events that it brought are executed with that in mind.
 
-use fangshi_database::{EventSeq, TenantId};
+use fangshi_database::{EventSeq, Script, TenantId};
 use fangshi_tenants::{Action, Actor, Entry};
 use serde_json::json;
 use sqlx::{SqliteConnection, SqlitePool};
@@ -202,6 +202,8 @@ impl Journal {
     /// Keeps an order as it was read outside of a run.
     pub async fn keep_snapshot(&self, tenant: TenantId, snapshot: &SnapshotRow) -> Result<(), JournalError> {
         let sealed = SealedSnapshot::seal(self, tenant, snapshot)?;
-        self.write(move |conn| Box::pin(async move { sealed.insert(conn).await.map(drop) })).await
+        let mut script = Script::new();
+        sealed.add_to(&mut script);
+        self.write(move |conn| Box::pin(async move { Ok(script.run(conn).await.map(drop)?) })).await
     }
 }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use fangshi_database::TenantId;
+use fangshi_database::{Binding, Script, TenantId};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use sqlx::SqliteConnection;
 
 use crate::lane::LaneKey;
 use crate::salt::canonical;
@@ -77,29 +76,28 @@ impl SealedSnapshot {
         })
     }
 
-    /// Writes it unless its content is there already; gives the row's id.
-    pub(crate) async fn insert(&self, conn: &mut SqliteConnection) -> Result<i64, JournalError> {
-        sqlx::query(
-            "INSERT INTO snapshots (tenant_id, order_id, digest, status, update_time, read_at, body) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        )
-        .bind(self.tenant.0)
-        .bind(&*self.order_id)
-        .bind(self.digest.as_slice())
-        .bind(self.status)
-        .bind(self.update_time)
-        .bind(self.read_at)
-        .bind(self.body.as_slice())
-        .execute(&mut *conn)
-        .await?;
-        let (id,) = sqlx::query_as("SELECT id FROM snapshots WHERE tenant_id = $1 AND order_id = $2 AND digest = $3")
+    /// Writes it unless its content is there already.
+    pub(crate) fn add_to(&self, script: &mut Script) {
+        script
+            .add(
+                "INSERT INTO snapshots (tenant_id, order_id, digest, status, update_time, read_at, body) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+            )
             .bind(self.tenant.0)
-            .bind(&*self.order_id)
-            .bind(self.digest.as_slice())
-            .fetch_one(&mut *conn)
-            .await?;
-        Ok(id)
+            .bind(self.order_id.to_string())
+            .bind(self.digest.to_vec())
+            .bind(self.status)
+            .bind(self.update_time)
+            .bind(self.read_at)
+            .bind(self.body.clone());
     }
+}
+
+/// The values of `(SELECT id FROM snapshots WHERE tenant_id = … AND order_id = … AND digest = …)`: its id, if there is one.
+pub(crate) fn bind_snapshot<'s>(to: Binding<'s>, snapshot: Option<&SealedSnapshot>) -> Binding<'s> {
+    to.bind(snapshot.map(|snapshot| snapshot.tenant.0))
+        .bind(snapshot.map(|snapshot| snapshot.order_id.to_string()))
+        .bind(snapshot.map(|snapshot| snapshot.digest.to_vec()))
 }
 
 impl Journal {

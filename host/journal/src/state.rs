@@ -1,11 +1,12 @@
 //! What the decision about a lane needs to know.
 
-use fangshi_database::{Digest, EventSeq, InstallationId, RunId};
+use fangshi_database::{Digest, EventSeq, InstallationId, Place, Ran, RunId, Script};
 
+use crate::echo::{Traces, effects_before, traced};
 use crate::event::Source;
 use crate::lane::LaneKey;
 use crate::reconcile::{Reconciled, of_order};
-use crate::subscription::{Subscription, subscriptions};
+use crate::subscription::{Subscription, heard, subscriptions};
 use crate::{Journal, JournalError, RunState};
 
 /// A lane as it is now.
@@ -23,6 +24,8 @@ pub struct LaneState {
     pub subscriptions: Vec<Subscription>,
     /// The order's reconciled events, by sequence; empty if there are no events to look at.
     pub reconciled: Vec<Reconciled>,
+    /// Effects on the order since [`ECHO_REACH_S`] before the first of the events was made, oldest first.
+    pub effects: Traces,
     /// Runs that are not finished, by event and installation.
     pub runs: Vec<OpenRun>,
 }
@@ -107,52 +110,73 @@ const EVENTS_AT_ONCE: i64 = 256;
 impl Journal {
     /// Reads a lane's state: unfenced, so whoever acts on it enters with [`LaneState::epoch`] and is refused if it moved.
     pub async fn lane(&self, lane: &LaneKey) -> Result<LaneState, JournalError> {
-        // No transaction: the epoch is read first, so that whatever changes meanwhile makes the step that follows stale.
+        let mut script = Script::new();
+        // No transaction: the epoch is read first, so that whatever changes meanwhile makes the step that follows stale. Who
+        // hears is read after the events: a subscription that ended before one of them is kept until the event's runs exist.
+        let places = Places::of_lane(&mut script, lane);
+        let subscriptions = subscriptions(&mut script, lane);
+        let effects = effects_before(&mut script, lane);
         let mut read = self.reader().acquire().await?;
-        let entered: Option<(i64, i64)> =
-            sqlx::query_as("SELECT epoch, entries FROM lanes WHERE tenant_id = $1 AND order_id = $2")
-                .bind(lane.tenant.0)
-                .bind(&*lane.order_id)
-                .fetch_optional(&mut *read)
-                .await?;
-        let events: Vec<EventRow> = sqlx::query_as(
-            "SELECT seq, event, ext_type, source, created_at, received_at, EXISTS (SELECT 1 FROM reconciled r \
-             WHERE r.tenant_id = events.tenant_id AND r.order_id = events.order_id) FROM events \
-             WHERE tenant_id = $1 AND order_id = $2 AND state = 0 ORDER BY seq LIMIT $3",
-        )
-        .bind(lane.tenant.0)
-        .bind(&*lane.order_id)
-        .bind(EVENTS_AT_ONCE)
-        .fetch_all(&mut *read)
-        .await?;
-        let subscriptions = match events.is_empty() {
-            true => Vec::new(),
-            // After the events: a subscription that ended before one of them is kept until the event's runs exist.
-            false => subscriptions(&mut read, lane.tenant).await?,
-        };
-        let reconciled = match events.iter().any(|(.., reconciled)| *reconciled) {
-            false => Vec::new(),
-            true => of_order(&mut read, lane).await?,
-        };
-        let runs: Vec<RunRow> = sqlx::query_as(
-            "SELECT r.id, r.event_seq, r.installation_id, r.version, r.hook, r.state, r.attempts, r.budget_from, \
-             r.first_at, r.next_at, (SELECT ended_at FROM attempts WHERE run_id = r.id AND number = r.attempts) AS ended_at, \
-             r.deadline_at, r.repaired_at, a.number AS cut_number, a.resumes AS cut_resumes \
-             FROM runs r LEFT JOIN attempts a ON a.run_id = r.id AND a.number = r.attempts + 1 AND a.ended_at IS NULL \
-             WHERE r.tenant_id = $1 AND r.order_id = $2 AND r.state < 2 ORDER BY r.event_seq, r.installation_id",
-        )
-        .bind(lane.tenant.0)
-        .bind(&*lane.order_id)
-        .fetch_all(&mut *read)
-        .await?;
-        drop(read);
-        let (epoch, entries) = entered.unwrap_or((0, 0));
-        Ok(LaneState {
+        let ran = script.run(&mut read).await?;
+        let (mut state, is_reconciled) = places.state(&ran, lane)?;
+        if !state.events.is_empty() {
+            state.subscriptions = heard(ran.rows(subscriptions)?)?;
+            state.effects = traced(ran.rows(effects)?)?;
+        }
+        if is_reconciled {
+            state.reconciled = of_order(&mut read, lane).await?;
+        }
+        Ok(state)
+    }
+}
+
+/// Where a script reads a lane.
+pub(crate) struct Places {
+    entered: Place,
+    events: Place,
+    runs: Place,
+}
+
+impl Places {
+    pub(crate) fn of_lane(script: &mut Script, lane: &LaneKey) -> Places {
+        let entered = script
+            .add("SELECT epoch, entries FROM lanes WHERE tenant_id = $1 AND order_id = $2")
+            .bind(lane.tenant.0)
+            .bind(lane.order_id.to_string())
+            .place();
+        let events = script
+            .add(
+                "SELECT seq, event, ext_type, source, created_at, received_at, EXISTS (SELECT 1 FROM reconciled r \
+                 WHERE r.tenant_id = events.tenant_id AND r.order_id = events.order_id) FROM events \
+                 WHERE tenant_id = $1 AND order_id = $2 AND state = 0 ORDER BY seq LIMIT $3",
+            )
+            .bind(lane.tenant.0)
+            .bind(lane.order_id.to_string())
+            .bind(EVENTS_AT_ONCE)
+            .place();
+        let runs = script
+            .add(
+                "SELECT r.id, r.event_seq, r.installation_id, r.version, r.hook, r.state, r.attempts, r.budget_from, \
+                 r.first_at, r.next_at, (SELECT ended_at FROM attempts WHERE run_id = r.id AND number = r.attempts) \
+                 AS ended_at, r.deadline_at, r.repaired_at, a.number AS cut_number, a.resumes AS cut_resumes \
+                 FROM runs r LEFT JOIN attempts a ON a.run_id = r.id AND a.number = r.attempts + 1 AND a.ended_at IS NULL \
+                 WHERE r.tenant_id = $1 AND r.order_id = $2 AND r.state < 2 ORDER BY r.event_seq, r.installation_id",
+            )
+            .bind(lane.tenant.0)
+            .bind(lane.order_id.to_string())
+            .place();
+        Places { entered, events, runs }
+    }
+
+    /// The lane without who hears its events; and whether its order has reconciled events.
+    pub(crate) fn state(&self, ran: &Ran, lane: &LaneKey) -> Result<(LaneState, bool), JournalError> {
+        let (epoch, entries) = ran.row::<(i64, i64)>(self.entered)?.unwrap_or((0, 0));
+        let (events, runs): (Vec<EventRow>, Vec<RunRow>) = (ran.rows(self.events)?, ran.rows(self.runs)?);
+        let is_reconciled = events.iter().any(|(.., reconciled)| *reconciled);
+        let state = LaneState {
             epoch,
             entries: entries as u32,
             more_events: events.len() as i64 == EVENTS_AT_ONCE,
-            subscriptions,
-            reconciled,
             events: events
                 .into_iter()
                 .map(|(seq, event, ext_type, source, created_at, received_at, _)| {
@@ -168,7 +192,9 @@ impl Journal {
                 })
                 .collect::<Result<_, JournalError>>()?,
             runs: runs.into_iter().map(open_run).collect::<Result<_, _>>()?,
-        })
+            ..LaneState::default()
+        };
+        Ok((state, is_reconciled))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Who hears a tenant's events, by their place in the sequence. Written by `tenants`, in the same transaction as the
 //! change of an installation.
 
-use fangshi_database::{Digest, EventSeq, InstallationId, TenantId};
-use sqlx::SqliteConnection;
+use fangshi_database::{Digest, EventSeq, InstallationId, Place, Script};
 
 use crate::JournalError;
+use crate::lane::LaneKey;
 use crate::state::version;
 
 /// A version of an installation hears a hook's events for a while.
@@ -30,20 +30,22 @@ impl Subscription {
 }
 
 /// Installation, version, hook, from, until.
-type Stored = (i64, Vec<u8>, String, i64, Option<i64>);
+pub(crate) type Stored = (i64, Vec<u8>, String, i64, Option<i64>);
 
-/// All of a tenant's, by installation.
-pub(crate) async fn subscriptions(
-    conn: &mut SqliteConnection,
-    tenant: TenantId,
-) -> Result<Vec<Subscription>, JournalError> {
-    let rows: Vec<Stored> = sqlx::query_as(
-        "SELECT installation_id, version, hook, from_seq, until_seq FROM subscriptions WHERE tenant_id = $1 \
-         ORDER BY installation_id, from_seq",
-    )
-    .bind(tenant.0)
-    .fetch_all(conn)
-    .await?;
+/// All of a tenant's, by installation; none if the lane has no new events.
+pub(crate) fn subscriptions(script: &mut Script, lane: &LaneKey) -> Place {
+    script
+        .add(
+            "SELECT installation_id, version, hook, from_seq, until_seq FROM subscriptions WHERE tenant_id = $1 \
+             AND EXISTS (SELECT 1 FROM events WHERE tenant_id = $1 AND order_id = $2 AND state = 0) \
+             ORDER BY installation_id, from_seq",
+        )
+        .bind(lane.tenant.0)
+        .bind(lane.order_id.to_string())
+        .place()
+}
+
+pub(crate) fn heard(rows: Vec<Stored>) -> Result<Vec<Subscription>, JournalError> {
     rows.into_iter()
         .map(|(installation, bytes, hook, from, until)| {
             Ok(Subscription {

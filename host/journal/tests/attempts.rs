@@ -4,8 +4,8 @@
 mod rig;
 
 use fangshi_journal::{
-    CallKind, EffectState, InstallationId, JournalError, KvChange, LaneKey, Next, Outcome, Repair, Repaired, RunFilter,
-    RunState,
+    Allowance, CallKind, EffectState, InstallationId, Intent, JournalError, KvChange, LaneKey, Next, Outcome, Repair,
+    Repaired, RunFilter, RunState,
 };
 use fangshi_tenants::Actor;
 use rig::{CANARY, ORDER, Rig};
@@ -22,7 +22,7 @@ async fn reads_wait_for_the_next_intent_and_no_longer() {
     buffer.log(1, CANARY).unwrap();
     assert_eq!(rig.count("SELECT COUNT(*) FROM attempts").await, 0, "nothing is durable before it must be");
 
-    rig.journal.intent(&fence, &buffer, &rig.intent(1, 0).await).await.unwrap();
+    rig.journal.intent(&fence, &buffer, &rig.intent(1, 0).await, None).await.unwrap();
     assert_eq!(rig.count("SELECT COUNT(*) FROM attempts").await, 1);
     assert_eq!(rig.count("SELECT COUNT(*) FROM calls").await, 2, "the read and the intent");
     assert_eq!(rig.count("SELECT COUNT(*) FROM logs").await, 1);
@@ -39,19 +39,19 @@ async fn an_intent_has_an_outcome_or_is_found_without_one() {
     let (fence, run, _) = rig.entered(1).await;
     let buffer = rig.begin(run, 1);
     let intent = rig.intent(0, 0).await;
-    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
     assert_eq!((effects[0].state, effects[0].sends, effects[0].unsure), (EffectState::Intent, 1, 0));
     assert_eq!(effects[0].before.as_ref().unwrap().json["status"], 20);
     assert_eq!(effects[0].key, intent.key);
 
     // Sent again without an answer of the first: counted.
-    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
     assert_eq!((effects[0].sends, effects[0].unsure), (2, 1));
 
     rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::RefusedForNow).await).await.unwrap();
-    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
     assert_eq!((effects[0].sends, effects[0].unsure), (3, 1), "a refusal is an answer");
 
@@ -59,14 +59,14 @@ async fn an_intent_has_an_outcome_or_is_found_without_one() {
     rig.journal.outcome(&fence, &buffer, &kept_back).await.unwrap();
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
     assert_eq!((effects[0].sends, effects[0].unsure), (2, 1), "what never left is no send");
-    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
 
     rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::Applied).await).await.unwrap();
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
     assert_eq!(effects[0].state, EffectState::Applied);
     assert_eq!(effects[0].answer, Some(json!(CANARY)));
     // What is settled is never sent again, whoever asks.
-    let again = rig.journal.intent(&fence, &buffer, &intent).await;
+    let again = rig.journal.intent(&fence, &buffer, &intent, None).await;
     assert!(matches!(again, Err(JournalError::Corrupt(_))), "{again:?}");
     let again = rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::Unknown).await).await;
     assert!(matches!(again, Err(JournalError::Corrupt(_))), "{again:?}");
@@ -79,7 +79,7 @@ async fn a_refusal_after_a_send_in_doubt_is_unknown_when_the_run_ends() {
     let buffer = rig.begin(run, 1);
     let (doubtful, refused) = (rig.intent(0, 0).await, rig.intent(1, 1).await);
     for intent in [&doubtful, &doubtful, &refused] {
-        rig.journal.intent(&fence, &buffer, intent).await.unwrap();
+        rig.journal.intent(&fence, &buffer, intent, None).await.unwrap();
     }
     for intent in [&doubtful, &refused] {
         let outcome = rig.outcome(intent, EffectState::RefusedForNow).await;
@@ -106,7 +106,7 @@ async fn an_attempt_that_was_cut_off_is_found_with_its_inputs_and_calls() {
     read.snapshot = Some(rig.order(30));
     buffer.call(&read).unwrap();
     let intent = rig.intent(1, 0).await;
-    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
     buffer.call(&rig.call(2, "kv/get", CallKind::Own, Some(json!(null))).await).unwrap(); // lost with the process
 
     let state = rig.journal.lane(&rig.lane()).await.unwrap();
@@ -142,7 +142,7 @@ async fn a_dropped_step_loses_no_buffered_row() {
     let intent = rig.intent(0, 0).await;
     {
         // Polled once and dropped, as at a run's deadline: it may be written or not, now or later.
-        let step = rig.journal.intent(&fence, &buffer, &intent);
+        let step = rig.journal.intent(&fence, &buffer, &intent, None);
         tokio::pin!(step);
         let _ = futures_util::poll!(step.as_mut());
     }
@@ -217,7 +217,7 @@ async fn a_run_is_shown_with_everything_and_nothing_of_it_is_clear_in_the_files(
     buffer.call(&rig.call(0, "search/list-orders", CallKind::Read, Some(json!({"secret": CANARY}))).await).unwrap();
     buffer.log(2, CANARY).unwrap();
     let intent = rig.intent(1, 0).await;
-    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
     rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::Applied).await).await.unwrap();
     let mut ending = rig.ending(event, Next::Done);
     ending.kv = vec![KvChange { key: CANARY.into(), value: Some(CANARY.into()) }];
@@ -257,14 +257,23 @@ async fn effects_leave_traces_for_echoes_and_loops() {
     let order = LaneKey::new(rig.tenant, ORDER);
     let began = rig.clock.now();
     for nth in 0..3 {
-        rig.journal.intent(&fence, &buffer, &rig.intent(nth, nth).await).await.unwrap();
+        rig.journal.intent(&fence, &buffer, &rig.intent(nth, nth).await, None).await.unwrap();
         rig.hand.advance(1_000);
     }
-    assert_eq!(rig.journal.effects_since(&order, ONE, began + 1_000).await.unwrap(), 2);
-    assert_eq!(rig.journal.effects_since(&order, InstallationId(2), began).await.unwrap(), 0);
+    let one_more = rig.intent(3, 3).await;
+    let of_another = Intent { installation: InstallationId(2), ..one_more.clone() };
+    // Three since it began, two since a second later, and none of another installation.
+    for (intent, effects, since_ms, fits) in
+        [(&one_more, 3, began, false), (&one_more, 2, began + 1_000, false), (&of_another, 1, began, true)]
+    {
+        let within = Some(Allowance { effects, since_ms });
+        let sent = rig.journal.intent(&fence, &buffer, intent, within).await;
+        assert_eq!(sent.is_ok(), fits, "{sent:?}");
+        assert!(fits || matches!(sent, Err(JournalError::TooManyEffects)));
+    }
     let traces = rig.journal.effects_on(&order, began).await.unwrap();
-    assert_eq!(traces.len(), 3);
-    assert!(traces.iter().all(|trace| !trace.used && trace.installation == ONE && trace.run == run));
+    assert_eq!(traces.len(), 4, "what was refused left nothing");
+    assert!(traces[..3].iter().all(|trace| !trace.used && trace.installation == ONE && trace.run == run));
 
     let seq = rig.journal.record_event(rig.event(2)).await.unwrap().seq;
     let mut echo = rig::planned(seq);

@@ -25,7 +25,7 @@ async fn busy(rig: &Rig, from: u8, runs: u8) {
         let buffer = rig.begin(run, 1);
         buffer.log(1, CANARY).unwrap();
         let intent = rig.intent(0, 0).await;
-        rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+        rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
         rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::Applied).await).await.unwrap();
         let mut ending = rig.ending(event, Next::Done);
         ending.kv = vec![KvChange { key: format!("k{n}"), value: Some(CANARY.into()) }];

@@ -39,7 +39,7 @@ async fn every_fenced_step_of_a_stale_holder_is_refused_and_writes_nothing() {
     let (stale, run, event) = rig.entered(1).await;
     let buffer = rig.begin(run, 1);
     let sent = rig.intent(0, 0).await;
-    rig.journal.intent(&stale, &buffer, &sent).await.unwrap();
+    rig.journal.intent(&stale, &buffer, &sent, None).await.unwrap();
     buffer.log(1, "a line that waits").unwrap();
     let later = rig.journal.record_event(rig.event(2)).await.unwrap().seq;
 
@@ -52,7 +52,7 @@ async fn every_fenced_step_of_a_stale_holder_is_refused_and_writes_nothing() {
     let refusals = [
         ("plan", rig.journal.plan(&stale, vec![planned(later)]).await.unwrap_err()),
         ("flush", rig.journal.flush(&stale, &buffer).await.unwrap_err()),
-        ("intent", rig.journal.intent(&stale, &buffer, &rig.intent(1, 1).await).await.unwrap_err()),
+        ("intent", rig.journal.intent(&stale, &buffer, &rig.intent(1, 1).await, None).await.unwrap_err()),
         ("outcome", rig.journal.outcome(&stale, &buffer, &outcome).await.unwrap_err()),
         ("end", rig.journal.end_attempt(&stale, &buffer, InstallationId(1), &done).await.unwrap_err()),
         ("park", rig.journal.park(&stale, run, event, "removed").await.unwrap_err()),

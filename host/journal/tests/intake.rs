@@ -86,7 +86,7 @@ async fn an_event_that_nobody_hears_is_finished_at_once_unless_it_may_be_an_echo
     assert_eq!(rig.journal.backlog().await.unwrap(), Backlog::default());
 
     let (fence, run, _) = rig.entered(3).await;
-    rig.journal.intent(&fence, &rig.begin(run, 1), &rig.intent(0, 0).await).await.unwrap();
+    rig.journal.intent(&fence, &rig.begin(run, 1), &rig.intent(0, 0).await, None).await.unwrap();
     let before = pokes.0.lock().unwrap().len();
     rig.journal.record_event(unheard(4, "channels_ec_order_deliver")).await.unwrap();
     assert_eq!(pokes.0.lock().unwrap().len(), before + 1, "its lane finds out whether the effect explains it");

@@ -336,7 +336,7 @@ async fn an_intent_that_lands_between_the_look_and_the_entering_is_not_overlooke
         position: 0,
     };
     let journal = rig.journal.clone();
-    let lands = async move { journal.intent(&fence, &buffer, &intent).await.unwrap() };
+    let lands = async move { journal.intent(&fence, &buffer, &intent, None).await.unwrap() };
     let mut rig = rig;
     *rig.seats.meanwhile.lock().unwrap() = Some(Box::pin(lands));
     rig.restart().await;

@@ -8,6 +8,7 @@ use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection};
 use tokio::sync::mpsc;
 
 use super::Shared;
+use super::log::Log;
 use super::rows::{Batch, Queue};
 use super::transaction::{Fatal, Transaction};
 use super::write::Job;
@@ -28,6 +29,7 @@ pub(super) struct GroupCommit {
     kinds: Vec<Box<dyn Queue>>,
     writes: mpsc::Receiver<Box<dyn Job>>,
     shared: Arc<Shared>,
+    log: Log,
     /// Held until the last group is committed.
     _lock: FolderLock,
 }
@@ -41,6 +43,11 @@ struct Group {
 impl Group {
     fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.writes.is_empty()
+    }
+
+    /// Whether anybody's answer waits for the sync of the log.
+    fn is_synced(&self) -> bool {
+        !self.rows.is_empty() || self.writes.iter().any(|write| write.is_synced())
     }
 
     fn answer(self, fate: Result<(), WriteError>) {
@@ -61,7 +68,8 @@ impl GroupCommit {
         shared: Arc<Shared>,
         lock: FolderLock,
     ) -> GroupCommit {
-        GroupCommit { connection: Some(connection), reopen, kinds: Vec::new(), writes, shared, _lock: lock }
+        let log = Log::of(reopen.get_filename());
+        GroupCommit { connection: Some(connection), reopen, kinds: Vec::new(), writes, shared, log, _lock: lock }
     }
 
     pub(super) async fn run(mut self) {
@@ -70,6 +78,7 @@ impl GroupCommit {
             let closing = self.shared.closing.load(Ordering::Acquire);
             let mut group = self.gather();
             if group.is_empty() {
+                self.log.settle();
                 if closing {
                     break;
                 }
@@ -110,15 +119,17 @@ impl GroupCommit {
             Some(connection) => connection,
             None => self.reopen.connect().await?,
         };
-        match fill(group, &mut connection).await {
+        let synced = group.is_synced();
+        match fill(group, synced, &mut self.log, &mut connection).await {
             Ok(()) => {
                 self.connection = Some(connection);
+                self.log.committed(synced);
                 Ok(())
             }
             Err(fatal) => {
                 tracing::error!(error = %fatal.cause, "a group of writes was refused; its waiters are told");
                 // Where there is nothing left to roll back, a new connection is surer than a guess.
-                let clean = connection.execute("ROLLBACK").await.is_ok() && !fatal.in_doubt;
+                let clean = connection.execute("ROLLBACK").await.is_ok() && !fatal.in_doubt && synced;
                 self.keep(connection, clean).await;
                 Err(fatal)
             }
@@ -149,8 +160,13 @@ impl GroupCommit {
 }
 
 /// Writes the group and commits it.
-async fn fill(group: &mut Group, connection: &mut SqliteConnection) -> Result<(), Fatal> {
-    let mut transaction = Transaction::new(connection);
+async fn fill(group: &mut Group, synced: bool, log: &mut Log, connection: &mut SqliteConnection) -> Result<(), Fatal> {
+    let mut transaction = Transaction::new(connection, synced);
+    if log.is_short() {
+        // Nobody else may lengthen the log meanwhile.
+        transaction.begin().await?;
+        log.make_room();
+    }
     let kinds = group.rows.len();
     for (place, batch) in group.rows.iter_mut().enumerate() {
         let last = group.writes.is_empty() && place + 1 == kinds;

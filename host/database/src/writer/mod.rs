@@ -9,6 +9,7 @@
 //! commit has returned.
 
 mod group;
+mod log;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -127,8 +128,34 @@ impl Writer {
         R: Send + 'static,
         E: From<WriteError> + Send + 'static,
     {
+        self.queue(write, true).await
+    }
+
+    /// The same, answered once the group is committed, though the log may not be synced yet: that follows at once, or with
+    /// the next group. Later writes never survive without earlier ones, so a loss of power undoes the last of these alone,
+    /// and nothing that was answered after a sync. A crash of the process undoes none.
+    ///
+    /// For steps that would be taken again just so. What anybody outside is told must be synced, or a later write be.
+    ///
+    /// # Errors
+    /// As [`Writer::submit`].
+    pub async fn submit_unsynced<R, E, F>(&self, write: F) -> Result<R, E>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<R, E>> + Send + 'static,
+        R: Send + 'static,
+        E: From<WriteError> + Send + 'static,
+    {
+        self.queue(write, false).await
+    }
+
+    async fn queue<R, E, F>(&self, write: F, synced: bool) -> Result<R, E>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<R, E>> + Send + 'static,
+        R: Send + 'static,
+        E: From<WriteError> + Send + 'static,
+    {
         let (answer, answered) = oneshot::channel();
-        let job: Box<dyn Job> = Box::new(Write::new(write, answer));
+        let job: Box<dyn Job> = Box::new(Write::new(write, synced, answer));
         self.inner.writes.send(job).await.map_err(|_| WriteError::Closed)?;
         self.inner.shared.wake.notify_one();
         answered.await.map_err(|_| WriteError::Closed)?

@@ -20,16 +20,19 @@ use crate::WriteError;
 /// Rows that may wait before [`Rows::insert`] itself waits.
 const WAITING_ROWS: usize = 2048;
 
-/// How many of `left` rows go into one statement. Every statement costs the two threads of the writer a turn each, so a
-/// small group is one; few sizes for the large ones keep prepared statements few.
+/// How many of `left` rows go into one statement. Every query costs the two threads of the writer a turn each, so an
+/// ordinary group is one; few sizes for the large ones keep prepared statements few.
 fn fitting(left: usize) -> usize {
     match left {
         256.. => 256,
         128.. => 128,
-        64.. => 64,
         few => few,
     }
 }
+
+/// The numbers of the rows that the insert before this statement made: without gaps, up to the last.
+const FIRST_FRESH: &str = "last_insert_rowid() - changes() + 1";
+const LAST_FRESH: &str = "last_insert_rowid()";
 
 /// A kind of row that is inserted often, with a unique key that makes a second insert of the same row harmless.
 ///
@@ -45,9 +48,9 @@ pub trait BatchInsert: Send + Sync + 'static {
     const UNIQUE: &'static str;
     /// The number of the row with a key: `"SELECT seq FROM events WHERE tenant_id = $1 AND dedup = $2"`.
     const EXISTING: &'static str;
-    /// Marks those of the rows just inserted, by the first and last of their numbers, that need something done after the
-    /// commit: `"UPDATE events SET state = 0 WHERE seq BETWEEN $1 AND $2 AND … RETURNING seq"`. One statement for all of
-    /// them costs less than a subquery in every row's values.
+    /// Marks those of the rows just inserted that need something done after the commit, where `FIRST` and `LAST` stand for
+    /// their numbers: `"UPDATE events SET state = 0 WHERE seq BETWEEN FIRST AND LAST AND … RETURNING seq"`. One statement for
+    /// all of them costs less than a subquery in every row's values.
     const MARK: &'static str;
 
     /// Binds the values of [`BatchInsert::VALUES`] in their order. An error fails this row alone.
@@ -130,7 +133,7 @@ pub(super) trait Batch: Send {
 
 pub(super) fn queue<K: BatchInsert>(shared: Arc<Shared>) -> (Rows<K>, Box<dyn Queue>) {
     let (waiting, taken) = mpsc::channel(WAITING_ROWS);
-    let queue = RowQueue { waiting: taken, statements: Arc::new(Statements::new::<K>()) };
+    let queue = RowQueue { waiting: taken, statements: Arc::default() };
     (Rows { waiting, shared }, Box::new(queue))
 }
 
@@ -158,39 +161,40 @@ impl<K: BatchInsert> Queue for RowQueue<K> {
     }
 }
 
-/// The statements of a kind, made as they are needed: inserts by their number of rows and whether they begin the
+/// The queries of a kind, made as they are needed: by their number of rows, and whether they begin and commit the
 /// transaction.
+#[derive(Default)]
 struct Statements {
-    inserts: Mutex<HashMap<(usize, bool), SqlStr>>,
-    mark: SqlStr,
-    mark_and_commit: SqlStr,
+    made: Mutex<HashMap<Shape, SqlStr>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Shape {
+    rows: usize,
+    begin: bool,
+    commit: bool,
 }
 
 impl Statements {
-    fn new<K: BatchInsert>() -> Statements {
-        let (mark, mark_and_commit) = (made(K::MARK.to_owned()), made(format!("{}; {COMMIT}", K::MARK)));
-        Statements { inserts: Mutex::default(), mark, mark_and_commit }
-    }
-
-    fn insert<K: BatchInsert>(&self, size: usize, begin: bool) -> Statement {
-        let mut inserts = self.inserts.lock().unwrap_or_else(PoisonError::into_inner);
-        let insert = inserts.entry((size, begin)).or_insert_with(|| {
-            let insert = insert::<K>(size);
-            made(if begin { format!("{BEGIN}; {insert}") } else { insert })
-        });
-        Statement { sql: insert.clone(), count: 1 + usize::from(begin) }
-    }
-
-    fn mark(&self, commit: bool) -> Statement {
-        let sql = if commit { &self.mark_and_commit } else { &self.mark };
-        Statement { sql: sql.clone(), count: 1 + usize::from(commit) }
+    fn get<K: BatchInsert>(&self, shape: Shape) -> Statement {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let sql = made.entry(shape).or_insert_with(|| shape.sql::<K>()).clone();
+        Statement { sql, shape }
     }
 }
 
-/// The insert of so many rows.
-fn insert<K: BatchInsert>(size: usize) -> String {
-    let rows = [K::VALUES].repeat(size).join(", ");
-    format!("INSERT INTO {} VALUES {rows} ON CONFLICT ({}) DO NOTHING", K::INTO, K::UNIQUE)
+impl Shape {
+    fn sql<K: BatchInsert>(self) -> SqlStr {
+        let rows = [K::VALUES].repeat(self.rows).join(", ");
+        let begin = if self.begin { format!("{BEGIN}; ") } else { String::new() };
+        let commit = if self.commit { format!("; {COMMIT}") } else { String::new() };
+        let mark = K::MARK.replace("FIRST", FIRST_FRESH).replace("LAST", LAST_FRESH);
+        made(format!(
+            "{begin}INSERT INTO {} VALUES {rows} ON CONFLICT ({}) DO NOTHING; {mark}{commit}",
+            K::INTO,
+            K::UNIQUE
+        ))
+    }
 }
 
 /// A statement made of constants alone.
@@ -209,7 +213,7 @@ struct RowBatch<K: BatchInsert> {
 enum Failed {
     /// They were not inserted.
     Refused(sqlx::Error),
-    /// They were, and could not be read back.
+    /// They were, and could not be marked, committed or read back.
     Unread(sqlx::Error),
 }
 
@@ -224,18 +228,16 @@ impl From<sqlx::Error> for Failed {
 /// # Errors
 /// The row was refused, or could not be read back: the write must fail.
 pub async fn insert_row<K: BatchInsert>(row: &K, connection: &mut SqliteConnection) -> Result<Inserted, sqlx::Error> {
-    let (insert, mark) = (Statement::one(insert::<K>(1)), Statement::one(K::MARK.to_owned()));
-    let inserted = insert_rows(&[row], insert, mark, connection).await;
+    let shape = Shape { rows: 1, begin: false, commit: false };
+    let inserted = insert_rows(&[row], Statement { sql: shape.sql::<K>(), shape }, connection).await;
     let inserted = inserted.map_err(|(Failed::Refused(error) | Failed::Unread(error))| error)?;
     inserted.into_iter().next().ok_or(sqlx::Error::RowNotFound)
 }
 
-/// Rows in one statement, and another that marks; gives where each row ended, in their order. Nothing is marked if all of
-/// them were there before.
+/// Rows in one query; gives where each row ended, in their order.
 async fn insert_rows<K: BatchInsert>(
     rows: &[&K],
-    insert: Statement,
-    mark: Statement,
+    statement: Statement,
     connection: &mut SqliteConnection,
 ) -> Result<Vec<Inserted>, Failed> {
     let mut arguments = SqliteArguments::default();
@@ -243,12 +245,11 @@ async fn insert_rows<K: BatchInsert>(
     for row in rows {
         row.bind(&mut arguments).map_err(|cause| Failed::Refused(sqlx::Error::Encode(cause)))?;
     }
-    let inserted = insert.run(arguments, connection).await.map_err(Failed::Refused)?;
-    let done = inserted.last;
-    let fresh = done.rows_affected() as usize;
+    let done = statement.run(arguments, connection).await?;
+    let fresh = done.inserted.rows_affected() as usize;
     // AUTOINCREMENT gives larger numbers than there ever were, in the order of the rows and, if none of them was there
     // before, without gaps.
-    let last = done.last_insert_rowid();
+    let last = done.inserted.last_insert_rowid();
     let mut numbers: Vec<i64> = (last - rows.len() as i64 + 1..=last).collect();
     if fresh < rows.len() {
         for (number, row) in numbers.iter_mut().zip(rows) {
@@ -256,16 +257,7 @@ async fn insert_rows<K: BatchInsert>(
         }
     }
     let first = least_of_largest(&numbers, fresh);
-    let marked: HashSet<i64> = match first {
-        None => HashSet::new(),
-        Some(first) => {
-            let mut range = SqliteArguments::default();
-            for end in [first, last] {
-                range.add(end).map_err(|cause| Failed::Unread(sqlx::Error::Encode(cause)))?;
-            }
-            mark.run(range, connection).await?.numbers.into_iter().collect()
-        }
-    };
+    let marked: HashSet<i64> = done.marked.into_iter().collect();
     let mut seen = HashSet::new();
     let told = |number| {
         // The second row with a key in one statement is the duplicate of the first.
@@ -275,41 +267,41 @@ async fn insert_rows<K: BatchInsert>(
     Ok(numbers.into_iter().map(told).collect())
 }
 
-/// A query of one statement, or of two where it begins or commits the transaction besides.
+/// A query that inserts and marks, and may begin and commit the transaction besides.
 struct Statement {
     sql: SqlStr,
-    count: usize,
+    shape: Shape,
 }
 
 /// What a query did.
 struct Done {
-    /// Of its last statement.
-    last: SqliteQueryResult,
-    /// The numbers that it gave back.
-    numbers: Vec<i64>,
+    inserted: SqliteQueryResult,
+    /// The numbers of the marked rows.
+    marked: Vec<i64>,
 }
 
 impl Statement {
-    fn one(sql: String) -> Statement {
-        Statement { sql: made(sql), count: 1 }
-    }
-
     /// Every statement must have told its end: a stream that merely ended tells nothing, and acknowledgements rest on it.
-    async fn run(self, arguments: SqliteArguments, connection: &mut SqliteConnection) -> Result<Done, sqlx::Error> {
-        let (mut ended, mut last, mut numbers) = (0, None, Vec::new());
+    async fn run(self, arguments: SqliteArguments, connection: &mut SqliteConnection) -> Result<Done, Failed> {
+        let insert = usize::from(self.shape.begin);
+        let (mut ended, mut inserted, mut marked) = (0, None, Vec::new());
         let mut steps = connection.fetch_many(sqlx::query_with(self.sql, arguments));
-        while let Some(step) = steps.try_next().await? {
-            match step {
-                Either::Left(done) => {
+        loop {
+            let failed = |error| if ended <= insert { Failed::Refused(error) } else { Failed::Unread(error) };
+            match steps.try_next().await.map_err(failed)? {
+                Some(Either::Left(done)) => {
+                    if ended == insert {
+                        inserted = Some(done);
+                    }
                     ended += 1;
-                    last = Some(done);
                 }
-                Either::Right(row) => numbers.push(row.try_get(0)?),
+                Some(Either::Right(row)) => marked.push(row.try_get(0)?),
+                None => break,
             }
         }
-        match last {
-            Some(last) if ended == self.count => Ok(Done { last, numbers }),
-            _ => Err(sqlx::Error::WorkerCrashed),
+        match inserted {
+            Some(inserted) if ended == insert + 2 + usize::from(self.shape.commit) => Ok(Done { inserted, marked }),
+            _ => Err(Failed::Unread(sqlx::Error::WorkerCrashed)),
         }
     }
 }
@@ -342,15 +334,12 @@ impl<K: BatchInsert> Batch for RowBatch<K> {
                 let done = self.outcomes.len();
                 let left = if done < single_until { 1 } else { self.rows.len() - done };
                 let size = fitting(left);
-                let insert = self.statements.insert::<K>(size, !group.begun);
                 let commit = last && done + size == self.rows.len();
-                let mark = self.statements.mark(commit);
+                let statement = self.statements.get::<K>(Shape { rows: size, begin: !group.begun, commit });
                 let rows: Vec<&K> = self.rows[done..][..size].iter().map(|waiting| &waiting.row).collect();
-                let error = match insert_rows(&rows, insert, mark, group.connection).await {
+                let error = match insert_rows(&rows, statement, group.connection).await {
                     Ok(inserted) => {
-                        group.begun = true;
-                        // Without a fresh row nothing was marked, and nothing committed.
-                        group.committed = commit && inserted.iter().any(|row| !row.duplicate);
+                        (group.begun, group.committed) = (true, commit);
                         self.outcomes.extend(inserted.into_iter().map(Ok));
                         continue;
                     }

@@ -36,7 +36,8 @@ impl BatchInsert for Mark {
     const BOUND: usize = 3;
     const UNIQUE: &'static str = "key";
     const EXISTING: &'static str = "SELECT id FROM marks WHERE key = $1";
-    const MARK: &'static str = "UPDATE marks SET value = value WHERE id BETWEEN $1 AND $2 AND value = 7 RETURNING id";
+    const MARK: &'static str =
+        "UPDATE marks SET value = value WHERE id BETWEEN FIRST AND LAST AND value = 7 RETURNING id";
 
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         if self.value == UNBINDABLE {
@@ -496,4 +497,82 @@ async fn a_closed_store_takes_no_writes() {
     store.db.close().await;
     writer.ended().await;
     assert!(!writer.is_alive());
+}
+
+/// SQLite's `synchronous` while a write runs: 1 does not sync its commit, 2 does.
+async fn mode(writer: &Writer, synced: bool) -> i64 {
+    async fn read(c: &mut sqlx::SqliteConnection) -> Result<i64, WriteError> {
+        Ok(sqlx::query_scalar("PRAGMA synchronous").fetch_one(c).await?)
+    }
+    let mode = match synced {
+        true => writer.submit(|c| Box::pin(read(c))).await,
+        false => writer.submit_unsynced(|c| Box::pin(read(c))).await,
+    };
+    mode.unwrap()
+}
+
+#[tokio::test]
+async fn a_commit_is_unsynced_only_if_nobody_in_its_group_waits_for_the_sync() {
+    let store = store().await;
+    let writer = store.db.writer();
+    assert_eq!((mode(writer, true).await, mode(writer, false).await, mode(writer, true).await), (2, 1, 2));
+    // One that fails is undone and leaves the mode as it was.
+    let failed: Result<(), WriteError> = writer
+        .submit_unsynced(|c| {
+            Box::pin(async move {
+                c.execute("INSERT INTO marks (key, value, body) VALUES (1, 0, x'')").await?;
+                c.execute("INSERT INTO nothing VALUES (1)").await?;
+                Ok(())
+            })
+        })
+        .await;
+    assert!(failed.is_err());
+    assert_eq!(ask(&store.db, "SELECT count(*) FROM marks").await, 0);
+    assert_eq!(mode(writer, true).await, 2);
+    // Together with a row, or with a write that is synced, it is synced.
+    for with_row in [false, true] {
+        let release = hold(writer).await;
+        let unsynced = tokio::spawn({
+            let writer = writer.clone();
+            async move { mode(&writer, false).await }
+        });
+        let other = match with_row {
+            true => tokio::spawn({
+                let inserted = insert(&store, Mark::new(5));
+                async move { assert!(!inserted.await.unwrap().unwrap().duplicate) }
+            }),
+            false => tokio::spawn({
+                let writer = writer.clone();
+                async move { assert_eq!(mode(&writer, true).await, 2) }
+            }),
+        };
+        queued().await;
+        release.send(()).unwrap();
+        other.await.unwrap();
+        assert_eq!(unsynced.await.unwrap(), 2);
+    }
+    assert_eq!(ask(&store.db, "SELECT count(*) FROM marks").await, 1);
+}
+
+#[tokio::test]
+async fn any_number_of_commits_may_go_unsynced_and_a_close_syncs_the_last() {
+    let store = store().await;
+    for key in 0..200 {
+        let written: Result<(), WriteError> = store
+            .db
+            .writer()
+            .submit_unsynced(move |c| {
+                Box::pin(async move {
+                    sqlx::query("INSERT INTO marks (key, value, body) VALUES ($1, 0, x'')")
+                        .bind(key)
+                        .execute(c)
+                        .await?;
+                    Ok(())
+                })
+            })
+            .await;
+        written.unwrap();
+        assert_eq!(ask(&store.db, "SELECT count(*) FROM marks").await, key + 1, "whoever reads sees it at once");
+    }
+    store.db.close().await;
 }

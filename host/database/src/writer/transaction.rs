@@ -7,6 +7,11 @@ use sqlx::{Executor, SqliteConnection};
 
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 pub(super) const COMMIT: &str = "COMMIT";
+/// Commits that are not synced by themselves: see [`Writer::submit_unsynced`](super::Writer::submit_unsynced). The mode is of
+/// the connection, so it is set back with the transaction's end.
+const BEGIN_UNSYNCED: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
+const COMMIT_UNSYNCED: &str = "COMMIT; PRAGMA synchronous = FULL";
+const ROLL_BACK_UNSYNCED: &str = "ROLLBACK; PRAGMA synchronous = FULL";
 
 /// The transaction of a group is gone: nothing of it can be committed.
 #[derive(Debug)]
@@ -25,19 +30,22 @@ impl From<sqlx::Error> for Fatal {
 /// The connection, and how far the group's transaction is.
 pub(super) struct Transaction<'c> {
     pub(super) connection: &'c mut SqliteConnection,
+    synced: bool,
     pub(super) begun: bool,
     pub(super) committed: bool,
 }
 
 impl<'c> Transaction<'c> {
-    pub(super) fn new(connection: &'c mut SqliteConnection) -> Self {
-        Transaction { connection, begun: false, committed: false }
+    /// Of writes alone, if it is not to be synced.
+    pub(super) fn new(connection: &'c mut SqliteConnection, synced: bool) -> Self {
+        Transaction { connection, synced, begun: false, committed: false }
     }
 
     /// Begins it, if nothing has.
     pub(super) async fn begin(&mut self) -> Result<(), Fatal> {
         if !self.begun {
-            self.connection.execute(BEGIN).await?;
+            let begin = if self.synced { BEGIN } else { BEGIN_UNSYNCED };
+            self.connection.execute(begin).await?;
             self.begun = true;
         }
         Ok(())
@@ -46,7 +54,8 @@ impl<'c> Transaction<'c> {
     /// Commits it, if nothing has.
     pub(super) async fn commit(self) -> Result<(), Fatal> {
         if !self.committed {
-            let done = self.connection.execute(COMMIT).await;
+            let commit = if self.synced { COMMIT } else { COMMIT_UNSYNCED };
+            let done = self.connection.execute(commit).await;
             done.map_err(|error| Fatal { cause: Arc::new(error), in_doubt: true })?;
         }
         Ok(())
@@ -54,7 +63,8 @@ impl<'c> Transaction<'c> {
 
     /// Undoes it. An error means that SQLite has undone it already, with whatever was written since.
     pub(super) async fn roll_back(self) -> Result<(), Fatal> {
-        self.connection.execute("ROLLBACK").await?;
+        let roll_back = if self.synced { "ROLLBACK" } else { ROLL_BACK_UNSYNCED };
+        self.connection.execute(roll_back).await?;
         Ok(())
     }
 

@@ -14,19 +14,23 @@ pub(super) trait Job: Send {
     /// Does the work; false if it failed and must be rolled back.
     fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, bool>;
 
+    /// Whether its waiter must not be answered before the log is synced.
+    fn is_synced(&self) -> bool;
+
     /// Answers the waiter, once the fate of the group is known.
     fn answer(self: Box<Self>, group: Result<(), WriteError>);
 }
 
 pub(super) struct Write<F, R, E> {
     work: Option<F>,
+    synced: bool,
     outcome: Option<Result<R, E>>,
     answer: oneshot::Sender<Result<R, E>>,
 }
 
 impl<F, R, E> Write<F, R, E> {
-    pub(super) fn new(work: F, answer: oneshot::Sender<Result<R, E>>) -> Self {
-        Write { work: Some(work), outcome: None, answer }
+    pub(super) fn new(work: F, synced: bool, answer: oneshot::Sender<Result<R, E>>) -> Self {
+        Write { work: Some(work), synced, outcome: None, answer }
     }
 }
 
@@ -44,6 +48,10 @@ where
             let outcome = ended.unwrap_or_else(|_| Err(E::from(WriteError::Panicked)));
             self.outcome.insert(outcome).is_ok()
         })
+    }
+
+    fn is_synced(&self) -> bool {
+        self.synced
     }
 
     fn answer(self: Box<Self>, group: Result<(), WriteError>) {

@@ -27,22 +27,27 @@ use crate::seams::{Guest, Seat};
 /// the host down with it is counted, and given up in the end.
 const SUSPICIOUS_ENTRIES: u32 = 3;
 
-/// Runs one attempt and ends it durably.
+/// What an attempt is of.
+pub(crate) struct Of<'a> {
+    pub fence: &'a Fence,
+    pub run: &'a OpenRun,
+    pub seat: &'a Seat,
+    pub event: StoredEvent,
+}
+
+/// Runs one attempt and ends it.
 pub(crate) async fn attempt(
     core: &Core,
-    fence: &Fence,
-    run: &OpenRun,
-    seat: &Seat,
+    of: Of<'_>,
     entries: u32,
     snapshot: &mut SnapshotOfEvent,
 ) -> Result<u64, Halted> {
-    let tenant = fence.lane.tenant;
+    let Of { fence, run, seat, event } = of;
     let number = run.attempts + 1;
     let cut_off = match run.cut_off {
-        Some(_) => core.journal.open_attempt(tenant, run.id, number).await?,
+        Some(_) => core.journal.open_attempt(fence.lane.tenant, run.id, number).await?,
         None => None,
     };
-    let event = core.journal.event(tenant, run.event).await?;
     let mut one = One { core, fence, run, seat, number, event };
     match cut_off {
         Some(open) => one.resume(open, snapshot).await,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use fangshi_journal::{Fence, JournalError, LaneKey, LaneState, PlannedEvent};
+use fangshi_journal::{Fence, JournalError, LaneKey, LaneState, PlannedEvent, StoredEvent};
 use fangshi_operations::named;
 
-use super::attempt::attempt;
+use super::attempt::{Of, attempt};
 use super::order::SnapshotOfEvent;
 use super::{Core, seat, standing};
 use crate::decide::choose::{Step, choose};
@@ -57,7 +57,7 @@ impl From<JournalError> for Halted {
 /// Works in a lane until nothing is due, or others should have their turn.
 /// Adds the fuel of its attempts to `fuel`.
 pub(crate) async fn drain(core: &Core, lane: &LaneKey, fuel: &mut u64) -> Drained {
-    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default(), fuel };
+    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default(), event: None, fuel };
     for _ in 0..STEPS {
         if core.stopping.is_cancelled() {
             return Drained::Idle;
@@ -83,7 +83,7 @@ pub(crate) async fn drain(core: &Core, lane: &LaneKey, fuel: &mut u64) -> Draine
 /// known.
 pub(crate) async fn plan_alone(core: &Core, lane: &LaneKey) {
     let mut fuel = 0;
-    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default(), fuel: &mut fuel };
+    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default(), event: None, fuel: &mut fuel };
     for _ in 0..STEPS {
         match work.plan_step().await {
             Ok(true) => {}
@@ -101,6 +101,8 @@ struct Work<'a> {
     lane: &'a LaneKey,
     fence: Option<Fence>,
     snapshot: SnapshotOfEvent,
+    /// Read when the lane was entered.
+    event: Option<StoredEvent>,
     /// Burned by attempts so far.
     fuel: &'a mut u64,
 }
@@ -108,7 +110,7 @@ struct Work<'a> {
 impl Work<'_> {
     /// One step; gives how the drain ends, or none to go on.
     async fn step(&mut self) -> Result<Option<Drained>, Halted> {
-        let state = self.core.journal.lane(self.lane).await?;
+        let mut state = self.core.journal.lane(self.lane).await?;
         if self.fence.as_ref().is_some_and(|fence| fence.epoch != state.epoch) {
             return Err(Halted::Stale);
         }
@@ -118,8 +120,11 @@ impl Work<'_> {
             // Nobody listens and nothing is open: most events end here, and a second look would cost as much as the first.
             let done =
                 state.runs.is_empty() && state.events.len() < 64 && planned.iter().all(|event| event.runs.is_empty());
-            self.enter(&state, planned).await?;
-            return Ok(done.then_some(Drained::Idle));
+            match self.enter(&state, planned).await? {
+                _ if done => return Ok(Some(Drained::Idle)),
+                Some(now) if now.events.is_empty() => state = now,
+                _ => return Ok(None),
+            }
         }
         let step = choose(&state.runs, |installation| standing(&seats, installation), self.core.clock.now());
         let fence = match (step, &self.fence) {
@@ -148,7 +153,12 @@ impl Work<'_> {
                     if let Err(at) = self.core.begin(self.lane.tenant) {
                         return Ok(Some(Drained::WaitUntil(at)));
                     }
-                    *self.fuel += attempt(self.core, &fence, run, seat, state.entries, &mut self.snapshot).await?;
+                    let event = match self.event.take().filter(|event| event.seq == run.event) {
+                        Some(event) => event,
+                        None => self.core.journal.event(self.lane.tenant, run.event).await?,
+                    };
+                    let of = Of { fence: &fence, run, seat, event };
+                    *self.fuel += attempt(self.core, of, state.entries, &mut self.snapshot).await?;
                 }
                 Ok(None)
             }
@@ -170,17 +180,18 @@ impl Work<'_> {
         Ok(true)
     }
 
-    /// The lane's fence, entering it if this drain did not yet; new runs are made in the same transaction.
-    async fn enter(&mut self, state: &LaneState, events: Vec<PlannedEvent>) -> Result<Fence, Halted> {
+    /// Enters the lane if this drain did not yet, and gives it as it is then; new runs are made in the same transaction.
+    async fn enter(&mut self, state: &LaneState, events: Vec<PlannedEvent>) -> Result<Option<LaneState>, Halted> {
         if let Some(fence) = &self.fence {
             if !events.is_empty() {
                 self.core.journal.plan(fence, events).await?;
             }
-            return Ok(fence.clone());
+            return Ok(None);
         }
-        let fence = self.core.journal.enter(self.lane, state.epoch, events).await?;
-        self.fence = Some(fence.clone());
-        Ok(fence)
+        let entered = self.core.journal.enter_and_look(self.lane, state.epoch, events).await?;
+        self.fence = Some(entered.fence);
+        self.event = entered.event;
+        Ok(Some(entered.state))
     }
 
     async fn planned(&self, state: &LaneState, seats: &Arc<Vec<Seat>>) -> Result<Vec<PlannedEvent>, Halted> {
@@ -189,6 +200,8 @@ impl Work<'_> {
         let since = oldest.saturating_sub(WINDOW_S + SKEW_S).saturating_mul(1_000);
         let traces = match self.lane.order() {
             "" => Vec::new(),
+            _ if state.reconciled.is_empty() => state.effects.clone(),
+            // Such an event tells of what may have happened long before it was made.
             _ => self.core.journal.effects_on(self.lane, since).await?,
         };
         let causes: Vec<Cause> = traces

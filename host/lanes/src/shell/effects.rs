@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use fangshi_journal::{CallOrigin, Effect, EffectKey, EffectState, Intent, LaneKey, Outcome, SnapshotRow};
+use fangshi_journal::{
+    Allowance, CallOrigin, Effect, EffectKey, EffectState, Intent, JournalError, Outcome, SnapshotRow,
+};
 use fangshi_operations::{Asker, Class, Decoded, Fault, Operation, Repeat, Sent, Verdict, is_outside};
 use fangshi_runtime::{Abort, CallError};
 use serde_json::Value;
@@ -58,8 +60,7 @@ impl Host {
             && way == Way::Send
         {
             // It may have been sent after the backup was taken: as if its intent had been in it.
-            self.check_for_loop(op, &order_id).await?;
-            self.intend(&call, &key, &order_id, None).await?;
+            self.intend(&call, &key, &order_id, None, self.allowance(op)).await?;
             (earlier, before, way) = (Some(self.sent_perhaps(&key, since)), None, Way::Settle);
         }
         match (way, earlier) {
@@ -101,7 +102,6 @@ impl Host {
             }
             _ => {}
         }
-        self.check_for_loop(op, &order_id).await?;
         let brought = self.send(op, &call, &key, &order_id, before, unsure).await?;
         self.conclude(&call, key, brought).await
     }
@@ -116,9 +116,11 @@ impl Host {
         before: Option<SnapshotRow>,
         mut unsure: u32,
     ) -> Result<Brought, CallError> {
+        let mut within = self.allowance(op);
         loop {
             let intended_at = self.known.clock.now();
-            self.intend(call, key, order_id, before.as_ref()).await?;
+            // Sent again, it is not one more.
+            self.intend(call, key, order_id, before.as_ref(), within.take()).await?;
             // Once more: whoever was told that the installation is paused or gone sees nothing sent after that.
             if let Some(end) = self.withheld(Some((op, &call.request))).await? {
                 // An earlier send may be in doubt still; this one is not, and is no more of them.
@@ -164,6 +166,7 @@ impl Host {
         key: &EffectKey,
         order_id: &str,
         before: Option<&SnapshotRow>,
+        within: Option<Allowance>,
     ) -> Result<(), CallError> {
         let intent = Intent {
             key: key.clone(),
@@ -177,8 +180,20 @@ impl Host {
         if !order_id.is_empty() {
             self.left.with(|left| left.changed = true);
         }
-        let durable = self.known.journal.intent(&self.known.fence, &self.known.buffer, &intent).await;
-        durable.map_err(|error| self.failed(error))
+        let durable = self.known.journal.intent(&self.known.fence, &self.known.buffer, &intent, within).await;
+        durable.map_err(|error| match error {
+            JournalError::TooManyEffects => {
+                self.left.with(|left| left.halt = Some(Halt::Loop { allowed: self.known.effects_per_hour }));
+                Abort::HostFault("more effects on this order than are allowed in an hour".into()).into()
+            }
+            error => self.failed(error),
+        })
+    }
+
+    /// Stops a run whose installation keeps changing one order. What goes outside changes none, and has a limit of its own.
+    fn allowance(&self, op: &Operation) -> Option<Allowance> {
+        let since_ms = self.known.clock.now() - HOUR_MS;
+        (!is_outside(op)).then_some(Allowance { effects: self.known.effects_per_hour, since_ms })
     }
 
     /// An effect of which only that it may have been sent is known. `since`: unix milliseconds.
@@ -252,21 +267,6 @@ impl Host {
         let durable = self.known.journal.outcome(&self.known.fence, &self.known.buffer, &outcome).await;
         durable.map_err(|error| self.failed(error))?;
         answer
-    }
-
-    /// Stops a run whose installation keeps changing one order. What goes outside changes none, and has a limit of its own.
-    async fn check_for_loop(&self, op: &Operation, order_id: &str) -> Result<(), CallError> {
-        if is_outside(op) {
-            return Ok(());
-        }
-        let order = LaneKey::new(self.tenant(), order_id);
-        let since = self.known.clock.now() - HOUR_MS;
-        let made = self.known.journal.effects_since(&order, self.known.installation, since).await;
-        if made.map_err(|error| self.failed(error))? < self.known.effects_per_hour {
-            return Ok(());
-        }
-        self.left.with(|left| left.halt = Some(Halt::Loop { allowed: self.known.effects_per_hour }));
-        Err(Abort::HostFault("more effects on this order than are allowed in an hour".into()).into())
     }
 }
 

@@ -394,7 +394,7 @@ impl Model {
             })
             .collect();
         runs.sort_by_key(|run| (run.event, run.installation));
-        LaneState { epoch, entries, events, more_events: false, subscriptions, reconciled: Vec::new(), runs }
+        LaneState { epoch, entries, events, subscriptions, runs, ..LaneState::default() }
     }
 
     pub fn effects_of(&self, run: RunId) -> Vec<Effect> {

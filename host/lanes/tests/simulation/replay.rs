@@ -94,7 +94,7 @@ async fn commit(journal: &Journal, write: &Write, now: i64) -> Result<Answer, Re
         }
         Write::Intent { fence, rows, intent } => {
             let buffer = buffer(journal, &fence.lane, rows);
-            journal.intent(fence, &buffer, intent).await.map(|()| Answer::Written)
+            journal.intent(fence, &buffer, intent, None).await.map(|()| Answer::Written)
         }
         Write::Outcome { fence, rows, outcome } => {
             let buffer = buffer(journal, &fence.lane, rows);

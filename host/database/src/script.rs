@@ -1,0 +1,182 @@
+//! Several statements in one trip.
+//!
+//! A statement is executed on SQLite's own thread, and whoever waits for it wakes twice: on the way there and on the way
+//! back. Steps that every run takes would pay for that ten times over; a script pays once. Conditions between its
+//! statements are looked at afterwards, before anything is committed.
+
+use futures_util::TryStreamExt;
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments, AssertSqlSafe, Either, Encode, Executor, FromRow, Sqlite, SqliteConnection, Type};
+
+/// Statements and their values, executed in the order in which they were added. The first that fails ends it: the
+/// transaction around it must be rolled back then.
+#[derive(Default)]
+pub struct Script {
+    sql: String,
+    arguments: SqliteArguments,
+    count: usize,
+    unbindable: Option<BoxDynError>,
+}
+
+/// A statement that was added: where to find what it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(usize);
+
+/// A statement whose values are still to come, in the order of its placeholders.
+pub struct Binding<'s> {
+    script: &'s mut Script,
+    place: Place,
+}
+
+/// What a script did.
+#[derive(Debug)]
+pub struct Ran {
+    statements: Vec<Did>,
+}
+
+#[derive(Debug, Default)]
+struct Did {
+    changed: u64,
+    rows: Vec<SqliteRow>,
+}
+
+impl Script {
+    /// None yet.
+    pub fn new() -> Script {
+        Script::default()
+    }
+
+    /// Adds one statement, whose placeholders are `$1`, `$2`, … of its own.
+    ///
+    /// It is added as text: never make it of values.
+    pub fn add(&mut self, statement: &'static str) -> Binding<'_> {
+        if self.count > 0 {
+            self.sql.push_str("; ");
+        }
+        let before = self.arguments.len();
+        for (part, text) in statement.split('$').enumerate() {
+            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+            match text[..digits].parse::<usize>() {
+                // Numbers count over the whole script.
+                Ok(number) if part > 0 => {
+                    self.sql.push_str(&format!("${}{}", before + number, &text[digits..]));
+                }
+                _ if part > 0 => self.sql.push_str(&format!("${text}")),
+                _ => self.sql.push_str(text),
+            }
+        }
+        let place = Place(self.count);
+        self.count += 1;
+        Binding { script: self, place }
+    }
+
+    /// Executes it.
+    ///
+    /// # Errors
+    /// What the first statement that failed says.
+    pub async fn run(self, connection: &mut SqliteConnection) -> Result<Ran, sqlx::Error> {
+        if let Some(cause) = self.unbindable {
+            return Err(sqlx::Error::Encode(cause));
+        }
+        let mut statements = Vec::with_capacity(self.count);
+        let mut current = Did::default();
+        let mut steps = connection.fetch_many(sqlx::query_with(AssertSqlSafe(self.sql), self.arguments));
+        while let Some(step) = steps.try_next().await? {
+            match step {
+                Either::Right(row) => current.rows.push(row),
+                Either::Left(done) => {
+                    current.changed = done.rows_affected();
+                    statements.push(std::mem::take(&mut current));
+                }
+            }
+        }
+        // A stream that merely ended tells nothing: every statement must have told its end.
+        if statements.len() == self.count { Ok(Ran { statements }) } else { Err(sqlx::Error::WorkerCrashed) }
+    }
+}
+
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Script").field("statements", &self.count).finish_non_exhaustive()
+    }
+}
+
+impl Binding<'_> {
+    /// The value of the next placeholder.
+    pub fn bind<'t, T: Encode<'t, Sqlite> + Type<Sqlite>>(self, value: T) -> Self {
+        if let Err(cause) = self.script.arguments.add(value) {
+            self.script.unbindable.get_or_insert(cause);
+        }
+        self
+    }
+
+    /// Where to find what it did.
+    pub fn place(self) -> Place {
+        self.place
+    }
+}
+
+impl Ran {
+    /// How many rows an INSERT, UPDATE or DELETE changed. Of another statement it tells nothing.
+    pub fn changed(&self, place: Place) -> u64 {
+        self.statements.get(place.0).map_or(0, |did| did.changed)
+    }
+
+    /// The rows that a statement gave.
+    ///
+    /// # Errors
+    /// A row is not of this shape.
+    pub fn rows<T: for<'r> FromRow<'r, SqliteRow>>(&self, place: Place) -> Result<Vec<T>, sqlx::Error> {
+        self.statements.get(place.0).into_iter().flat_map(|did| &did.rows).map(T::from_row).collect()
+    }
+
+    /// Its first row.
+    ///
+    /// # Errors
+    /// It is not of this shape.
+    pub fn row<T: for<'r> FromRow<'r, SqliteRow>>(&self, place: Place) -> Result<Option<T>, sqlx::Error> {
+        self.statements.get(place.0).and_then(|did| did.rows.first()).map(T::from_row).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection;
+
+    use super::*;
+
+    async fn table() -> SqliteConnection {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        connection.execute("CREATE TABLE things (name TEXT NOT NULL UNIQUE, size INTEGER)").await.unwrap();
+        connection
+    }
+
+    #[tokio::test]
+    async fn each_statement_has_its_own_values_and_tells_what_it_did() {
+        let mut connection = table().await;
+        let mut script = Script::new();
+        let two = script.add("INSERT INTO things VALUES ($1, $2), ($1 || '$x', $2 + 1)").bind("a").bind(7).place();
+        let none = script.add("UPDATE things SET size = $2 WHERE name = $1").bind("z").bind(1).place();
+        let read = script.add("SELECT name, size FROM things WHERE size >= $1 ORDER BY size").bind(7).place();
+        let ran = script.run(&mut connection).await.unwrap();
+        assert_eq!((ran.changed(two), ran.changed(none)), (2, 0));
+        let rows: Vec<(String, i64)> = ran.rows(read).unwrap();
+        assert_eq!(rows, [("a".to_owned(), 7), ("a$x".to_owned(), 8)]);
+        assert_eq!(ran.row::<(String, i64)>(read).unwrap(), Some(("a".to_owned(), 7)));
+        assert_eq!(ran.row::<(String, i64)>(none).unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_fails_ends_it() {
+        let mut connection = table().await;
+        let mut script = Script::new();
+        for _ in 0..2 {
+            let _ = script.add("INSERT INTO things VALUES ($1, 1)").bind("a");
+        }
+        let _ = script.add("INSERT INTO things VALUES ('never', 1)");
+        assert!(script.run(&mut connection).await.unwrap_err().to_string().contains("UNIQUE"));
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM things").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(count, 1);
+    }
+}
