@@ -56,21 +56,23 @@ impl Journal {
     }
 
     /// How often an installation sent effects on an order, those counted whose last intent is since a time, unix
-    /// milliseconds. Requests to outside hosts are on no order.
+    /// milliseconds, but for those of one operation.
     pub async fn effects_since(
         &self,
         order: &LaneKey,
         installation: InstallationId,
         since_ms: i64,
+        but: &str,
     ) -> Result<u32, JournalError> {
         let (count,): (i64,) = sqlx::query_as(
             "SELECT COALESCE(SUM(sends), 0) FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 \
-             AND installation_id = $4 AND operation <> 'http/send'",
+             AND installation_id = $4 AND operation <> $5",
         )
         .bind(order.tenant.0)
         .bind(&*order.order_id)
         .bind(since_ms)
         .bind(installation.0)
+        .bind(but)
         .fetch_one(self.reader())
         .await?;
         Ok(count as u32)

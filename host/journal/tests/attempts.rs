@@ -260,8 +260,10 @@ async fn effects_leave_traces_for_echoes_and_loops() {
         rig.journal.intent(&fence, &buffer, &rig.intent(nth, nth).await).await.unwrap();
         rig.hand.advance(1_000);
     }
-    assert_eq!(rig.journal.effects_since(&order, ONE, began + 1_000).await.unwrap(), 2);
-    assert_eq!(rig.journal.effects_since(&order, InstallationId(2), began).await.unwrap(), 0);
+    assert_eq!(rig.journal.effects_since(&order, ONE, began + 1_000, "").await.unwrap(), 2);
+    assert_eq!(rig.journal.effects_since(&order, InstallationId(2), began, "").await.unwrap(), 0);
+    let noted = &rig.intent(0, 0).await.key.operation;
+    assert_eq!(rig.journal.effects_since(&order, ONE, began, noted).await.unwrap(), 0, "all are of this operation");
     let traces = rig.journal.effects_on(&order, began).await.unwrap();
     assert_eq!(traces.len(), 3);
     assert!(traces.iter().all(|trace| !trace.used && trace.installation == ONE && trace.run == run));

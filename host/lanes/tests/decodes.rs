@@ -36,7 +36,8 @@ async fn a_kept_answer_is_journaled_and_is_no_call() {
         ("decode/sensitive-info", CallOrigin::Kept, Some("ok"))
     );
     assert!(rig.shop.ledger.lock().unwrap().is_empty(), "nothing was sent");
-    let effects = rig.journal.effects_since(&rig.lane(ORDER), fangshi_database::InstallationId(1), 0).await.unwrap();
+    let one = fangshi_database::InstallationId(1);
+    let effects = rig.journal.effects_since(&rig.lane(ORDER), one, 0, "").await.unwrap();
     assert_eq!(effects, 0, "what was not sent explains no event");
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fangshi_journal::{CallOrigin, Effect, EffectKey, EffectState, Intent, LaneKey, Outcome, SnapshotRow};
-use fangshi_operations::{Asker, Class, Decoded, Fault, Operation, Repeat, Sent, Verdict, is_outside};
+use fangshi_operations::{Asker, Class, Decoded, Fault, OUTSIDE_CALL, Operation, Repeat, Sent, Verdict, is_outside};
 use fangshi_runtime::{Abort, CallError};
 use serde_json::Value;
 
@@ -261,7 +261,8 @@ impl Host {
         }
         let order = LaneKey::new(self.tenant(), order_id);
         let since = self.known.clock.now() - HOUR_MS;
-        let made = self.known.journal.effects_since(&order, self.known.installation, since).await;
+        let (journal, installation) = (&self.known.journal, self.known.installation);
+        let made = journal.effects_since(&order, installation, since, OUTSIDE_CALL).await;
         if made.map_err(|error| self.failed(error))? < self.known.effects_per_hour {
             return Ok(());
         }
