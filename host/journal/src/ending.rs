@@ -2,7 +2,7 @@
 //! transaction.
 
 use fangshi_database::{Digest, EventSeq, InstallationId, RunId, TenantId};
-use fangshi_tenants::Conduct;
+use fangshi_tenants::{Conduct, Ran};
 use sqlx::SqliteConnection;
 
 use crate::alerts::{AlertKind, raise};
@@ -27,6 +27,8 @@ pub struct Ending {
     pub next: Next,
     /// The version that ran.
     pub version: Digest,
+    /// The hook that was called.
+    pub hook: String,
     /// What it says about the plugin.
     pub conduct: Conduct,
     /// The run's budget of attempts began then, unix milliseconds.
@@ -190,7 +192,7 @@ impl Journal {
                     tell_parked(conn, held.lane.tenant, &ending.next, now).await?;
                     let finished = finish_event(conn, ending.event, &ending.next, now).await?;
                     // Once an attempt: one that has ended already was turned away above.
-                    let ran = (ending.version, run);
+                    let ran = Ran { run, version: ending.version, hook: &ending.hook };
                     let quarantined = registry.note_conduct(conn, tenant, installation, ran, &ending.conduct).await;
                     let quarantined = quarantined.map_err(JournalError::Registry)?;
                     if quarantined.is_some() {
