@@ -295,6 +295,9 @@ pub enum RegistryError {
     /// The operator has not approved the version yet, and must first.
     #[error("version {0} waits for the operator's approval")]
     NotApproved(Digest),
+    /// The operator took the approval of the version back.
+    #[error("the operator took the approval of version {0} back")]
+    Revoked(Digest),
     /// As many installations of the tenant hear a hook as may.
     #[error("{hearing} installations of {tenant} hear `{hook}`, and it may have {allowed}")]
     HooksPerEvent {

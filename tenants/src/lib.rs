@@ -54,9 +54,9 @@ pub use onboarding::{
 pub use refusals::Refusal;
 pub use registry::{
     Conduct, Declared, Expected, Fault, GrantAsked, Installation, InstallationPatch, InstallationState, MOST_SCHEDULES,
-    ManifestRecord, Misfit, NewInstallation, PluginRecord, Property, PropertyKind, Quarantine, Quarantined, Registry,
-    Schedule, ScheduleRecord, SchemaProblem, SecretValues, SettingsSchema, Terms, Timetable, USUAL_ZONE, UploadLimits,
-    VersionRecord, Words,
+    ManifestRecord, Misfit, NewInstallation, PluginRecord, Property, PropertyKind, Quarantine, Quarantined, Ran,
+    Registry, Schedule, ScheduleRecord, SchemaProblem, SecretValues, SettingsSchema, Stop, Terms, Timetable,
+    USUAL_ZONE, UploadLimits, VersionRecord, Words,
 };
 pub use tenant::{
     Allotment, CallbackKeys, Credentials, NewTenant, Platform, StateChange, SuspendedBy, Tenant, TenantKind,

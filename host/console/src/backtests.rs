@@ -6,12 +6,13 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use fangshi_journal::RunId;
 use fangshi_lanes::{Backtest, BacktestReport, ReplayError, Replayed};
-use fangshi_tenants::{InstallationId, TenantId};
+use fangshi_tenants::{InstallationId, RegistryError, TenantId};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Console;
 use crate::installations::{self, refuse};
+use crate::plugins;
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, JsonBody, QueryOf};
 use crate::tenants::known;
@@ -61,7 +62,7 @@ pub(crate) struct ReplayBody {
     responses(
         (status = 200, description = "What came of it", content_type = "application/json", body = Object),
         (status = 404, description = "The tenant has no such run, or the run no such attempt", body = RefusalBody),
-        (status = 409, description = "The plugin never ran in this attempt", body = RefusalBody),
+        (status = 409, description = "The plugin never ran in this attempt; or its version waits for the operator's approval, or lost it", body = RefusalBody),
     ),
 )]
 pub(crate) async fn replay(
@@ -70,7 +71,27 @@ pub(crate) async fn replay(
     JsonBody(body): JsonBody<ReplayBody>,
 ) -> Result<Json<Replayed>, Refusal> {
     known(&console, tenant)?;
+    approved(&console, tenant, run, body.attempt).await?;
     Ok(Json(console.lanes.replays().replay(tenant, run, body.attempt).await.map_err(told)?))
+}
+
+/// Refuses an attempt whose version may not be installed now: what nobody answers for (any more) is not executed. A backtest is
+/// how the operator finds out whether to approve a version, and asks nobody.
+async fn approved(console: &Console, tenant: TenantId, run: RunId, attempt: Option<u32>) -> Result<(), Refusal> {
+    let fault = |error: fangshi_journal::JournalError| Refusal::fault("reading a run", &error);
+    // What is not there, the replay tells.
+    let Some(detail) = console.journal.run(tenant, run).await.map_err(fault)? else { return Ok(()) };
+    let chosen = match attempt {
+        Some(number) => detail.attempt_list.iter().find(|one| one.number == number),
+        None => detail.attempt_list.last(),
+    };
+    let Some(chosen) = chosen else { return Ok(()) };
+    let version = console.tenants.registry().version(tenant, chosen.version).await.map_err(refuse)?;
+    match version.filter(|version| plugins::waits(console, version)) {
+        None => Ok(()),
+        Some(version) if version.revoked_at.is_some() => Err(refuse(RegistryError::Revoked(version.digest))),
+        Some(version) => Err(refuse(RegistryError::NotApproved(version.digest))),
+    }
 }
 
 /// Try a version on recorded events

@@ -56,7 +56,8 @@ pub(crate) struct InstallationChange {
     version: Option<String>,
     /// The whole new consent; needed if the new version asks for other grants.
     grants: Option<Vec<String>>,
-    /// The whole new settings. With a schema, a secret that is left out or empty stays, and null removes a setting.
+    /// The whole new settings. A secret that is left out or empty stays, whichever version it was set for; null removes it,
+    /// and with a schema any setting.
     #[schema(value_type = Object)]
     settings: Option<Map<String, Value>>,
     /// The whole new limits.
@@ -107,6 +108,8 @@ pub(crate) struct InstallationView {
     warnings: Vec<String>,
     /// active, paused, removed.
     state: String,
+    /// true: the operator took the approval of its version back. Its events wait, whatever its state.
+    approval_revoked: bool,
     /// Why the host paused it; null if it did not.
     quarantine: Option<QuarantineView>,
     /// Unix milliseconds.
@@ -146,8 +149,10 @@ impl From<Quarantine> for QuarantineView {
             outcome: quarantine.outcome,
             figure: quarantine.figure,
             run: quarantine.run.map(|run| run.to_string()),
-            todo: "its events wait: PATCH the installation with a `version` that is mended, or with `state` \"active\" to try \
-                   again; both count its faults from 0",
+            todo: "its events wait: PATCH the installation with `state` \"active\" to try again, or with a `version` that is \
+                   mended; both count its faults from 0. Runs that wait for the version that failed are parked then as \
+                   `quarantined`: POST /api/v1/tenants/{id}/repairs with `reason` \"quarantined\" and `version` \
+                   \"installed\" runs them in the new one",
         }
     }
 }
@@ -156,7 +161,8 @@ impl InstallationView {
     fn new(installation: Installation, tenant: &TenantLimits) -> Self {
         let (settings, secrets) = (installation.shown_settings(), installation.secrets_set());
         InstallationView {
-            warnings: schedules::warnings(&installation),
+            approval_revoked: installation.is_revoked(),
+            warnings: warnings(&installation),
             id: installation.id.to_string(),
             plugin: installation.plugin.to_string(),
             plugin_name: installation.plugin_name,
@@ -177,13 +183,24 @@ impl InstallationView {
     }
 }
 
+/// What whoever looks at an installation should know.
+fn warnings(installation: &Installation) -> Vec<String> {
+    let mut warnings = schedules::warnings(installation);
+    if installation.is_revoked() && installation.state != InstallationState::Removed {
+        let text = "the operator took the approval of its version back: its events wait until the version is approved again or \
+                    another one takes its place";
+        warnings.push(text.to_owned());
+    }
+    warnings
+}
+
 /// Install a version
 #[utoipa::path(
     post, operation_id = "createInstallation", path = "/tenants/{tenant}/installations", tag = "installations", request_body = InstallationBody,
     params(("tenant" = String, Path, description = "t1")),
     responses(
         (status = 201, body = InstallationView),
-        (status = 409, description = "As many installations hear a hook as may, or the version waits for the operator's approval", body = RefusalBody),
+        (status = 409, description = "As many installations hear a hook as may, or the version waits for the operator's approval, or its approval was taken back", body = RefusalBody),
         (status = 422, description = "Grants missing or not asked for (each named), a host that can't be approved, a hook that is not offered, a permission set that the shop did not grant, a schedule that can't be read, unknown limits, no such plugin or version; settings that do not fit the version's schema, each named with what is expected", body = RefusalBody),
     ),
 )]
@@ -207,10 +224,10 @@ pub(crate) async fn create(
         grants: grants(&console, body.grants)?,
         settings: Value::Object(body.settings.unwrap_or_default()),
         limits: limits::of_installation(&allowed, body.limits.unwrap_or_default())?,
+        schedules: schedules::given(body.schedules.unwrap_or_default()),
     };
-    let schedules = schedules::given(body.schedules.unwrap_or_default());
     let registry = limits::registry(&console, &owner, caller);
-    let installation = registry.install_scheduled(tenant, new, schedules).await.map_err(refuse)?;
+    let installation = registry.install(tenant, new).await.map_err(refuse)?;
     tracing::info!(%tenant, installation = %installation.id, version = %installation.version, "plugin installed");
     wake(&console, tenant).await;
     Ok((StatusCode::CREATED, Json(InstallationView::new(installation, &allowed))))
@@ -370,6 +387,10 @@ pub(crate) fn grants(console: &Console, given: Vec<String>) -> Result<BTreeSet<S
     Ok(set)
 }
 
+/// What to do about a version whose approval was taken back.
+pub(crate) const REVOKED_TODO: &str = "use another version, or let the operator approve it again: \
+     POST /api/v1/tenants/{id}/plugins/{plugin}/versions/{version}/approval";
+
 const NAME_A_HOST: &str =
     "grant each host that the plugin shall reach by its name, such as `http:erp.example.com`, instead of `http`";
 
@@ -406,6 +427,7 @@ pub(crate) fn refuse(error: RegistryError) -> Refusal {
             "the operator reads it and approves it: POST /api/v1/tenants/{id}/plugins/{plugin}/versions/{version}/approval; \
              GET /api/v1/approvals lists what waits",
         ),
+        RegistryError::Revoked(_) => Refusal::conflict("version-revoked", message, REVOKED_TODO),
         RegistryError::HooksPerEvent { .. } => Refusal::conflict(
             "hooks-per-event",
             message,

@@ -69,6 +69,8 @@ pub(crate) struct VersionView {
     approved_at: Option<i64>,
     /// Who did, as in the audit.
     approved_by: Option<String>,
+    /// When the operator took the approval back, unix milliseconds; null once it was given again.
+    approval_revoked_at: Option<i64>,
     /// true: it can't be installed before the operator approves it.
     waits_for_approval: bool,
 }
@@ -95,6 +97,7 @@ impl VersionView {
             waits_for_approval: waits(console, &version),
             approved_at: version.approved_at,
             approved_by: version.approved_by,
+            approval_revoked_at: version.revoked_at,
             plugin: version.plugin.to_string(),
             name: version.plugin_name,
             version: version.digest.to_string(),
@@ -107,9 +110,10 @@ impl VersionView {
     }
 }
 
-/// Whether a version can't be installed before the operator approves it.
+/// Whether a version can't be installed before the operator approves it. One whose approval was taken back can't, whether the
+/// host's config asks for approvals or not.
 pub(crate) fn waits(console: &Console, version: &VersionRecord) -> bool {
-    console.approval && version.approved_at.is_none()
+    version.revoked_at.is_some() || (console.approval && version.approved_at.is_none())
 }
 
 impl From<GrantAsked> for GrantView {

@@ -7,13 +7,16 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use fangshi_journal::{InstallationId, Repair, RunFilter, RunId, RunState, RunView};
 use fangshi_operations::meets;
-use fangshi_tenants::{Digest, Installation, InstallationState, PluginId, TenantId, VersionRecord};
+use fangshi_tenants::{
+    Digest, Installation, InstallationState, PluginId, RegistryError, Stop, TenantId, VersionRecord,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Console;
 use crate::caller::Caller;
 use crate::installations::refuse;
+use crate::plugins;
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, JsonBody};
 use crate::runs::{RunPage, detail};
@@ -90,7 +93,8 @@ pub(crate) struct PlannedRun {
 pub(crate) struct LeftRun {
     /// r1.
     id: String,
-    /// installation-removed, no-such-version, hook-missing, grants-missing, not-parked.
+    /// installation-removed, no-such-version, hook-missing, grants-missing, not-parked; version-not-approved,
+    /// version-revoked; version-quarantined: it put the installation into quarantine, and another took its place.
     why: &'static str,
 }
 
@@ -104,7 +108,7 @@ pub(crate) struct LeftRun {
     responses(
         (status = 202, description = "It will run again", body = RunPage),
         (status = 404, description = "The tenant has no such run", body = RefusalBody),
-        (status = 409, description = "The run is not parked", body = RefusalBody),
+        (status = 409, description = "The run is not parked; or its version waits for the operator's approval, lost it, or was replaced in quarantine", body = RefusalBody),
     ),
 )]
 pub(crate) async fn repair(
@@ -113,6 +117,13 @@ pub(crate) async fn repair(
     Ids((tenant, run)): Ids<(TenantId, RunId)>,
 ) -> Result<(StatusCode, Json<RunPage>), Refusal> {
     known(&console, tenant)?;
+    let mut plan = Plan::new(&console, tenant, Wanted::Same);
+    if let Some(parked) = parked(&console, tenant, run).await?
+        && let Ok((installed, version)) = plan.found(&parked).await?
+        && let Some(barred) = Barred::of(&console, installed, version)
+    {
+        return Err(barred.refusal(version.digest));
+    }
     let repair = vec![Repair { run, version: None }];
     let repaired = console.journal.repair(caller.actor(), tenant, repair).await.map_err(fault)?;
     // 404 if there is no such run at all.
@@ -145,7 +156,7 @@ pub(crate) async fn repair_many(
     known(&console, tenant)?;
     let wanted = wanted_version(body.version.as_deref())?;
     let (found, more, mut left) = found(&console, tenant, &body).await?;
-    let mut plan = Plan { console: &console, tenant, wanted, installations: HashMap::new(), versions: HashMap::new() };
+    let mut plan = Plan::new(&console, tenant, wanted);
     let (mut runs, mut repairs) = (Vec::new(), Vec::new());
     for run in found {
         match plan.of(&run).await? {
@@ -231,6 +242,14 @@ async fn found(
     Ok((runs, false, left))
 }
 
+/// A run of the tenant, if it is parked.
+async fn parked(console: &Console, tenant: TenantId, run: RunId) -> Result<Option<RunView>, Refusal> {
+    let filter =
+        RunFilter { parked: true, before: Some(RunId(run.0.saturating_add(1))), limit: 1, ..RunFilter::default() };
+    let page = console.journal.runs(tenant, &filter).await.map_err(fault)?;
+    Ok(page.items.into_iter().find(|found| found.id == run && found.state == RunState::Parked))
+}
+
 #[derive(Clone, Copy)]
 enum Wanted {
     Same,
@@ -261,9 +280,73 @@ struct Plan<'a> {
     versions: HashMap<(PluginId, Digest), Option<VersionRecord>>,
 }
 
-impl Plan<'_> {
+/// Why a run can't be tried again in a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Barred {
+    /// The operator has not approved it.
+    Unapproved,
+    /// They took the approval back.
+    Revoked,
+    /// It is in quarantine, and another version took its place.
+    Quarantined,
+}
+
+impl Barred {
+    fn of(console: &Console, installed: &Installation, version: &VersionRecord) -> Option<Barred> {
+        if plugins::waits(console, version) {
+            return Some(if version.revoked_at.is_some() { Barred::Revoked } else { Barred::Unapproved });
+        }
+        (installed.stopped().get(&version.digest) == Some(&Stop::Quarantined)).then_some(Barred::Quarantined)
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Barred::Unapproved => "version-not-approved",
+            Barred::Revoked => "version-revoked",
+            Barred::Quarantined => "version-quarantined",
+        }
+    }
+
+    fn refusal(self, version: Digest) -> Refusal {
+        match self {
+            Barred::Unapproved => refuse(RegistryError::NotApproved(version)),
+            Barred::Revoked => refuse(RegistryError::Revoked(version)),
+            Barred::Quarantined => Refusal::conflict(
+                self.code(),
+                format!("version {version} put the installation into quarantine, and another took its place"),
+                "POST /api/v1/tenants/{id}/repairs with `version` \"installed\" runs it in the one that the installation has \
+                 now; to go on with the old one, PATCH the installation with that version first",
+            ),
+        }
+    }
+}
+
+impl<'a> Plan<'a> {
+    fn new(console: &'a Console, tenant: TenantId, wanted: Wanted) -> Plan<'a> {
+        Plan { console, tenant, wanted, installations: HashMap::new(), versions: HashMap::new() }
+    }
+
     /// The version that a run would run in, or why it is left alone.
     async fn of(&mut self, run: &RunView) -> Result<Result<Digest, &'static str>, Refusal> {
+        let console = self.console;
+        let (installed, version) = match self.found(run).await? {
+            Ok(found) => found,
+            Err(why) => return Ok(Err(why)),
+        };
+        if !version.manifest.hooks.contains(&run.hook) {
+            return Ok(Err("hook-missing"));
+        }
+        if let Some(barred) = Barred::of(console, installed, version) {
+            return Ok(Err(barred.code()));
+        }
+        if !version.manifest.grants.iter().all(|grant| meets(installed.grants.iter(), &grant.name)) {
+            return Ok(Err("grants-missing"));
+        }
+        Ok(Ok(version.digest))
+    }
+
+    /// A run's installation and the version that is wanted for it, or why there is none.
+    async fn found(&mut self, run: &RunView) -> Result<Result<(&Installation, &VersionRecord), &'static str>, Refusal> {
         let registry = self.console.tenants.registry();
         if !self.installations.contains_key(&run.installation) {
             let read = registry.get(self.tenant, run.installation).await.map_err(refuse)?;
@@ -283,16 +366,8 @@ impl Plan<'_> {
             let read = registry.version_of(self.tenant, named.0, named.1).await.map_err(refuse)?;
             self.versions.insert(named, read);
         }
-        let Some(record) = self.versions.get(&named).and_then(Option::as_ref) else {
-            return Ok(Err("no-such-version"));
-        };
-        if !record.manifest.hooks.contains(&run.hook) {
-            return Ok(Err("hook-missing"));
-        }
-        if !record.manifest.grants.iter().all(|grant| meets(installed.grants.iter(), &grant.name)) {
-            return Ok(Err("grants-missing"));
-        }
-        Ok(Ok(version))
+        let version = self.versions.get(&named).and_then(Option::as_ref);
+        Ok(version.map(|version| (installed, version)).ok_or("no-such-version"))
     }
 
     async fn shown(&self, run: RunView, version: Digest) -> Result<PlannedRun, Refusal> {

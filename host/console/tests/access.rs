@@ -49,6 +49,8 @@ const SURFACE: &[&str] = &[
     "POST /api/v1/tenants/t1/plugins",
     "GET /api/v1/tenants/t1/plugins",
     "POST /api/v1/tenants/t1/plugins/p1/versions/0000000000000000000000000000000000000000000000000000000000000000/approval",
+    "DELETE /api/v1/tenants/t1/plugins/p1/versions/0000000000000000000000000000000000000000000000000000000000000000/approval",
+    "POST /api/v1/tenants/t1/approvals",
     "GET /api/v1/approvals",
     "POST /api/v1/tenants/t1/installations",
     "GET /api/v1/tenants/t1/installations",

@@ -37,6 +37,8 @@ const TABLE: &[(&str, Class)] = &[
     ("POST /api/v1/tenants/{tenant}/plugins", OwnTenant),
     ("GET /api/v1/tenants/{tenant}/plugins", OwnTenant),
     ("POST /api/v1/tenants/{tenant}/plugins/{plugin}/versions/{version}/approval", Operators),
+    ("DELETE /api/v1/tenants/{tenant}/plugins/{plugin}/versions/{version}/approval", Operators),
+    ("POST /api/v1/tenants/{tenant}/approvals", Operators),
     ("GET /api/v1/approvals", Operators),
     ("POST /api/v1/tenants/{tenant}/installations", OwnTenant),
     ("GET /api/v1/tenants/{tenant}/installations", OwnTenant),

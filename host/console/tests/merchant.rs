@@ -189,6 +189,42 @@ async fn a_new_version_replaces_the_old_one_and_marks_what_is_new() {
 }
 
 #[tokio::test]
+async fn the_first_page_lists_what_is_at_work_in_pages() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let version = desk.upload(&tenant, "tags", guest::quiet()).await.json();
+    let installations = format!("/api/v1/tenants/{tenant}/installations");
+    let mut ids = Vec::new();
+    for _ in 0..24 {
+        let body = json!({"plugin": "tags", "version": version["version"], "grants": []});
+        ids.push(desk.post(&installations, body).await.json()["id"].as_str().unwrap().to_owned());
+    }
+    desk.paid(&tenant, "371").await;
+    for id in ids.split_off(22) {
+        let path = format!("{installations}/{id}");
+        assert_eq!(desk.with_token(axum::http::Method::DELETE, &path, None, Body::empty()).await.status, 204);
+    }
+    let untried = desk.upload(&tenant, "tags", guest::noting()).await.json();
+    let cookie = visit(&desk, &tenant).await.cookie;
+    let listed = |page: &Answer| -> Vec<String> {
+        let ids = page.text.split("<article class=\"item\" id=\"").skip(1);
+        ids.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    };
+    let first = get(&desk, "/merchant", &cookie).await;
+    assert_eq!(listed(&first), ids[..20]);
+    let next = format!("href=\"/merchant?after={}\"", ids[19]);
+    assert!(first.text.contains(&next) && !first.text.contains("id=\"first\""), "{}", first.text);
+    let waiting =
+        format!("/merchant/consent/{}/{}", untried["plugin"].as_str().unwrap(), untried["version"].as_str().unwrap());
+    assert!(first.text.contains(&waiting), "what waits is on the page");
+    assert_eq!(first.text.matches("<td>tags</td>").count(), 20, "runs of what was removed have its name too");
+    let second = get(&desk, &format!("/merchant?after={}", ids[19]), &cookie).await;
+    assert_eq!(listed(&second), ids[20..]);
+    assert!(second.text.contains("id=\"first\"") && !second.text.contains("id=\"next\""), "{}", second.text);
+    assert_eq!(listed(&get(&desk, "/merchant?after=nonsense", &cookie).await), ids[..20]);
+}
+
+#[tokio::test]
 async fn bad_uploads_are_explained() {
     let desk = Desk::new().await;
     let tenant = desk.tenant("wxone").await;

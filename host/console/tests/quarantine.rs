@@ -79,10 +79,34 @@ async fn a_plugin_that_breaks_down_again_and_again_is_paused_and_says_why() {
     let again = desk.get(&at).await.json();
     assert_eq!(again["quarantine"]["faults"], 3, "all four runs were due, and failed: {again}");
 
-    // A version that is mended goes on with what waited.
+    // A version that is mended takes its place; what waited does not go on in the one that failed.
+    let attempts =
+        async || -> u64 { runs(&desk, &tenant).await.iter().map(|run| run["attempts"].as_u64().unwrap()).sum() };
+    let before = attempts().await;
     let mended = desk.upload(&tenant, "tags", guest::quiet()).await.json();
     let changed = desk.json(Method::PATCH, &at, json!({"version": mended["version"]})).await.json();
     assert_eq!((&changed["state"], &changed["quarantine"]), (&json!("active"), &Value::Null));
+    desk.lanes.settle().await;
+    desk.hand.advance(3_600_000);
+    desk.lanes.sweep().await.unwrap();
+    desk.lanes.settle().await;
+    let parked = desk.get(&format!("/api/v1/tenants/{tenant}/runs?parked=true&reason=quarantined")).await.json();
+    let parked: Vec<Value> = parked["items"].as_array().unwrap().clone();
+    assert_eq!((parked.len(), attempts().await), (4, before), "{parked:?}");
     desk.paid(&tenant, "375").await;
     assert!(runs(&desk, &tenant).await.iter().any(|run| run["state"] == "done"));
+    let page = page(&desk, &tenant, "zh-CN").await;
+    assert!(page.text.contains("它的版本已被隔离"), "{}", page.text);
+
+    // Repaired they run in the new version, and in no other way.
+    let one = format!("/api/v1/tenants/{tenant}/runs/{}/repair", parked[0]["id"].as_str().unwrap());
+    assert_eq!(desk.post(&one, json!({})).await.refusal(409), "version-quarantined");
+    let all = format!("/api/v1/tenants/{tenant}/repairs");
+    let same = desk.post(&all, json!({})).await.json();
+    assert_eq!(same["runs"], json!([]));
+    assert!(same["left"].as_array().unwrap().iter().all(|left| left["why"] == "version-quarantined"), "{same}");
+    let repaired = desk.post(&all, json!({"reason": "quarantined", "version": "installed"})).await.json();
+    assert_eq!(repaired["runs"].as_array().unwrap().len(), 4, "{repaired}");
+    desk.lanes.settle().await;
+    assert!(runs(&desk, &tenant).await.iter().all(|run| run["state"] == "done"));
 }

@@ -229,6 +229,55 @@ async fn a_schedule_that_cannot_be_is_told_with_what_is_expected() {
 }
 
 #[tokio::test]
+async fn ticks_of_one_moment_are_written_together_and_no_tenant_waits_for_the_others() {
+    let shop = Shop::new().await;
+    let many: Vec<Value> = (0..10).map(|at| json!({"name": format!("n{at}"), "cron": "0 9 * * *"})).collect();
+    for _ in 0..8 {
+        assert_eq!(shop.install(json!(many)).await.status, StatusCode::CREATED);
+    }
+    let other = shop.desk.tenant("wxtwo").await;
+    let version = shop.desk.upload(&other, "ticking", guest::ticking()).await.json();
+    let body = json!({"plugin": "ticking", "version": version["version"], "grants": [], "schedules": many[..1]});
+    let made = shop.desk.post(&format!("/api/v1/tenants/{other}/installations"), body).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let first = shop.desk.journal.due_schedules(NINE * 1_000, 2).await.unwrap();
+    assert_eq!(first.iter().filter(|due| due.tenant.to_string() == other).count(), 1, "one of each tenant: {first:?}");
+
+    // While the writer is held up, as many ticks as may wait for it together.
+    let writer = shop.desk.database.writer().clone();
+    let ((begun, has_begun), (open, gate)) = (tokio::sync::oneshot::channel(), tokio::sync::oneshot::channel::<()>());
+    let held = tokio::spawn(async move {
+        let held = writer.submit(move |_| {
+            Box::pin(async move {
+                begun.send(()).unwrap();
+                gate.await.unwrap();
+                Ok::<_, fangshi_database::WriteError>(())
+            })
+        });
+        held.await.unwrap();
+    });
+    has_begun.await.unwrap();
+    shop.desk.hand.set(NINE * 1_000);
+    let ticker = shop.ticker.clone();
+    let looking = tokio::spawn(async move { ticker.look().await.unwrap() });
+    let stats = || shop.desk.database.writer().stats();
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while stats().waiting < 64 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .expect("they wait one for the other");
+    open.send(()).unwrap();
+    held.await.unwrap();
+    assert!(looking.await.unwrap().made);
+    tokio::time::timeout(Duration::from_secs(60), shop.desk.lanes.settle()).await.unwrap();
+    let runs = shop.desk.get(&shop.at("runs?limit=200")).await.json()["items"].as_array().unwrap().clone();
+    assert_eq!(runs.len(), 80);
+    assert!(runs.iter().all(|run| run["state"] == "done"), "{runs:?}");
+}
+
+#[tokio::test]
 async fn the_merchant_sets_times_on_the_page() {
     let shop = Shop::new().await;
     let one = shop.install(json!([])).await.json();
@@ -246,7 +295,8 @@ async fn the_merchant_sets_times_on_the_page() {
     let send = |fields: &str| {
         let request = Request::post(&form).header("cookie", &cookie).header("accept-language", "en");
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        shop.desk.send(request.body(Body::from(format!("proof={proof}&{fields}"))).unwrap())
+        let version = shop.version["version"].as_str().unwrap();
+        shop.desk.send(request.body(Body::from(format!("proof={proof}&version={version}&{fields}"))).unwrap())
     };
     let wrong = send("schedule-0=morning&cron-0=often&zone-0=").await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);

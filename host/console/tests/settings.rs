@@ -114,7 +114,85 @@ async fn settings_that_do_not_fit_are_named_one_by_one() {
         assert!(refused.text.contains(part), "{part}: {}", refused.text);
     }
     let replaced = patch(json!({"version": other["version"], "settings": {"region": "south"}})).await.json();
-    assert_eq!((&replaced["settings"], &replaced["secrets"]), (&json!({"region": "south"}), &json!({})));
+    assert_eq!((&replaced["settings"], &replaced["secrets"]), (&json!({"region": "south"}), &json!({"api_key": true})));
+    // And back: it was kept.
+    let back = patch(json!({"version": shop.version["version"], "settings": {}})).await;
+    assert_eq!(back.json()["secrets"], json!({"api_key": true}), "{}", back.text);
+}
+
+#[tokio::test]
+async fn a_version_without_a_schema_and_new_settings_lose_no_secret_in_silence() {
+    let shop = Shop::new().await;
+    let installed = shop.install(json!({"mark": "VIP", "api_key": KEY})).await;
+    let one = shop.at(&format!("installations/{}", installed.json()["id"].as_str().unwrap()));
+    let patch = |change| shop.desk.json(Method::PATCH, &one, change);
+    let plain = shop.desk.upload(&shop.id, "careless", guest::noting()).await.json();
+    let replaced = patch(json!({"version": plain["version"], "settings": {"any": [1]}})).await;
+    assert!(!replaced.text.contains(KEY), "{}", replaced.text);
+    let replaced = replaced.json();
+    assert_eq!((&replaced["settings"], &replaced["secrets"]), (&json!({"any": [1]}), &json!({"api_key": true})));
+    let back = patch(json!({"version": shop.version["version"], "settings": {}})).await;
+    assert_eq!(back.json()["secrets"], json!({"api_key": true}), "it is set still: {}", back.text);
+    let gone = patch(json!({"version": plain["version"], "settings": {"api_key": null}})).await;
+    assert_eq!((&gone.json()["settings"], &gone.json()["secrets"]), (&json!({}), &json!({})), "{}", gone.text);
+}
+
+#[tokio::test]
+async fn a_form_of_an_older_version_is_not_taken_for_the_one_at_work() {
+    let shop = Shop::new().await;
+    let installed = shop.install(json!({"from": 7, "api_key": KEY})).await.json();
+    let form = format!("/merchant/installations/{}/settings", installed["id"].as_str().unwrap());
+    let one = shop.at(&format!("installations/{}", installed["id"].as_str().unwrap()));
+    let (cookie, proof) = shop.enter().await;
+    let asked = shop.page(&form, &cookie).await;
+    let version = shop.version["version"].as_str().unwrap().to_owned();
+    assert!(asked.text.contains(&format!("name=\"version\" value=\"{version}\"")), "{}", asked.text);
+
+    // Other choices, and what was open is a secret now.
+    let next = r#"{"type": "object", "properties": {
+        "from": {"type": "integer"}, "colour": {"type": "string", "enum": ["green", "red", "blue"]},
+        "mark": {"type": "string", "format": "password"}, "api_key": {"type": "string"}}}"#;
+    let next = shop.desk.upload(&shop.id, "careless", guest::with_schema(guest::noting(), next)).await.json();
+    let settings = json!({"from": 8, "api_key": ""});
+    let change = json!({"version": next["version"], "settings": settings});
+    let replaced = shop.desk.json(Method::PATCH, &one, change).await;
+    assert_eq!(replaced.status, StatusCode::OK, "{}", replaced.text);
+    let before = replaced.json();
+
+    let typed = [
+        ("proof", proof.as_str()),
+        ("version", version.as_str()),
+        ("s-from", "55"),
+        ("s-mark", "CANARY mark"),
+        ("s-colour", "1"),
+        ("s-api_key", "CANARY-typed-key"),
+    ];
+    let stale = shop.send(&form, &cookie, &typed).await;
+    assert_eq!(stale.status, StatusCode::CONFLICT, "{}", stale.text);
+    for part in [
+        "since you opened this page another version",
+        r#"name="s-from" value="55""#,
+        r#"<option value="2" selected>blue"#,
+        &format!("name=\"version\" value=\"{}\"", next["version"].as_str().unwrap()),
+    ] {
+        assert!(stale.text.contains(part), "{part}: {}", stale.text);
+    }
+    assert!(!stale.text.contains("CANARY"), "neither what was a secret nor what is one: {}", stale.text);
+    assert_eq!(shop.desk.get(&one).await.json()["settings"], before["settings"], "nothing was saved");
+    // A form from before forms told their version, and one that names none that there is.
+    for version in ["", "guess"] {
+        let sent = shop.send(&form, &cookie, &[("proof", &proof), ("version", version), ("s-from", "5")]).await;
+        assert_eq!(sent.status, StatusCode::CONFLICT, "{version}");
+    }
+    let chinese = Request::post(&form).header("cookie", &cookie).header("accept-language", "zh-CN");
+    let chinese = chinese.header("content-type", "application/x-www-form-urlencoded");
+    let chinese = shop.desk.send(chinese.body(Body::from(format!("proof={proof}"))).unwrap()).await;
+    assert!(chinese.text.contains("插件换成了另一个版本"), "{}", chinese.text);
+    // What the page shows now can be sent.
+    let version = next["version"].as_str().unwrap();
+    let saved = [("proof", proof.as_str()), ("version", version), ("s-from", "55"), ("s-colour", "2")];
+    assert_eq!(shop.send(&form, &cookie, &saved).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(shop.desk.get(&one).await.json()["settings"], json!({"from": 55, "colour": "blue"}));
 }
 
 #[tokio::test]
@@ -183,13 +261,15 @@ async fn the_merchant_page_makes_a_form_and_tells_what_is_wrong_beside_each_fiel
     let shown = shop.page(&form, &cookie).await;
     assert!(shown.text.contains("Leave empty to keep it") && !shown.text.contains(KEY), "{}", shown.text);
     assert_eq!(shop.send(&form, &cookie, &[("proof", "guess"), ("s-from", "5")]).await.status, StatusCode::FORBIDDEN);
-    let wrong = shop.send(&form, &cookie, &[("proof", &proof), ("s-from", "x"), ("s-mark", "<b>")]).await;
+    let version = shop.version["version"].as_str().unwrap();
+    let sent = [("proof", proof.as_str()), ("version", version), ("s-from", "x"), ("s-mark", "<b>")];
+    let wrong = shop.send(&form, &cookie, &sent).await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     for part in ["It must match", "A whole number", r#"value="&#60;b&#62;""#] {
         assert!(wrong.text.contains(part), "{part}: {}", wrong.text);
     }
-    let saved =
-        shop.send(&form, &cookie, &[("proof", &proof), ("s-from", "5"), ("s-colour", "1"), ("s-api_key", "")]).await;
+    let sent = [("proof", proof.as_str()), ("version", version), ("s-from", "5"), ("s-colour", "1"), ("s-api_key", "")];
+    let saved = shop.send(&form, &cookie, &sent).await;
     assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text);
     let installed = shop.desk.get(&shop.at("installations")).await.json()["items"][0].clone();
     assert_eq!(installed["settings"], json!({"from": 5, "colour": "blue"}));

@@ -83,27 +83,30 @@ impl Journal {
     }
 }
 
-/// How many effects an installation may send on one order, those counted whose last intent is since a time. Requests to
-/// outside hosts are on no order.
+/// How many effects an installation may send on one order, those counted whose last intent is since a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
     /// At most so many, the one that asks included.
     pub effects: u32,
     /// Unix milliseconds.
     pub since_ms: i64,
+    /// An operation that does not count.
+    pub but: &'static str,
 }
 
 impl Allowance {
-    pub(crate) fn count(script: &mut Script, order: &LaneKey, installation: InstallationId, since_ms: i64) -> Place {
+    /// Where the script counts those that there are.
+    pub(crate) fn count(&self, script: &mut Script, order: &LaneKey, installation: InstallationId) -> Place {
         script
             .add(
                 "SELECT COALESCE(SUM(sends), 0) FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 \
-                 AND installation_id = $4 AND operation <> 'http/send'",
+                 AND installation_id = $4 AND operation <> $5",
             )
             .bind(order.tenant.0)
             .bind(order.order_id.to_string())
-            .bind(since_ms)
+            .bind(self.since_ms)
             .bind(installation.0)
+            .bind(self.but)
             .place()
     }
 }

@@ -238,7 +238,7 @@ impl Journal {
         let held = look(&mut script, fence);
         let made = within.map(|within| {
             let order = LaneKey::new(tenant, &intent.order_id);
-            (within.effects, Allowance::count(&mut script, &order, intent.installation, within.since_ms))
+            (within.effects, within.count(&mut script, &order, intent.installation))
         });
         add_all(&mut script, fence, &rows);
         let written = script

@@ -2,7 +2,7 @@
 //! transaction.
 
 use fangshi_database::{Digest, EventSeq, InstallationId, Place, Ran, RunId, Script, TenantId};
-use fangshi_tenants::Conduct;
+use fangshi_tenants::{Conduct, Ran as RanVersion};
 use sqlx::SqliteConnection;
 
 use crate::alerts::{AlertKind, raise};
@@ -27,6 +27,8 @@ pub struct Ending {
     pub next: Next,
     /// The version that ran.
     pub version: Digest,
+    /// The hook that was called.
+    pub hook: String,
     /// What it says about the plugin.
     pub conduct: Conduct,
     /// The run's budget of attempts began then, unix milliseconds.
@@ -195,7 +197,7 @@ impl Journal {
                     check_settled(&ran, settled, run)?;
                     tell_parked(conn, tenant, &ending.next, now).await?;
                     // Once an attempt: one that has ended already was turned away above.
-                    let version = (ending.version, run);
+                    let version = RanVersion { run, version: ending.version, hook: &ending.hook };
                     let quarantined = registry.note_conduct(conn, tenant, installation, version, &ending.conduct).await;
                     let quarantined = quarantined.map_err(JournalError::Registry)?;
                     if quarantined.is_some() {

@@ -17,7 +17,7 @@ pub struct LaneKey {
 }
 
 /// Begins the name of a schedule's lane. Order ids are digits.
-const SCHEDULE: &str = "schedule/";
+pub(crate) const SCHEDULE: &str = "schedule/";
 
 impl LaneKey {
     /// The lane of an order.

@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::event::{Source, StoredEvent};
-use crate::lane::LaneKey;
+use crate::lane::{LaneKey, SCHEDULE};
 use crate::snapshot::{SealedSnapshot, SnapshotRow};
 use crate::{Journal, JournalError};
 
@@ -187,13 +187,16 @@ impl Journal {
     pub async fn unfinished_orders(&self, after: Option<&LaneKey>, limit: u32) -> Result<Vec<LaneKey>, JournalError> {
         let (tenant, order_id) = after.map_or((i64::MIN, ""), |lane| (lane.tenant.0, &*lane.order_id));
         let rows: Vec<(i64, String)> = sqlx::query_as(
-            "SELECT tenant_id, order_id FROM events WHERE state = 0 AND order_id <> '' AND order_id NOT LIKE 'schedule/%' AND (tenant_id, order_id) > ($1, $2) \
-             UNION SELECT tenant_id, order_id FROM runs WHERE state < 2 AND order_id <> '' AND order_id NOT LIKE 'schedule/%' \
-             AND (tenant_id, order_id) > ($1, $2) ORDER BY tenant_id, order_id LIMIT $3",
+            "SELECT tenant_id, order_id FROM events WHERE state = 0 AND order_id <> '' \
+             AND substr(order_id, 1, length($4)) <> $4 AND (tenant_id, order_id) > ($1, $2) \
+             UNION SELECT tenant_id, order_id FROM runs WHERE state < 2 AND order_id <> '' \
+             AND substr(order_id, 1, length($4)) <> $4 AND (tenant_id, order_id) > ($1, $2) \
+             ORDER BY tenant_id, order_id LIMIT $3",
         )
         .bind(tenant)
         .bind(order_id)
         .bind(i64::from(limit))
+        .bind(SCHEDULE)
         .fetch_all(self.reader())
         .await?;
         Ok(rows.into_iter().map(|(tenant, order_id)| LaneKey::new(TenantId(tenant), &order_id)).collect())

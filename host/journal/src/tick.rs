@@ -28,7 +28,7 @@ pub struct DueSchedule {
     pub schedule: Schedule,
     /// The tick, unix seconds.
     pub next_at: i64,
-    /// Whether installation and tenant work.
+    /// Whether installation and tenant work, and the version's approval was not taken back.
     pub working: bool,
 }
 
@@ -56,16 +56,21 @@ pub struct Ticked {
 type DueRow = (i64, i64, String, String, String, i64, bool);
 
 impl Journal {
-    /// Up to `limit` schedules that are due at a time (unix milliseconds).
+    /// Up to `limit` schedules that are due at a time (unix milliseconds): one of each tenant, then a second one of each, and so
+    /// on.
     ///
     /// # Errors
     /// The store can't be read.
     pub async fn due_schedules(&self, now: i64, limit: u32) -> Result<Vec<DueSchedule>, JournalError> {
         let rows: Vec<DueRow> = sqlx::query_as(
-            "SELECT s.tenant_id, s.installation_id, s.name, s.cron, s.time_zone, s.next_at, \
-             i.state = 'active' AND t.state = 'active' FROM schedules s JOIN installations i ON i.id = s.installation_id \
-             JOIN tenants t ON t.id = s.tenant_id WHERE s.next_at <= $1 OR s.planned_at > $2 \
-             ORDER BY s.next_at, s.installation_id, s.name LIMIT $3",
+            "SELECT tenant_id, installation_id, name, cron, time_zone, next_at, working FROM (\
+             SELECT s.tenant_id, s.installation_id, s.name, s.cron, s.time_zone, s.next_at, \
+             i.state = 'active' AND t.state = 'active' AND NOT EXISTS (SELECT 1 FROM versions v \
+             WHERE v.plugin_id = i.plugin_id AND v.digest = i.digest AND v.revoked_at IS NOT NULL) AS working, \
+             row_number() OVER (PARTITION BY s.tenant_id ORDER BY s.next_at, s.installation_id, s.name) AS turn \
+             FROM schedules s JOIN installations i ON i.id = s.installation_id JOIN tenants t ON t.id = s.tenant_id \
+             WHERE s.next_at <= $1 OR s.planned_at > $2) \
+             ORDER BY turn, next_at, installation_id, name LIMIT $3",
         )
         .bind(now.div_euclid(1_000))
         .bind(now.saturating_add(AHEAD_MS))

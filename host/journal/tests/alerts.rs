@@ -70,6 +70,10 @@ async fn only_what_should_be_done_by_now_is_overdue() {
     assert_eq!(overdue().await, 0, "its installation is paused");
     write(&rig, &["UPDATE installations SET state = 'active'"]).await;
     assert_eq!(overdue().await, 2_000);
+    write(&rig, &["UPDATE versions SET revoked_at = 1"]).await;
+    assert_eq!(overdue().await, 0, "the approval of its version was taken back");
+    write(&rig, &["UPDATE versions SET revoked_at = NULL"]).await;
+    assert_eq!(overdue().await, 2_000);
 
     let state = rig.journal.lane(&rig.lane()).await.unwrap();
     let fence = rig.journal.enter(&rig.lane(), state.epoch, Vec::new()).await.unwrap();

@@ -263,10 +263,15 @@ async fn effects_leave_traces_for_echoes_and_loops() {
     let one_more = rig.intent(3, 3).await;
     let of_another = Intent { installation: InstallationId(2), ..one_more.clone() };
     // Three since it began, two since a second later, and none of another installation.
-    for (intent, effects, since_ms, fits) in
-        [(&one_more, 3, began, false), (&one_more, 2, began + 1_000, false), (&of_another, 1, began, true)]
-    {
-        let within = Some(Allowance { effects, since_ms });
+    let noted = "notes/set-merchant-notes";
+    assert_eq!(one_more.key.operation, noted);
+    for (intent, effects, since_ms, but, fits) in [
+        (&one_more, 3, began, "", false),
+        (&one_more, 2, began + 1_000, "", false),
+        (&of_another, 1, began, "", true),
+        (&one_more, 1, began, noted, true),
+    ] {
+        let within = Some(Allowance { effects, since_ms, but });
         let sent = rig.journal.intent(&fence, &buffer, intent, within).await;
         assert_eq!(sent.is_ok(), fits, "{sent:?}");
         assert!(fits || matches!(sent, Err(JournalError::TooManyEffects)));

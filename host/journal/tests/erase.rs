@@ -75,6 +75,7 @@ async fn entrusted(rig: &Rig) {
                      updated_at) VALUES (1, 1, 1, x'01', 'active', x'01', '{}', 1, 1)",
                     "INSERT INTO grants VALUES (1, 'notes')",
                     "INSERT INTO schedules VALUES (1, 'nightly', 1, '0 0 * * *', 'UTC', 1, 1, 0)",
+                    "INSERT INTO faults VALUES (1, 'on-pay', 1, 1)",
                     "INSERT INTO access_tokens (role, tenant_id, door, digest, label, created_at, expires_at) \
                      VALUES ('merchant', 1, 'api', x'01', x'01', 1, 2)",
                     "INSERT INTO links (tenant_id, digest, purpose, created_at, expires_at) VALUES (1, x'01', x'01', 1, 2)",

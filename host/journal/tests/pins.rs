@@ -18,7 +18,14 @@ async fn upload(rig: &Rig, bytes: &[u8], hooks: &[&str]) -> (PluginId, Digest) {
 }
 
 async fn install(rig: &Rig, plugin: PluginId, version: Digest) -> Installation {
-    let new = NewInstallation { plugin, version, grants: Default::default(), settings: json!({}), limits: json!({}) };
+    let new = NewInstallation {
+        plugin,
+        version,
+        grants: Default::default(),
+        settings: json!({}),
+        limits: json!({}),
+        schedules: vec![],
+    };
     rig.tenants.registry().install(rig.tenant, new).await.unwrap()
 }
 

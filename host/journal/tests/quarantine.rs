@@ -18,7 +18,14 @@ async fn installed() -> Rig {
     let (plugin, version, _) =
         registry.add_version(rig.tenant, "tags", Digest::of(CODE), manifest, CODE).await.unwrap();
     let version = version.digest;
-    let new = NewInstallation { plugin, version, grants: Default::default(), settings: json!({}), limits: json!({}) };
+    let new = NewInstallation {
+        plugin,
+        version,
+        grants: Default::default(),
+        settings: json!({}),
+        limits: json!({}),
+        schedules: vec![],
+    };
     assert_eq!(registry.install(rig.tenant, new).await.unwrap().id, ONE);
     rig
 }
@@ -49,7 +56,7 @@ async fn an_attempt_that_ends_one_fault_too_many_pauses_its_installation_with_an
     let buffer = rig.begin(run, 2);
     let stale = rig.journal.end_attempt(&fence, &buffer, ONE, &fault(&rig, event)).await.unwrap_err();
     assert!(stale.is_stale());
-    assert_eq!(rig.count("SELECT faults FROM installations").await, 1);
+    assert_eq!(rig.count("SELECT faults FROM faults WHERE hook = 'on-pay'").await, 1);
     assert!(rig.journal.due_alerts(9).await.unwrap().is_empty());
 
     let buffer = rig.begin(run, 2);

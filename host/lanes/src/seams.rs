@@ -1,14 +1,14 @@
 //! The three things that lanes need from outside, each a small trait: plugins to run, the shop to call, and who is
 //! subscribed. The real ones are thin; tests bring scripted ones.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use fangshi_journal::{Digest, TenantId};
 use fangshi_operations::{Asker, Class, Decoded, Fault, Kind, Operation, Operations, Sent, Verdict};
 use fangshi_runtime::{Plugin, RunHost, RunInput, RunReport, Runtime, RuntimeError};
-use fangshi_tenants::{InstallationState, SettingsSchema, Tenants};
+use fangshi_tenants::{InstallationState, SettingsSchema, Stop, Tenants};
 use serde_json::Value;
 
 use crate::config::RunLimits;
@@ -92,6 +92,8 @@ pub trait Shop: Send + Sync + 'static {
 pub struct Seat {
     /// What planning needs of it.
     pub subscriber: Subscriber,
+    /// Versions other than the one at work whose runs do not go on.
+    pub stopped: BTreeMap<Digest, Stop>,
     /// Its grants.
     pub grants: BTreeSet<String>,
     /// Its settings, as set.
@@ -271,12 +273,13 @@ impl Directory for Installed {
                 subscriber: Subscriber {
                     installation: installation.id,
                     standing: match installation.state {
-                        InstallationState::Active if owner.is_active() => Standing::Open,
+                        InstallationState::Active if owner.is_active() && !installation.is_revoked() => Standing::Open,
                         InstallationState::Active | InstallationState::Paused => Standing::Held,
                         InstallationState::Removed => Standing::Gone,
                     },
                     echoes: RunLimits::stored(&installation.limits).echoes,
                 },
+                stopped: installation.stopped(),
                 grants: installation.grants.clone(),
                 settings: installation.settings.clone(),
                 secrets: installation.secrets.clone(),

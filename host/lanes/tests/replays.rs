@@ -181,10 +181,11 @@ async fn attempts_that_failed_are_repeated_too_and_one_without_a_guest_is_not() 
 #[tokio::test]
 async fn an_attempt_that_was_stopped_is_the_same_as_far_as_its_journal_goes() {
     type Stop = (fn(&rig::Seats), &'static str);
-    const STOPS: [Stop; 3] = [
+    const STOPS: [Stop; 4] = [
         (|seats| seats.stand(1, Standing::Held), "paused"),
         (|seats| seats.remove(1), "removed"),
         (|seats| seats.withdraw(1, "notes"), "withdrawn"),
+        (|seats| seats.stop(1, fangshi_tenants::Stop::Quarantined), "quarantined"),
     ];
     for (stop, outcome) in STOPS {
         for calls in [0, 1] {

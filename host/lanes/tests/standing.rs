@@ -16,6 +16,7 @@ use fangshi_database::InstallationId;
 use fangshi_journal::RunState;
 use fangshi_lanes::{LanesConfig, Schedule, Standing};
 use fangshi_runtime::Outcome;
+use fangshi_tenants::Stop;
 use rig::{Mood, ORDER, Rig, Seats, outcome_of, send_out, set_note};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -27,10 +28,12 @@ const UNKNOWN: &str = "SELECT COUNT(*) FROM effects WHERE state = 4";
 /// A change of the installation, and how it ends an attempt under way.
 type Change = (fn(&Seats), &'static str, RunState);
 
-const CHANGES: [Change; 3] = [
+const CHANGES: [Change; 5] = [
     (|seats| seats.remove(1), "removed", RunState::Parked),
     (|seats| seats.withdraw(1, "notes"), "withdrawn", RunState::Parked),
     (|seats| seats.stand(1, Standing::Held), "paused", RunState::Ready),
+    (|seats| seats.stop(1, Stop::Quarantined), "quarantined", RunState::Parked),
+    (|seats| seats.stop(1, Stop::Revoked), "revoked", RunState::Parked),
 ];
 
 /// Which call an attempt makes after it was told to go on.
@@ -236,6 +239,31 @@ async fn a_paused_attempt_is_not_counted_and_the_run_goes_on_when_the_installati
     assert_eq!(ended(&rig).await, (RunState::Done, Some("done".to_owned()), outcomes));
     assert_eq!(rig.ran().iter().map(|ran| ran.is_last).collect::<Vec<_>>(), [false, false, true]);
     assert_eq!(rig.shop.applied().len(), 1);
+}
+
+/// What waited while the installation was held does not go on once another version has taken the place of the one that failed.
+#[tokio::test]
+async fn waiting_runs_of_a_version_that_does_not_go_on_are_parked_and_hold_up_nobody() {
+    for stop in [Stop::Quarantined, Stop::Revoked] {
+        let rig = Rig::new().await;
+        rig.install(1, false, script!(|_input, _host| Outcome::RetryLater { reason: "soon".into(), after: None }));
+        rig.install(2, false, script!(|_input, _host| Outcome::Done));
+        rig.pay(ORDER).await;
+        rig.settle().await;
+        rig.stand(1, Standing::Held);
+        rig.pay("372").await;
+        rig.settle().await;
+        let tried = rig.ran().len();
+        rig.seats.stop(1, stop);
+        rig.lanes.poke_tenant(rig.tenant).await.unwrap();
+        rig.settle().await;
+        let runs = rig.runs().await;
+        let parked: Vec<_> = runs.iter().filter(|run| run.state == RunState::Parked).collect();
+        assert_eq!(parked.len(), 2, "the one that waited for its retry, and the one that never ran: {runs:?}");
+        assert!(parked.iter().all(|run| run.installation.0 == 1 && run.reason.as_deref() == Some(stop.code())));
+        assert!(runs.iter().filter(|run| run.installation.0 == 2).all(|run| run.state == RunState::Done));
+        assert_eq!(rig.ran().len(), tried, "{stop:?}: it ran");
+    }
 }
 
 #[tokio::test]

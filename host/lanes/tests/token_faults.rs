@@ -185,6 +185,7 @@ impl Stage {
 fn seat(id: i64) -> Seat {
     Seat {
         subscriber: Subscriber { installation: InstallationId(id), standing: Standing::Open, echoes: false },
+        stopped: Default::default(),
         grants: BTreeSet::from(["notes".to_owned()]),
         settings: Arc::new(json!({})),
         secrets: Default::default(),

@@ -31,7 +31,14 @@ async fn listening(rig: &Rig) -> Lanes {
     let registry = rig.tenants.registry();
     let digest = Digest::of(&wasm);
     let (plugin, _, _) = registry.add_version(rig.tenant, "all-hooks", digest, manifest, &wasm).await.unwrap();
-    let new = NewInstallation { plugin, version: digest, grants: asked, settings: json!({}), limits: json!({}) };
+    let new = NewInstallation {
+        plugin,
+        version: digest,
+        grants: asked,
+        settings: json!({}),
+        limits: json!({}),
+        schedules: vec![],
+    };
     registry.install(rig.tenant, new).await.unwrap();
     Lanes::start(Parts {
         journal: rig.journal.clone(),

@@ -72,6 +72,8 @@ actions! {
     PluginUploaded = "plugin-uploaded",
     /// The operator approved a version: it may be installed.
     VersionApproved = "version-approved",
+    /// The operator took an approval back: installations of the version hold.
+    VersionRevoked = "version-revoked",
     /// A version was installed, with its grants.
     InstallationMade = "installation-made",
     /// Version, grants, settings or limits were changed.

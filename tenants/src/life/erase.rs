@@ -7,7 +7,7 @@ use super::Deletion;
 use crate::TenantsError;
 
 /// Rows by their table, children first. A component is megabytes: one a step.
-const STEPS: [(&str, u32); 13] = [
+const STEPS: [(&str, u32); 14] = [
     ("DELETE FROM access_tokens WHERE id IN (SELECT id FROM access_tokens WHERE tenant_id = $1 LIMIT $2)", 200),
     ("DELETE FROM links WHERE id IN (SELECT id FROM links WHERE tenant_id = $1 LIMIT $2)", 200),
     ("DELETE FROM decoded WHERE rowid IN (SELECT rowid FROM decoded WHERE tenant_id = $1 LIMIT $2)", 200),
@@ -27,6 +27,11 @@ const STEPS: [(&str, u32); 13] = [
     (
         "DELETE FROM schedules WHERE (installation_id, name) IN \
          (SELECT installation_id, name FROM schedules WHERE tenant_id = $1 LIMIT $2)",
+        200,
+    ),
+    (
+        "DELETE FROM faults WHERE (installation_id, hook) IN \
+         (SELECT installation_id, hook FROM faults WHERE tenant_id = $1 LIMIT $2)",
         200,
     ),
     ("DELETE FROM installations WHERE id IN (SELECT id FROM installations WHERE tenant_id = $1 LIMIT $2)", 200),

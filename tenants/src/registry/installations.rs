@@ -1,40 +1,20 @@
-//! Installations: made, changed, removed, and read by every event.
+//! Installations: made, changed, removed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fangshi_database::{BoxFuture, Digest, InstallationId, PluginId, TenantId};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
-use super::cache::{Kept, Listed};
+use super::installed::{SETTINGS, row_name};
 use super::records::{Installation, InstallationPatch, InstallationState, NewInstallation, Terms, VersionRecord};
 use super::schedule::{self, Schedule, ScheduleRecord};
-use super::settings::{SettingsSchema, keep};
-use super::versions::{json, schema};
-use super::{Registry, approvals, consent, hearers, quarantine, schedules, subscriptions};
+use super::settings::{Kept, SettingsSchema, keep};
+use super::versions::json;
+use super::{Registry, approvals, consent, hearers, installed, quarantine, schedules, subscriptions};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::to_the_end::to_the_end;
-use crate::{Place, RegistryError, Vault};
-
-const SETTINGS: Place = Place { table: "installations", column: "settings" };
-
-macro_rules! select_installations {
-    ($rest:literal) => {
-        concat!(
-            "SELECT i.id, i.tenant_id, i.plugin_id, p.name AS plugin_name, i.digest, v.hooks, v.settings_schema, i.state, \
-             i.settings, i.secrets, i.limits, i.created_at, i.updated_at, i.removed_at, i.faults, \
-             i.quarantined_at, i.fault_outcome, i.fault_figure, i.fault_run, \
-             (SELECT json_group_array(name) FROM grants g WHERE g.installation_id = i.id) AS grants, \
-             (SELECT json_group_array(json_object('name', name, 'cron', cron, 'time_zone', time_zone, 'next_at', \
-             next_at, 'skipped', skipped)) FROM (SELECT * FROM schedules s WHERE s.installation_id = i.id \
-             ORDER BY name)) AS schedules \
-             FROM installations i JOIN plugins p ON p.id = i.plugin_id \
-             JOIN versions v ON v.plugin_id = i.plugin_id AND v.digest = i.digest ",
-            $rest
-        )
-    };
-}
+use crate::{RegistryError, Vault};
 
 impl Registry {
     /// Installs a version for a tenant; it is active at once.
@@ -42,30 +22,18 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Grants`] names the grants that are missing and those nobody asked for; no such plugin or
     /// version; settings or limits that are no JSON object; [`RegistryError::Settings`] names the settings that do not fit the
-    /// version's schema; [`Terms`](super::Terms) that do not hold; or the store refused.
+    /// version's schema; a schedule that can't be read, or a version that does not export `on-schedule`; a version whose
+    /// approval was taken back, or [`Terms`](super::Terms) that do not hold; or the store refused.
     pub async fn install(&self, tenant: TenantId, new: NewInstallation) -> Result<Installation, RegistryError> {
-        self.install_scheduled(tenant, new, Vec::new()).await
-    }
-
-    /// As [`Registry::install`], with schedules for `on-schedule`.
-    ///
-    /// # Errors
-    /// As [`Registry::install`]; or a schedule that can't be read, or a version that does not export the hook.
-    pub async fn install_scheduled(
-        &self,
-        tenant: TenantId,
-        new: NewInstallation,
-        schedules: Vec<Schedule>,
-    ) -> Result<Installation, RegistryError> {
         self.known(tenant)?;
         let version = self.version_to_install(tenant, new.plugin, new.version).await?;
         consent::check(&version.manifest, &new.grants)?;
         check_object("settings", &new.settings)?;
         check_object("limits", &new.limits)?;
         let kept = keep(version.settings_schema.as_ref(), &Arc::default(), &BTreeSet::new(), Some(new.settings));
-        fit(version.settings_schema.as_ref(), &kept.settings, false)?;
+        fit(version.settings_schema.as_ref(), &kept, false)?;
         let now = self.directory.clock.now();
-        check_schedules(&schedules, &version.manifest.hooks, now)?;
+        check_schedules(&new.schedules, &version.manifest.hooks, now)?;
         let draft = Installation {
             id: InstallationId(0),
             tenant,
@@ -78,9 +46,11 @@ impl Registry {
             secrets: kept.secrets,
             schema: version.settings_schema,
             limits: new.limits,
-            schedules: schedules.into_iter().map(unplanned).collect(),
+            schedules: new.schedules.into_iter().map(unplanned).collect(),
             state: InstallationState::Active,
             quarantine: None,
+            quarantined: BTreeSet::new(),
+            revoked: BTreeSet::new(),
             created_at: now,
             updated_at: now,
             removed_at: None,
@@ -139,7 +109,7 @@ impl Registry {
                 installation.schema = version.settings_schema.clone();
                 let schema = installation.schema.as_ref();
                 let kept = keep(schema, &installation.settings, &installation.secrets, patch.settings);
-                fit(schema, &kept.settings, !given)?;
+                fit(schema, &kept, !given)?;
                 (installation.settings, installation.secrets) = (kept.settings, kept.secrets);
             }
             if let Some(limits) = patch.limits {
@@ -174,70 +144,6 @@ impl Registry {
         .await
     }
 
-    /// An installation, removed ones included.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn get(&self, tenant: TenantId, id: InstallationId) -> Result<Option<Installation>, RegistryError> {
-        let row = sqlx::query(select_installations!("WHERE i.tenant_id = $1 AND i.id = $2"))
-            .bind(tenant.0)
-            .bind(id.0)
-            .fetch_optional(self.directory.db.reader())
-            .await?;
-        row.map(|row| read(&row, &self.directory.vault)).transpose()
-    }
-
-    /// Up to `limit` installations of the tenant after one, by id, removed ones included.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn list(
-        &self,
-        tenant: TenantId,
-        after: Option<InstallationId>,
-        limit: u32,
-    ) -> Result<Vec<Installation>, RegistryError> {
-        let rows = sqlx::query(select_installations!("WHERE i.tenant_id = $1 AND i.id > $2 ORDER BY i.id LIMIT $3"))
-            .bind(tenant.0)
-            .bind(after.map_or(0, |id| id.0))
-            .bind(limit)
-            .fetch_all(self.directory.db.reader())
-            .await?;
-        rows.iter().map(|row| read(row, &self.directory.vault)).collect()
-    }
-
-    /// The active installations of a tenant, by id; from memory.
-    ///
-    /// # Errors
-    /// The store cannot be read. (Never an empty list instead: that would drop events in silence.)
-    pub async fn active(&self, tenant: TenantId) -> Result<Arc<Vec<Arc<Installation>>>, RegistryError> {
-        Ok(self.kept(tenant).await?.active)
-    }
-
-    /// The installations of a tenant that are not removed, by id; from memory.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn installed(&self, tenant: TenantId) -> Result<Arc<Vec<Arc<Installation>>>, RegistryError> {
-        Ok::<Listed, _>(self.kept(tenant).await?.installed)
-    }
-
-    async fn kept(&self, tenant: TenantId) -> Result<Kept, RegistryError> {
-        let generation = match self.cache.get(tenant) {
-            Ok(kept) => return Ok(kept),
-            Err(generation) => generation,
-        };
-        let rows = sqlx::query(select_installations!("WHERE i.tenant_id = $1 AND i.state <> 'removed' ORDER BY i.id"))
-            .bind(tenant.0)
-            .fetch_all(self.directory.db.reader())
-            .await?;
-        let installed: Result<Vec<_>, _> =
-            rows.iter().map(|row| read(row, &self.directory.vault).map(Arc::new)).collect();
-        let kept = Kept::new(installed?);
-        self.cache.keep(tenant, generation, kept.clone());
-        Ok(kept)
-    }
-
     /// Reads, changes and writes an installation inside one write, so that two changes cannot undo each other.
     async fn change(
         &self,
@@ -248,13 +154,8 @@ impl Registry {
         let (directory, actor, terms) = (Arc::clone(&self.directory), self.actor, self.terms);
         self.commit(tenant, move |c| {
             Box::pin(async move {
-                let row = sqlx::query(select_installations!("WHERE i.tenant_id = $1 AND i.id = $2"))
-                    .bind(tenant.0)
-                    .bind(id.0)
-                    .fetch_optional(&mut *c)
-                    .await?;
-                let row = row.ok_or(RegistryError::UnknownInstallation(id))?;
-                let mut installation = read(&row, &directory.vault)?;
+                let found = installed::find(&mut *c, &directory.vault, tenant, id).await?;
+                let mut installation = found.ok_or(RegistryError::UnknownInstallation(id))?;
                 if installation.state == InstallationState::Removed {
                     return Err(RegistryError::Removed(id));
                 }
@@ -264,8 +165,7 @@ impl Registry {
                 installation.updated_at = now;
                 installation.removed_at = installation.removed_at.map(|_| now);
                 if anew(&before, &installation) {
-                    quarantine::forgive(c, id).await?;
-                    installation.quarantine = None;
+                    quarantine::forgive(c, &mut installation).await?;
                 }
                 let resumed = before.state != installation.state;
                 write(c, &directory.vault, &mut installation, resumed).await?;
@@ -278,12 +178,11 @@ impl Registry {
         .await
     }
 
-    /// Commits a change of a tenant's installations; memory follows it.
-    async fn commit<F>(&self, tenant: TenantId, step: F) -> Result<Installation, RegistryError>
+    /// Commits a change of a tenant's installations, or of what they may go on with; memory follows it.
+    pub(super) async fn commit<R, F>(&self, tenant: TenantId, step: F) -> Result<R, RegistryError>
     where
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<Installation, RegistryError>>
-            + Send
-            + 'static,
+        R: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<R, RegistryError>> + Send + 'static,
     {
         let registry = self.clone();
         to_the_end(async move {
@@ -331,8 +230,8 @@ async fn hold(
     if now.state == InstallationState::Removed {
         return Ok(());
     }
-    if terms.approval && before.is_none_or(|before| before.version != now.version) {
-        approvals::check(c, now.tenant, now.plugin, now.version).await?;
+    if before.is_none_or(|before| before.version != now.version) {
+        approvals::check(c, now, terms.approval).await?;
     }
     if let Some(allowed) = terms.hooks_per_event {
         let heard = before.map_or(&[][..], |before| &before.hooks);
@@ -422,35 +321,6 @@ async fn write(
     subscriptions::follow(c, i).await
 }
 
-fn read(row: &SqliteRow, vault: &Vault) -> Result<Installation, RegistryError> {
-    let id = InstallationId(row.try_get("id")?);
-    let tenant = TenantId(row.try_get("tenant_id")?);
-    let settings = vault.unseal(tenant, SETTINGS, &row_name(id), row.try_get("settings")?)?;
-    let damaged = || RegistryError::Damaged("installations");
-    let state: &str = row.try_get("state")?;
-    let grants: BTreeSet<String> = serde_json::from_str(row.try_get("grants")?).map_err(|_| damaged())?;
-    let version = Digest::from_slice(row.try_get("digest")?).map_err(|_| damaged())?;
-    Ok(Installation {
-        id,
-        tenant,
-        plugin: PluginId(row.try_get("plugin_id")?),
-        plugin_name: row.try_get("plugin_name")?,
-        version,
-        hooks: serde_json::from_str(row.try_get("hooks")?).map_err(|_| damaged())?,
-        grants,
-        settings: Arc::new(serde_json::from_slice(&settings).map_err(|_| damaged())?),
-        secrets: serde_json::from_str(row.try_get("secrets")?).map_err(|_| damaged())?,
-        schema: schema(row, vault, tenant, &version)?,
-        limits: serde_json::from_str(row.try_get("limits")?).map_err(|_| damaged())?,
-        schedules: serde_json::from_str(row.try_get("schedules")?).map_err(|_| damaged())?,
-        state: InstallationState::from_code(state).ok_or_else(damaged)?,
-        quarantine: quarantine::read(row)?,
-        created_at: row.try_get("created_at")?,
-        updated_at: row.try_get("updated_at")?,
-        removed_at: row.try_get("removed_at")?,
-    })
-}
-
 fn set(installation: &Installation) -> Vec<&Schedule> {
     installation.schedules.iter().map(|one| &one.schedule).collect()
 }
@@ -465,10 +335,13 @@ fn check_schedules(schedules: &[Schedule], hooks: &[String], now: i64) -> Result
     checked.map_err(|problem| RegistryError::Invalid { member: "schedules", problem })
 }
 
-/// Holds settings against the version's schema; `kept`: nobody gave them with this change.
-fn fit(schema: Option<&SettingsSchema>, settings: &serde_json::Value, kept: bool) -> Result<(), RegistryError> {
-    let (Some(schema), Some(members)) = (schema, settings.as_object()) else { return Ok(()) };
-    schema.check(members).map_err(|misfits| RegistryError::Settings { misfits, kept })
+/// Holds settings against the version's schema; `untouched`: nobody gave them with this change. A secret of an earlier version
+/// that this one does not know is kept, and nothing is asked of it.
+fn fit(schema: Option<&SettingsSchema>, kept: &Kept, untouched: bool) -> Result<(), RegistryError> {
+    let (Some(schema), Some(members)) = (schema, kept.settings.as_object()) else { return Ok(()) };
+    let asked = |name: &String| schema.property(name).is_some() || !kept.secrets.contains(name);
+    let members = members.iter().filter(|(name, _)| asked(name)).map(|(name, value)| (name.clone(), value.clone()));
+    schema.check(&members.collect()).map_err(|misfits| RegistryError::Settings { misfits, kept: untouched })
 }
 
 fn check_object(member: &'static str, value: &serde_json::Value) -> Result<(), RegistryError> {
@@ -476,8 +349,4 @@ fn check_object(member: &'static str, value: &serde_json::Value) -> Result<(), R
         return Ok(());
     }
     Err(RegistryError::Invalid { member, problem: "must be a JSON object".to_owned() })
-}
-
-fn row_name(id: InstallationId) -> [u8; 8] {
-    id.0.to_be_bytes()
 }

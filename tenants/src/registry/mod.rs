@@ -2,7 +2,7 @@
 //!
 //! - `records`: what is known about each
 //! - `versions`: uploading and reading versions
-//! - `installations`: installing, changing, removing
+//! - `installations`: installing, changing, removing; `installed`: reading them
 //! - `approvals`: versions that the operator approved
 //! - `hearers`: how many installations hear a hook
 //! - `quarantine`: installations that fail again and again
@@ -16,6 +16,7 @@ mod cache;
 mod consent;
 mod hearers;
 mod installations;
+mod installed;
 mod quarantine;
 mod records;
 mod schedule;
@@ -26,10 +27,10 @@ mod versions;
 
 use std::sync::Arc;
 
-pub use self::quarantine::{Conduct, Fault, Quarantined};
+pub use self::quarantine::{Conduct, Fault, Quarantined, Ran};
 pub use self::records::{
     Declared, GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation,
-    PluginRecord, Quarantine, Terms, VersionRecord,
+    PluginRecord, Quarantine, Stop, Terms, VersionRecord,
 };
 pub use self::schedule::{MOST_SCHEDULES, Schedule, ScheduleRecord, Timetable, USUAL_ZONE};
 pub use self::settings::{

@@ -1,9 +1,11 @@
 //! Quarantine: an installation whose runs end badly by its own fault, one after the other, is paused by the host.
 //!
-//! Runs are counted in the transaction that ends an attempt, so each counts once, whatever the host went through. Only those
-//! of the version at work count: a new one begins anew, and so does one that somebody resumed.
+//! Runs are counted in the transaction that ends an attempt, so each counts once, whatever the host went through, and by the
+//! hook that they called: one that goes well says nothing about another. Only those of the version at work count: a new one
+//! begins anew, and so does one that somebody resumed. A version that was replaced instead stays in quarantine, and its runs
+//! do not go on.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use fangshi_database::{Digest, InstallationId, PluginId, RunId, TenantId};
@@ -12,13 +14,13 @@ use sqlx::{Row, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::Registry;
 use super::cache::Changing;
-use super::records::Quarantine;
+use super::records::{Installation, Quarantine};
 use crate::RegistryError;
 use crate::audit::{self, Action, Actor, Entry};
 
 /// A run that was under way when the quarantine began ends none.
-const TAKE_BACK: &str = "UPDATE installations SET faults = 0 WHERE id = $1 AND digest = $2 AND faults > 0 \
-                         AND quarantined_at IS NULL";
+const TAKE_BACK: &str = "DELETE FROM faults WHERE installation_id = $1 AND hook = $2 AND EXISTS \
+                         (SELECT 1 FROM installations WHERE id = $1 AND digest = $3 AND quarantined_at IS NULL)";
 
 /// What the end of a run says about its plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +40,19 @@ pub struct Fault {
     pub outcome: &'static str,
     /// The figure, in the host's own words; empty if there is none.
     pub figure: String,
-    /// How many one after the other put the installation into quarantine; 0: none ever does.
+    /// How many of one hook, one after the other, put the installation into quarantine; 0: none ever does.
     pub allowed: u32,
+}
+
+/// A run that ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ran<'a> {
+    /// Its id.
+    pub run: RunId,
+    /// The version that it was pinned to.
+    pub version: Digest,
+    /// The hook that it called.
+    pub hook: &'a str,
 }
 
 /// An installation was put into quarantine, if the transaction it happened in is kept. To be held until that is over: memory
@@ -51,24 +64,31 @@ pub struct Quarantined {
     _memory: Changing,
 }
 
-/// Installations that may have a count to be taken back: all whose count is not 0, and some more.
+/// Hooks that may have a count to be taken back: all that have one, and some more.
 #[derive(Default)]
-pub(super) struct Counted(Mutex<HashSet<InstallationId>>);
+pub(super) struct Counted(Mutex<HashMap<InstallationId, HashSet<String>>>);
 
 impl Counted {
     pub(super) async fn load(db: &SqlitePool) -> Result<Counted, sqlx::Error> {
-        let ids: Vec<i64> = sqlx::query_scalar("SELECT id FROM installations WHERE faults > 0 AND removed_at IS NULL")
-            .fetch_all(db)
-            .await?;
-        Ok(Counted(Mutex::new(ids.into_iter().map(InstallationId).collect())))
+        let rows: Vec<(i64, String)> = sqlx::query_as("SELECT installation_id, hook FROM faults").fetch_all(db).await?;
+        let counted = Counted::default();
+        for (installation, hook) in rows {
+            counted.add(InstallationId(installation), &hook);
+        }
+        Ok(counted)
     }
 
-    fn add(&self, installation: InstallationId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(installation);
+    fn add(&self, installation: InstallationId, hook: &str) {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let hooks = counted.entry(installation).or_default();
+        if !hooks.contains(hook) {
+            hooks.insert(hook.to_owned());
+        }
     }
 
-    fn may_hold(&self, installation: InstallationId) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&installation)
+    fn may_hold(&self, installation: InstallationId, hook: &str) -> bool {
+        let counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.get(&installation).is_some_and(|hooks| hooks.contains(hook))
     }
 }
 
@@ -82,22 +102,27 @@ impl Registry {
         c: &mut SqliteConnection,
         tenant: TenantId,
         installation: InstallationId,
-        (version, run): (Digest, RunId),
+        ran: Ran<'_>,
         conduct: &Conduct,
     ) -> Result<Option<Quarantined>, RegistryError> {
         match conduct {
             Conduct::Untold => Ok(None),
             Conduct::Well => {
                 // Most have nothing to take back, and every statement costs the writer a turn.
-                if self.counted.may_hold(installation) {
-                    sqlx::query(TAKE_BACK).bind(installation.0).bind(version.as_bytes().as_slice()).execute(c).await?;
+                if self.counted.may_hold(installation, ran.hook) {
+                    sqlx::query(TAKE_BACK)
+                        .bind(installation.0)
+                        .bind(ran.hook)
+                        .bind(ran.version.as_bytes().as_slice())
+                        .execute(c)
+                        .await?;
                 }
                 Ok(None)
             }
             Conduct::Fault(fault) if fault.allowed == 0 => Ok(None),
             Conduct::Fault(fault) => {
-                self.counted.add(installation);
-                self.count(c, tenant, installation, (version, run), fault).await
+                self.counted.add(installation, ran.hook);
+                self.count(c, tenant, installation, ran, fault).await
             }
         }
     }
@@ -107,36 +132,44 @@ impl Registry {
         c: &mut SqliteConnection,
         tenant: TenantId,
         installation: InstallationId,
-        (version, run): (Digest, RunId),
+        ran: Ran<'_>,
         fault: &Fault,
     ) -> Result<Option<Quarantined>, RegistryError> {
-        let counted: Option<(i64, String, i64)> = sqlx::query_as(
-            "UPDATE installations SET faults = faults + 1, fault_outcome = $4, fault_figure = $5, fault_run = $6 \
+        let faults: Option<i64> = sqlx::query_scalar(
+            "INSERT INTO faults (installation_id, hook, tenant_id, faults) SELECT id, $4, tenant_id, 1 FROM installations \
              WHERE tenant_id = $1 AND id = $2 AND digest = $3 AND quarantined_at IS NULL \
-             RETURNING faults, state, plugin_id",
+             ON CONFLICT (installation_id, hook) DO UPDATE SET faults = faults + 1 RETURNING faults",
         )
         .bind(tenant.0)
         .bind(installation.0)
-        .bind(version.as_bytes().as_slice())
-        .bind(fault.outcome)
-        .bind(&fault.figure)
-        .bind(run.0)
+        .bind(ran.version.as_bytes().as_slice())
+        .bind(ran.hook)
         .fetch_optional(&mut *c)
         .await?;
-        let Some((faults, state, plugin)) = counted else { return Ok(None) };
-        if faults < i64::from(fault.allowed) || state != "active" {
-            return Ok(None);
-        }
+        let Some(faults) = faults.filter(|faults| *faults >= i64::from(fault.allowed)) else { return Ok(None) };
         // From before the commit until after it nothing is kept in memory: see the cache.
         let memory = self.cache.changing(tenant);
         let now = self.directory.clock.now();
-        sqlx::query("UPDATE installations SET state = 'paused', quarantined_at = $2, updated_at = $2 WHERE id = $1")
-            .bind(installation.0)
-            .bind(now)
-            .execute(&mut *c)
-            .await?;
-        let details =
-            json!({"version": version, "faults": faults, "outcome": fault.outcome, "figure": fault.figure, "run": run});
+        let plugin: Option<i64> = sqlx::query_scalar(
+            "UPDATE installations SET state = 'paused', quarantined_at = $2, updated_at = $2, faults = $3, \
+             fault_outcome = $4, fault_figure = $5, fault_run = $6, \
+             quarantined_versions = json_insert(quarantined_versions, '$[#]', $7) \
+             WHERE id = $1 AND state = 'active' RETURNING plugin_id",
+        )
+        .bind(installation.0)
+        .bind(now)
+        .bind(faults)
+        .bind(fault.outcome)
+        .bind(&fault.figure)
+        .bind(ran.run.0)
+        .bind(ran.version.to_string())
+        .fetch_optional(&mut *c)
+        .await?;
+        // Somebody has paused it already.
+        let Some(plugin) = plugin else { return Ok(None) };
+        let Fault { outcome, figure, .. } = fault;
+        let details = json!({"version": ran.version, "hook": ran.hook, "faults": faults, "outcome": outcome,
+            "figure": figure, "run": ran.run});
         let entry = Entry::new(Actor::System, Action::InstallationQuarantined, tenant)
             .about(installation)
             .about(PluginId(plugin))
@@ -159,15 +192,21 @@ impl Registry {
     }
 }
 
-/// Begins the count anew: whoever resumed the installation or replaced its version looked into it.
-pub(super) async fn forgive(c: &mut SqliteConnection, installation: InstallationId) -> Result<(), RegistryError> {
+/// Begins the counts anew: whoever resumed the installation or replaced its version looked into it. The version that is at
+/// work now goes on; one that it took the place of does not.
+pub(super) async fn forgive(c: &mut SqliteConnection, installation: &mut Installation) -> Result<(), RegistryError> {
     sqlx::query(
         "UPDATE installations SET faults = 0, quarantined_at = NULL, fault_outcome = NULL, fault_figure = NULL, \
-         fault_run = NULL WHERE id = $1",
+         fault_run = NULL, quarantined_versions = (SELECT json_group_array(value) FROM json_each(quarantined_versions) \
+         WHERE value <> $2) WHERE id = $1",
     )
-    .bind(installation.0)
-    .execute(c)
+    .bind(installation.id.0)
+    .bind(installation.version.to_string())
+    .execute(&mut *c)
     .await?;
+    sqlx::query("DELETE FROM faults WHERE installation_id = $1").bind(installation.id.0).execute(c).await?;
+    installation.quarantine = None;
+    installation.quarantined.remove(&installation.version);
     Ok(())
 }
 
@@ -182,4 +221,10 @@ pub(super) fn read(row: &SqliteRow) -> Result<Option<Quarantine>, sqlx::Error> {
         figure: figure.filter(|figure| !figure.is_empty()),
         run: row.try_get::<Option<i64>, _>("fault_run")?.map(RunId),
     }))
+}
+
+/// Versions in a list of JSON, in hex.
+pub(super) fn versions(json: &str) -> Option<BTreeSet<Digest>> {
+    let names: Vec<String> = serde_json::from_str(json).ok()?;
+    names.iter().map(|name| name.parse().ok()).collect()
 }

@@ -81,6 +81,8 @@ pub struct VersionRecord {
     pub approved_at: Option<i64>,
     /// Who did, as the audit names them.
     pub approved_by: Option<String>,
+    /// When the operator took the approval back, unix ms; none once it was given again.
+    pub revoked_at: Option<i64>,
 }
 
 /// Whether an installation gets events.
@@ -128,6 +130,10 @@ pub struct Installation {
     pub state: InstallationState,
     /// Why, if the host paused it for its faults.
     pub quarantine: Option<Quarantine>,
+    /// Versions that put it into quarantine and that nobody let go on since.
+    pub quarantined: BTreeSet<Digest>,
+    /// Versions of its plugin whose approval the operator took back.
+    pub revoked: BTreeSet<Digest>,
     /// Unix ms.
     pub created_at: i64,
     /// Unix ms.
@@ -149,6 +155,25 @@ pub struct Quarantine {
     pub figure: Option<String>,
     /// The last one.
     pub run: Option<RunId>,
+}
+
+/// Why runs of a version do not go on, whatever version their installation has now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// It put the installation into quarantine, and another version took its place.
+    Quarantined,
+    /// The operator took its approval back.
+    Revoked,
+}
+
+impl Stop {
+    /// The reason for which such a run is parked.
+    pub fn code(self) -> &'static str {
+        match self {
+            Stop::Quarantined => "quarantined",
+            Stop::Revoked => "revoked",
+        }
+    }
 }
 
 /// What must hold besides when a version is installed. The default asks for nothing.
@@ -173,6 +198,8 @@ pub struct NewInstallation {
     pub settings: Value,
     /// A JSON object.
     pub limits: Value,
+    /// When `on-schedule` is called.
+    pub schedules: Vec<Schedule>,
 }
 
 /// Changes of an installation; what is `None` stays.
@@ -193,6 +220,18 @@ pub struct InstallationPatch {
 }
 
 impl Installation {
+    /// Whether the operator took back the approval of its version: its events wait.
+    pub fn is_revoked(&self) -> bool {
+        self.revoked.contains(&self.version)
+    }
+
+    /// Versions other than the one at work whose runs do not go on.
+    pub fn stopped(&self) -> BTreeMap<Digest, Stop> {
+        let quarantined = self.quarantined.iter().map(|version| (*version, Stop::Quarantined));
+        let revoked = self.revoked.iter().map(|version| (*version, Stop::Revoked));
+        quarantined.chain(revoked).filter(|(version, _)| *version != self.version).collect()
+    }
+
     /// The settings without the secrets among them.
     pub fn shown_settings(&self) -> Value {
         let Some(members) = self.settings.as_object() else { return Value::Object(Map::new()) };

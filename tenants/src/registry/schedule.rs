@@ -3,7 +3,8 @@
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Serialize};
 
 /// Schedules of one installation.
@@ -41,6 +42,8 @@ pub struct ScheduleRecord {
 pub struct Timetable {
     cron: Cron,
     zone: TimeZone,
+    /// The hours have a `*`: it goes by what the clock shows. Else its times are fixed, and each is one tick a day.
+    by_the_clock: bool,
 }
 
 impl Timetable {
@@ -56,6 +59,7 @@ impl Timetable {
         if cron.len() > MOST_CRON || cron.split_whitespace().count() != 5 {
             return Err(format!("`cron`: {five}"));
         }
+        let by_the_clock = cron.split_whitespace().nth(1).is_some_and(|hours| hours.contains('*'));
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let cron = parser.parse(cron).map_err(|error| format!("`cron` can't be read ({error}): {five}"))?;
         let zone = TimeZone::get(time_zone).ok().filter(|zone| zone.iana_name().is_some());
@@ -63,15 +67,40 @@ impl Timetable {
             let given: String = time_zone.chars().take(64).collect();
             format!("`time_zone` `{given}` is not known: expected a name such as `{USUAL_ZONE}` or `America/New_York`")
         })?;
-        Ok(Timetable { cron, zone })
+        Ok(Timetable { cron, zone, by_the_clock })
     }
 
-    /// The first tick after a time, unix seconds; `None` if there is none. A wall time that a change of the clocks leaves out
-    /// comes at the end of the gap, one that comes twice is a tick once, unless every hour has one.
+    /// The first tick after a time, unix seconds; `None` if there is none. A fixed time that a change of the clocks leaves out
+    /// comes at the end of the gap, and one that comes twice is a tick the first time. A schedule that goes by the clock has a
+    /// tick whenever the clock shows one of its times.
     pub fn next_after(&self, unix_s: i64) -> Option<i64> {
         let after = Timestamp::from_second(unix_s).ok()?.to_zoned(self.zone.clone());
-        let next = self.cron.find_next_occurrence(&after, false).ok()?;
-        Some(next.timestamp().as_second())
+        if self.by_the_clock {
+            return Some(self.cron.find_next_occurrence(&after, false).ok()?.timestamp().as_second());
+        }
+        // What the clock shows grows with its instant, so nothing up to here is left. In an hour that comes the second time
+        // some of what follows was there before.
+        let mut shown = after.datetime();
+        loop {
+            shown = self.cron.find_next_occurrence(&shown, false).ok()?;
+            let tick = self.instant(shown)?.as_second();
+            if tick > unix_s {
+                return Some(tick);
+            }
+        }
+    }
+
+    /// When the clock shows a time: first, or if it never does, when it is past it.
+    fn instant(&self, shown: DateTime) -> Option<Timestamp> {
+        match self.zone.to_ambiguous_timestamp(shown).offset() {
+            AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(shown).ok(),
+            AmbiguousOffset::Fold { before, .. } => before.to_timestamp(shown).ok(),
+            // By the later offset the time lies before the change.
+            AmbiguousOffset::Gap { after, .. } => {
+                let before_it = after.to_timestamp(shown).ok()?;
+                self.zone.following(before_it).next().map(|change| change.timestamp())
+            }
+        }
     }
 }
 
@@ -155,6 +184,63 @@ mod tests {
         // By the hour nothing is left out and nothing doubled either: they are hours of the sun.
         let hourly = ticks("0 * * * *", "America/New_York", "2026-11-01T04:30:00Z", 3);
         assert_eq!(hourly, ["2026-11-01T05:00:00Z", "2026-11-01T06:00:00Z", "2026-11-01T07:00:00Z"]);
+    }
+
+    #[test]
+    fn each_of_several_fixed_times_is_one_tick_a_day_where_clocks_change() {
+        let (york, berlin) = ("America/New_York", "Europe/Berlin");
+        // 2:30 does not exist: it comes at the end of the gap.
+        assert_eq!(
+            ticks("30 1,2,3 * * *", york, "2026-03-08T05:00:00Z", 4),
+            ["2026-03-08T06:30:00Z", "2026-03-08T07:00:00Z", "2026-03-08T07:30:00Z", "2026-03-09T05:30:00Z"]
+        );
+        // 1:30 comes twice, and asked between the two it is over.
+        assert_eq!(
+            ticks("30 0-2 * * *", york, "2026-11-01T04:00:00Z", 4),
+            ["2026-11-01T04:30:00Z", "2026-11-01T05:30:00Z", "2026-11-01T07:30:00Z", "2026-11-02T05:30:00Z"]
+        );
+        assert_eq!(ticks("30 0-2 * * *", york, "2026-11-01T06:10:00Z", 1), ["2026-11-01T07:30:00Z"]);
+        // Two times in the gap are one moment, and one tick.
+        assert_eq!(
+            ticks("0,30 2 * * *", berlin, "2026-03-28T23:30:00Z", 3),
+            ["2026-03-29T01:00:00Z", "2026-03-30T00:00:00Z", "2026-03-30T00:30:00Z"]
+        );
+        assert_eq!(
+            ticks("*/30 2 * * *", berlin, "2026-10-24T23:00:00Z", 3),
+            ["2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:00:00Z"]
+        );
+    }
+
+    #[test]
+    fn every_fixed_time_of_a_year_is_a_tick_once() {
+        for zone in ["America/New_York", "Europe/Berlin", "Australia/Lord_Howe", USUAL_ZONE] {
+            let timetable = timetable("7,37 0,1,2,3,13 * * *", zone);
+            let mut after = at("2026-01-01T00:00:00Z");
+            let mut seen: std::collections::BTreeMap<String, usize> = std::collections::BTreeMap::new();
+            while let Some(tick) = timetable.next_after(after).filter(|tick| *tick < at("2027-01-01T00:00:00Z")) {
+                let shown = Timestamp::from_second(tick).unwrap().to_zoned(timetable.zone.clone());
+                *seen.entry(shown.date().to_string()).or_default() += 1;
+                after = tick;
+            }
+            // The first and the last day may be cut; in a gap two of the ten may fall together.
+            let days: Vec<usize> = seen.into_values().collect();
+            let middle = &days[1..days.len() - 1];
+            let short = middle.iter().filter(|count| **count == 9).count();
+            assert!(short <= 1 && middle.iter().all(|count| *count == 10 || *count == 9), "{zone}: {days:?}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_by_the_clock_has_a_tick_whenever_the_clock_shows_its_time() {
+        assert_eq!(
+            ticks("0 */2 * * *", "Europe/Berlin", "2026-10-24T21:00:00Z", 4),
+            ["2026-10-24T22:00:00Z", "2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z", "2026-10-25T03:00:00Z"]
+        );
+        assert_eq!(
+            ticks("30 */2 * * *", "Europe/Berlin", "2026-03-28T23:00:00Z", 2),
+            ["2026-03-28T23:30:00Z", "2026-03-29T02:30:00Z"],
+            "2:30 is left out"
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ macro_rules! select_versions {
     ($rest:literal) => {
         concat!(
             "SELECT v.id AS number, v.digest, v.tenant_id, v.plugin_id, p.name AS plugin_name, v.size, v.hooks, \
-             v.grants, v.settings_schema, v.uploaded_at, v.approved_at, v.approved_by \
+             v.grants, v.settings_schema, v.uploaded_at, v.approved_at, v.approved_by, v.revoked_at \
              FROM versions v JOIN plugins p ON p.id = v.plugin_id ",
             $rest
         )
@@ -228,6 +228,22 @@ impl Registry {
         rows.iter().map(|row| read(row, &self.directory.vault)).collect()
     }
 
+    /// The newest versions of the tenant that never were installed, up to `limit`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn never_installed(&self, tenant: TenantId, limit: u32) -> Result<Vec<VersionRecord>, RegistryError> {
+        let rows = sqlx::query(select_versions!(
+            "WHERE v.tenant_id = $1 AND NOT EXISTS (SELECT 1 FROM installations i WHERE i.tenant_id = v.tenant_id \
+             AND i.plugin_id = v.plugin_id AND i.digest = v.digest) ORDER BY v.id DESC LIMIT $2"
+        ))
+        .bind(tenant.0)
+        .bind(limit)
+        .fetch_all(self.directory.db.reader())
+        .await?;
+        rows.iter().map(|row| read(row, &self.directory.vault)).collect()
+    }
+
     pub(super) async fn unapproved_after(&self, after: i64, limit: u32) -> Result<Vec<VersionRecord>, RegistryError> {
         let rows = sqlx::query(select_versions!("WHERE v.approved_at IS NULL AND v.id > $1 ORDER BY v.id LIMIT $2"))
             .bind(after)
@@ -279,6 +295,7 @@ fn read(row: &SqliteRow, vault: &Vault) -> Result<VersionRecord, RegistryError> 
         uploaded_at: row.try_get("uploaded_at")?,
         approved_at: row.try_get("approved_at")?,
         approved_by: row.try_get("approved_by")?,
+        revoked_at: row.try_get("revoked_at")?,
     })
 }
 
@@ -291,7 +308,7 @@ pub(super) fn schema(
 ) -> Result<Option<SettingsSchema>, RegistryError> {
     let Some(sealed) = row.try_get::<Option<&[u8]>, _>("settings_schema")? else { return Ok(None) };
     let source = vault.unseal(tenant, SCHEMA, digest.as_bytes(), sealed)?;
-    SettingsSchema::parse(&source).map(Some).map_err(|_| RegistryError::Damaged("versions"))
+    SettingsSchema::stored(&source).map(Some).map_err(|_| RegistryError::Damaged("versions"))
 }
 
 fn check_name(name: &str) -> Result<(), RegistryError> {

@@ -72,6 +72,7 @@ async fn every_change_is_told_with_its_actor() {
         grants: BTreeSet::new(),
         settings: json!({"password": "CANARY"}),
         limits: json!({}),
+        schedules: Vec::new(),
     };
     let id: InstallationId = merchant.registry().install(tenant, new).await.unwrap().id;
     for patch in [

@@ -1,16 +1,35 @@
 //! What the platform gave is kept, whoever gave up, stopped or came too late.
 
-use super::custody::HOUR_MS;
-use super::{authorized, scene, secret, tenants_of};
-use crate::{Action, AuditFilter, TenantPatch, TokenError};
+use fangshi_database::TenantId;
+use tokio::task::JoinHandle;
 
-#[tokio::test]
-async fn a_caller_that_gives_up_does_not_lose_the_platforms_answer() {
-    let scene = scene().await;
+use super::custody::HOUR_MS;
+use super::{Scene, authorized, scene, secret, tenants_of};
+use crate::{AccessToken, Action, AuditFilter, TenantPatch, TokenError};
+
+type Caller = JoinHandle<Result<AccessToken, TokenError>>;
+
+/// A shop whose refresh is under way: the platform answers when its gate is opened.
+async fn asking(scene: &Scene) -> (TenantId, Caller) {
     let shop = scene.authorized("wxa").await.id;
     scene.platform.close_gate();
     let caller = scene.ask(shop);
     scene.called("authorizer", 1).await;
+    (shop, caller)
+}
+
+/// The same, and another refresh token was planted since.
+async fn authorized_meanwhile(scene: &Scene) -> (TenantId, Caller) {
+    let (shop, caller) = asking(scene).await;
+    let patch = TenantPatch { refresh_token: Some(secret("refresh-new")), ..TenantPatch::default() };
+    scene.tenants.update(shop, patch).await.unwrap();
+    (shop, caller)
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_does_not_lose_the_platforms_answer() {
+    let scene = scene().await;
+    let (shop, caller) = asking(&scene).await;
     caller.abort();
     assert!(caller.await.unwrap_err().is_cancelled());
     scene.platform.open_gate();
@@ -21,10 +40,8 @@ async fn a_caller_that_gives_up_does_not_lose_the_platforms_answer() {
 #[tokio::test]
 async fn a_stop_waits_for_the_refresh_under_way_and_begins_none() {
     let scene = scene().await;
-    let (shop, other) = (scene.authorized("wxa").await.id, scene.authorized("wxb").await.id);
-    scene.platform.close_gate();
-    let caller = scene.ask(shop);
-    scene.called("authorizer", 1).await;
+    let (_, caller) = asking(&scene).await;
+    let other = scene.authorized("wxb").await.id;
     // The run that wanted it was cut off.
     caller.abort();
     let flights = scene.tenants.flights();
@@ -80,12 +97,7 @@ async fn a_lease_of_a_dead_process_ends() {
 #[tokio::test]
 async fn a_new_authorization_during_a_refresh_wins() {
     let scene = scene().await;
-    let shop = scene.authorized("wxa").await.id;
-    scene.platform.close_gate();
-    let caller = scene.ask(shop);
-    scene.called("authorizer", 1).await;
-    let patch = TenantPatch { refresh_token: Some(secret("refresh-new")), ..TenantPatch::default() };
-    scene.tenants.update(shop, patch).await.unwrap();
+    let (shop, caller) = authorized_meanwhile(&scene).await;
     scene.platform.open_gate();
     let token = caller.await.unwrap().unwrap();
     assert!(scene.platform.last().ends_with("refresh-new"), "{}", scene.platform.last());
@@ -96,12 +108,7 @@ async fn a_new_authorization_during_a_refresh_wins() {
 #[tokio::test]
 async fn a_refresh_token_that_came_too_late_for_its_row_is_set_aside_and_told_of() {
     let scene = scene().await;
-    let shop = scene.authorized("wxa").await.id;
-    scene.platform.close_gate();
-    let caller = scene.ask(shop);
-    scene.called("authorizer", 1).await;
-    let patch = TenantPatch { refresh_token: Some(secret("refresh-new")), ..TenantPatch::default() };
-    scene.tenants.update(shop, patch).await.unwrap();
+    let (shop, caller) = authorized_meanwhile(&scene).await;
     assert_eq!(scene.audited(Action::TokenSetAside).await, 0);
     scene.platform.open_gate();
     caller.await.unwrap().unwrap();

@@ -6,20 +6,34 @@ use fangshi_database::{Digest, InstallationId, RunId, TenantId, TokenId};
 use super::registry::{new, upload};
 use super::{Scene, scene, tenants_of};
 use crate::{
-    Action, Actor, AuditFilter, Conduct, Fault, InstallationPatch, InstallationState, Registry, RegistryError, Terms,
+    Action, Actor, AuditFilter, Conduct, Fault, InstallationPatch, InstallationState, Ran, Registry, RegistryError,
+    Stop, Terms,
 };
 
 impl Scene {
     /// Runs of a version ended so, one after the other, each in a transaction of its own. Tells after which ones the
     /// installation was put into quarantine.
     async fn ended(&self, tenant: TenantId, id: InstallationId, version: &[u8], conducts: &[Conduct]) -> Vec<usize> {
+        let of_pay: Vec<_> = conducts.iter().map(|conduct| ("on-pay", conduct.clone())).collect();
+        self.ended_of(tenant, id, version, &of_pay).await
+    }
+
+    /// The same of several hooks.
+    async fn ended_of(
+        &self,
+        tenant: TenantId,
+        id: InstallationId,
+        version: &[u8],
+        ends: &[(&'static str, Conduct)],
+    ) -> Vec<usize> {
         let mut quarantined = Vec::new();
-        for (at, conduct) in conducts.iter().cloned().enumerate() {
+        for (at, (hook, conduct)) in ends.iter().cloned().enumerate() {
             let (registry, version) = (self.tenants.registry().clone(), Digest::of(version));
-            let run = RunId(at as i64 + 1);
-            let noted = self.db.writer().submit(move |c| {
-                Box::pin(async move { registry.note_conduct(c, tenant, id, (version, run), &conduct).await })
-            });
+            let ran = Ran { run: RunId(at as i64 + 1), version, hook };
+            let noted = self
+                .db
+                .writer()
+                .submit(move |c| Box::pin(async move { registry.note_conduct(c, tenant, id, ran, &conduct).await }));
             quarantined.extend(noted.await.unwrap().map(|_| at));
         }
         quarantined
@@ -78,6 +92,43 @@ async fn faults_in_a_row_pause_an_installation_and_it_says_why() {
 }
 
 #[tokio::test]
+async fn a_hook_that_ends_well_takes_back_no_count_of_another() {
+    let scene = scene().await;
+    let (tenant, id) = installed(&scene).await;
+    let well = ("on-schedule", Conduct::Well);
+    let (pay, new) = (("on-pay", fault(3)), ("on-new", fault(3)));
+    let mixed =
+        [pay.clone(), well.clone(), pay.clone(), new.clone(), well.clone(), new, ("on-new", Conduct::Well), pay];
+    assert_eq!(scene.ended_of(tenant, id, b"code", &mixed).await, [7], "the third of `on-pay`");
+    let paused = scene.tenants.registry().get(tenant, id).await.unwrap().unwrap();
+    assert_eq!(paused.quarantine.unwrap().faults, 3);
+}
+
+#[tokio::test]
+async fn a_version_stays_in_quarantine_until_somebody_lets_it_go_on() {
+    let scene = scene().await;
+    let (tenant, id) = installed(&scene).await;
+    let registry = scene.tenants.registry();
+    upload(registry, tenant, b"next", &[]).await;
+    let replace = |code: &[u8]| InstallationPatch { version: Some(Digest::of(code)), ..InstallationPatch::default() };
+    scene.ended(tenant, id, b"code", &[fault(1)]).await;
+    let paused = registry.get(tenant, id).await.unwrap().unwrap();
+    assert!(paused.stopped().is_empty(), "its runs wait as long as it is at work: a resume lets them go on");
+    let replaced = registry.patch_installation(tenant, id, replace(b"next")).await.unwrap();
+    let stopped = [(Digest::of(b"code"), Stop::Quarantined)].into();
+    assert_eq!((replaced.quarantine.clone(), replaced.stopped()), (None, stopped));
+    // Both that fail, and across a start.
+    scene.ended(tenant, id, b"next", &[fault(1)]).await;
+    let again = tenants_of(&scene.db, &scene.clock).await;
+    let both = again.registry().get(tenant, id).await.unwrap().unwrap();
+    assert_eq!(both.quarantined, [Digest::of(b"code"), Digest::of(b"next")].into());
+    let resumed = registry.patch_installation(tenant, id, resume()).await.unwrap();
+    assert_eq!(resumed.quarantined, [Digest::of(b"code")].into(), "the one at work alone goes on");
+    let back = registry.patch_installation(tenant, id, replace(b"code")).await.unwrap();
+    assert!(back.quarantined.is_empty() && back.stopped().is_empty(), "somebody chose it again");
+}
+
+#[tokio::test]
 async fn the_count_outlives_the_process_and_0_turns_it_off() {
     let scene = scene().await;
     let (tenant, id) = installed(&scene).await;
@@ -99,7 +150,7 @@ async fn a_rolled_back_end_counts_nothing_and_leaves_memory_right() {
         .writer()
         .submit(move |c| {
             Box::pin(async move {
-                let ran = (Digest::of(b"code"), RunId(1));
+                let ran = Ran { run: RunId(1), version: Digest::of(b"code"), hook: "on-pay" };
                 let _quarantined = registry.note_conduct(c, tenant, id, ran, &fault(1)).await?;
                 Err(RegistryError::Damaged("a test"))
             })
@@ -108,7 +159,7 @@ async fn a_rolled_back_end_counts_nothing_and_leaves_memory_right() {
     assert!(failed.is_err());
     let registry = scene.tenants.registry();
     assert_eq!(registry.active(tenant).await.unwrap().len(), 1);
-    assert_eq!(scene.number("SELECT faults FROM installations").await, 0);
+    assert_eq!(scene.number("SELECT faults + (SELECT count(*) FROM faults) FROM installations").await, 0);
     assert_eq!(scene.audited(Action::InstallationQuarantined).await, 0);
 }
 
@@ -184,6 +235,80 @@ async fn a_merchants_upload_waits_for_the_operator_where_that_is_asked_for() {
     let own = strict.version(tenant, Digest::of(b"own")).await.unwrap().unwrap();
     assert!(own.approved_at.is_some());
     assert_eq!(scene.audited(Action::VersionApproved).await, 2, "the entry of the upload says it");
+}
+
+#[tokio::test]
+async fn what_was_approved_can_be_revoked_and_stays_so_whoever_uploads_it_again() {
+    let scene = scene().await;
+    let tenant = scene.authorized("wxa").await.id;
+    let operator = scene.tenants.by(Actor::Operator(None)).registry().clone();
+    let plugin = upload(&operator, tenant, b"code", &[]).await;
+    let other = scene.authorized("wxb").await.id;
+    upload(&operator, other, b"code", &[]).await;
+    let id = operator.install(tenant, new(plugin, b"code", &[])).await.unwrap().id;
+    assert!(!operator.installed(tenant).await.unwrap()[0].is_revoked(), "in memory");
+
+    let revoked = operator.revoke(tenant, plugin, Digest::of(b"code")).await.unwrap();
+    assert_eq!((revoked.approved_at, revoked.approved_by, revoked.revoked_at), (None, None, Some(scene.clock.now())));
+    scene.hand.advance(1_000);
+    let again = operator.revoke(tenant, plugin, Digest::of(b"code")).await.unwrap();
+    assert_eq!((again.revoked_at, scene.audited(Action::VersionRevoked).await), (revoked.revoked_at, 1), "once");
+    let held = operator.installed(tenant).await.unwrap()[0].clone();
+    assert!(held.is_revoked() && held.state == InstallationState::Active, "memory follows");
+    let unknown = operator.revoke(tenant, plugin, Digest::of(b"none")).await.unwrap_err();
+    assert!(matches!(unknown, RegistryError::UnknownVersion(_)), "{unknown}");
+
+    // Nobody asks for approvals here, and it can't be installed all the same: not by an upload of the operator either.
+    let refused = operator.install(tenant, new(plugin, b"code", &[])).await.unwrap_err();
+    assert!(matches!(refused, RegistryError::Revoked(version) if version == Digest::of(b"code")), "{refused}");
+    for registry in [&operator, &merchant(&scene.tenants)] {
+        let manifest = crate::ManifestRecord { hooks: vec![], grants: vec![] };
+        let name = if std::ptr::eq(registry, &operator) { "labels" } else { "marks" };
+        let (named, version, fresh) =
+            registry.add_version(tenant, name, Digest::of(b"code"), manifest, b"code").await.unwrap();
+        assert!(fresh && version.revoked_at == revoked.revoked_at && version.approved_at.is_none(), "{name}");
+        assert!(registry.install(tenant, new(named, b"code", &[])).await.is_err(), "{name}");
+    }
+    let theirs = operator.version(other, Digest::of(b"code")).await.unwrap().unwrap();
+    assert!(theirs.revoked_at.is_none() && theirs.approved_at.is_some(), "another tenant's");
+
+    // Another version works, and what waits for the revoked one does not.
+    upload(&operator, tenant, b"next", &[]).await;
+    let next = InstallationPatch { version: Some(Digest::of(b"next")), ..InstallationPatch::default() };
+    let replaced = operator.patch_installation(tenant, id, next).await.unwrap();
+    assert_eq!((replaced.is_revoked(), replaced.stopped()), (false, [(Digest::of(b"code"), Stop::Revoked)].into()));
+    operator.approve(tenant, plugin, Digest::of(b"code")).await.unwrap();
+    assert!(operator.installed(tenant).await.unwrap()[0].stopped().is_empty(), "memory follows");
+    operator.install(tenant, new(plugin, b"code", &[])).await.unwrap();
+}
+
+#[tokio::test]
+async fn all_that_waits_is_approved_at_once_with_an_entry_each_and_what_was_revoked_is_not() {
+    let scene = scene().await;
+    let (tenant, other) = (scene.authorized("wxa").await.id, scene.authorized("wxb").await.id);
+    let operator = scene.tenants.by(Actor::Operator(None)).registry().clone();
+    let merchants = merchant(&scene.tenants);
+    // More than one write takes.
+    for at in 0..60 {
+        upload(&merchants, tenant, format!("code {at}").as_bytes(), &[]).await;
+    }
+    let manifest = crate::ManifestRecord { hooks: vec![], grants: vec![] };
+    let named = Digest::of(b"code 1");
+    let (second, ..) = merchants.add_version(tenant, "labels", named, manifest, b"code 1").await.unwrap();
+    upload(&merchants, other, b"code 1", &[]).await;
+    let plugin = upload(&merchants, tenant, b"bad", &[]).await;
+    operator.revoke(tenant, plugin, Digest::of(b"bad")).await.unwrap();
+
+    let of_one = operator.approve_all(tenant, Some(second)).await.unwrap();
+    assert_eq!(of_one, [(second, named)]);
+    let approved = operator.approve_all(tenant, None).await.unwrap();
+    assert_eq!((approved.len(), scene.audited(Action::VersionApproved).await), (59, 60), "the same bytes once");
+    assert!(approved.iter().all(|(plugin_of, version)| *plugin_of == plugin && *version != named));
+    let left = operator.unapproved(None, 200).await.unwrap();
+    let left: Vec<_> = left.iter().map(|one| (one.tenant, one.revoked_at.is_some())).collect();
+    assert_eq!(left, [(other, false), (tenant, true)], "the other tenant's, and the one that was revoked");
+    assert!(operator.approve_all(tenant, None).await.unwrap().is_empty());
+    assert!(operator.approve_all(TenantId(99), None).await.is_err());
 }
 
 #[tokio::test]

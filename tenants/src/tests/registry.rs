@@ -30,6 +30,7 @@ pub(super) fn new(plugin: PluginId, code: &[u8], grants: &[&str]) -> NewInstalla
         grants: names(grants),
         settings: json!({ "threshold": 9_007_199_254_740_993_i64 }),
         limits: json!({}),
+        schedules: Vec::new(),
     }
 }
 
@@ -171,6 +172,34 @@ async fn memory_follows_every_change() {
     let again = tenants_of(&scene.db, &scene.clock).await;
     let found = again.registry().active(tenant).await.unwrap();
     assert_eq!(found.iter().map(|i| i.id.0).collect::<Vec<_>>(), [1, 3]);
+}
+
+#[tokio::test]
+async fn a_page_of_what_is_at_work_reads_nothing_of_what_was_removed() {
+    let scene = scene().await;
+    let tenant = scene.authorized("wxa").await.id;
+    let registry = scene.tenants.registry();
+    let plugin = upload(registry, tenant, b"old", &[]).await;
+    upload(registry, tenant, b"new", &[]).await;
+    upload(registry, tenant, b"untried", &[]).await;
+    for code in [b"old", b"new", b"old", b"new", b"new"] {
+        registry.install(tenant, new(plugin, code, &[])).await.unwrap();
+    }
+    for id in [1, 3] {
+        registry.remove(tenant, InstallationId(id)).await.unwrap();
+    }
+    // What the old version says of its settings can't be read any more.
+    scene.sql("UPDATE versions SET settings_schema = x'00' WHERE id = 1").await;
+    assert!(registry.list(tenant, None, 9).await.is_err());
+    let ids = async |after, limit| -> Vec<i64> {
+        registry.at_work(tenant, after, limit).await.unwrap().iter().map(|one| one.id.0).collect()
+    };
+    assert_eq!(ids(None, 2).await, [2, 4]);
+    assert_eq!(ids(Some(InstallationId(4)), 9).await, [5]);
+    let names = registry.plugin_names(tenant, &[1, 5, 99].map(InstallationId).into()).await.unwrap();
+    assert_eq!(names, [(InstallationId(1), "tags".into()), (InstallationId(5), "tags".into())].into());
+    let waiting = registry.never_installed(tenant, 9).await.unwrap();
+    assert_eq!(waiting.iter().map(|one| one.digest).collect::<Vec<_>>(), [Digest::of(b"untried")]);
 }
 
 #[tokio::test]

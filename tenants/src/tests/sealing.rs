@@ -41,6 +41,7 @@ async fn no_secret_and_no_merchant_data_lies_open_in_the_files() {
                 grants: BTreeSet::new(),
                 settings: serde_json::json!({ "erp_password": "CANARY-settings" }),
                 limits: serde_json::json!({}),
+                schedules: Vec::new(),
             },
         )
         .await
@@ -133,6 +134,7 @@ async fn settings_and_code_moved_in_the_store_do_not_open() {
             grants: BTreeSet::new(),
             settings: serde_json::json!({ "shop": appid }),
             limits: serde_json::json!({}),
+            schedules: Vec::new(),
         };
         ids.push((tenant, registry.install(tenant, new).await.unwrap().id, digest));
     }

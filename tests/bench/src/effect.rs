@@ -157,7 +157,8 @@ async fn install(tenants: &Tenants, runtime: &Runtime, tenant: TenantId) -> Resu
     let record = ManifestRecord { hooks: manifest.hooks, grants: asked.collect() };
     let registry = tenants.registry();
     let (plugin, version, _) = registry.add_version(tenant, GUEST, Digest(digest_of(&wasm)), record, &wasm).await?;
-    let new = NewInstallation { plugin, version: version.digest, grants, settings: json!({}), limits: json!({}) };
+    let (settings, limits, schedules) = (json!({}), json!({}), Vec::new());
+    let new = NewInstallation { plugin, version: version.digest, grants, settings, limits, schedules };
     registry.install(tenant, new).await?;
     Ok(())
 }

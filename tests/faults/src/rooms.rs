@@ -84,7 +84,8 @@ impl Rooms {
         let registry = self.tenants.registry();
         let added = registry.add_version(tenant, "plugin", Digest(digest_of(wasm)), record, wasm).await;
         let (plugin, version, _) = added.ok().context("the plugin is not taken")?;
-        let new = NewInstallation { plugin, version: version.digest, grants, settings: json!({}), limits };
+        let new =
+            NewInstallation { plugin, version: version.digest, grants, settings: json!({}), limits, schedules: vec![] };
         registry.install(tenant, new).await.ok().context("the plugin is not installed")?;
         Ok(tenant)
     }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use fangshi_lanes::LimitRange;
+use fangshi_lanes::{COMPONENT_BYTES, LimitRange, RUNS_AT_ONCE};
+use fangshi_reconcile::FullPassAt;
 use secrecy::ExposeSecret;
 use serde_json::Value;
 

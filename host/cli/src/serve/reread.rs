@@ -257,7 +257,8 @@ mod tests {
         let added = registry.add_version(tenant, "hears", Digest::of(b"code"), manifest, b"code").await.unwrap();
         let (plugin, version, _) = added;
         let (settings, limits) = (json!({}), json!({}));
-        let new = NewInstallation { plugin, version: version.digest, grants: BTreeSet::new(), settings, limits };
+        let (grants, schedules) = (BTreeSet::new(), Vec::new());
+        let new = NewInstallation { plugin, version: version.digest, grants, settings, limits, schedules };
         registry.install(tenant, new).await.unwrap();
     }
 

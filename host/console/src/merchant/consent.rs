@@ -132,7 +132,7 @@ fn page(
         replaces: current.filter(|current| current.version != version.digest).map(|one| words::short(&one.version)),
         obstacle: match (http && !console.operations.reaches_outside(), plugins::waits(console, version) && !at_work) {
             (true, _) => Some(without_http(language)),
-            (false, true) => Some(unapproved(language)),
+            (false, true) => Some(unapproved(version, language)),
             (false, false) => permissions(&session.tenant, grants, language),
         },
         data,
@@ -170,11 +170,18 @@ fn without_http(language: Language) -> String {
     text.to_owned()
 }
 
-fn unapproved(language: Language) -> String {
-    let text = language.pick(
-        "这个版本正在等待服务商审核，审核通过后您才能安装。请联系服务商。",
-        "This version waits for your service provider's approval; after that you can install it. Please ask them.",
-    );
+fn unapproved(version: &VersionRecord, language: Language) -> String {
+    let text = match version.revoked_at {
+        None => language.pick(
+            "这个版本正在等待服务商审核，审核通过后您才能安装。请联系服务商。",
+            "This version waits for your service provider's approval; after that you can install it. Please ask them.",
+        ),
+        Some(_) => language.pick(
+            "服务商撤销了对这个版本的审核，因此不能安装。请联系服务商或使用其他版本。",
+            "Your service provider took the approval of this version back, so it can't be installed. Ask them, or use another \
+             version.",
+        ),
+    };
     text.to_owned()
 }
 
@@ -281,6 +288,7 @@ pub(super) async fn approve(
                 grants,
                 settings: Value::Object(given.clone().unwrap_or_default()),
                 limits: serde_json::json!({}),
+                schedules: Vec::new(),
             };
             registry.install(tenant, new).await
         }
@@ -357,6 +365,7 @@ pub(super) fn changed(language: Language, error: RegistryError) -> Response {
         RegistryError::Removed(_) => refused(language, "installation-removed"),
         RegistryError::Grants { .. } => refused(language, "grants-missing"),
         RegistryError::NotApproved(_) => refused(language, "version-not-approved"),
+        RegistryError::Revoked(_) => refused(language, "version-revoked"),
         RegistryError::HooksPerEvent { .. } => refused(language, "hooks-per-event"),
         RegistryError::Settings { .. } => refused(language, "settings-unfit"),
         RegistryError::Invalid { member: "schedules", .. } => refused(language, "schedules-unfit"),

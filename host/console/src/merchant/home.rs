@@ -1,25 +1,33 @@
 //! The first page: plugins at work, versions that wait for consent, the form for an upload, the last runs.
 
-use std::collections::HashMap;
-
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use fangshi_journal::RunFilter;
-use fangshi_tenants::{Installation, InstallationState};
+use fangshi_tenants::{Installation, InstallationId, InstallationState};
+use serde::Deserialize;
 
 use super::language::Language;
 use super::session::Session;
 use super::{settings, view, words};
 use crate::Console;
+use crate::page::Page;
 use crate::{plugins, schedules};
 
 /// Runs shown.
 const RUNS: u32 = 20;
-/// Versions looked at for those that wait for consent; the newest are shown.
-const VERSIONS: u32 = 200;
-const WAITING_SHOWN: usize = 5;
+/// Versions shown that wait for consent: the newest.
+const WAITING: u32 = 5;
+/// Installations of a page.
+const INSTALLED: u32 = 20;
+
+/// Which page of the installations.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Place {
+    /// The last one of the page before, i1.
+    after: Option<String>,
+}
 
 /// What is wrong with the last upload, in words.
 pub(super) struct Trouble {
@@ -39,6 +47,10 @@ struct Home<'a> {
     proof: &'a str,
     trouble: Option<&'a Trouble>,
     installed: Vec<Installed>,
+    /// Whether there are installations before these.
+    is_later: bool,
+    /// The last of these, if there are more.
+    next: Option<String>,
     waiting: Vec<Waiting>,
     runs: Vec<RunLine>,
 }
@@ -55,6 +67,8 @@ struct Installed {
     version: String,
     short: String,
     paused: bool,
+    /// The operator took the approval of its version back.
+    revoked: bool,
     /// Why, if it was the host that paused it, in a sentence for each thing to know.
     quarantine: Option<Quarantined>,
     has_settings: bool,
@@ -94,8 +108,10 @@ struct RunLine {
 }
 
 /// The page.
-pub(super) async fn show(State(console): State<Console>, session: Session) -> Response {
-    render(&console, &session, StatusCode::OK, None).await
+pub(super) async fn show(State(console): State<Console>, session: Session, Query(place): Query<Place>) -> Response {
+    // What is no place in the list is its beginning.
+    let after = place.after.and_then(|after| after.parse().ok());
+    respond(&console, &session, StatusCode::OK, None, after).await
 }
 
 /// The page, with what is wrong with an upload.
@@ -105,27 +121,41 @@ pub(super) async fn render(
     status: StatusCode,
     trouble: Option<&Trouble>,
 ) -> Response {
-    match home(console, session, trouble).await {
+    respond(console, session, status, trouble, None).await
+}
+
+async fn respond(
+    console: &Console,
+    session: &Session,
+    status: StatusCode,
+    trouble: Option<&Trouble>,
+    after: Option<InstallationId>,
+) -> Response {
+    match home(console, session, trouble, after).await {
         Ok(home) => view::page(status, &home),
         Err(fault) => fault,
     }
 }
 
-async fn home<'a>(console: &Console, session: &'a Session, trouble: Option<&'a Trouble>) -> Result<Home<'a>, Response> {
+async fn home<'a>(
+    console: &Console,
+    session: &'a Session,
+    trouble: Option<&'a Trouble>,
+    after: Option<InstallationId>,
+) -> Result<Home<'a>, Response> {
     let (tenant, language) = (session.of(), session.language);
     let registry = console.tenants.registry();
-    let all = registry.list(tenant, None, 10_000).await;
-    let all = all.map_err(|error| view::fault(language, "reading installations", &error))?;
-    let versions = newest_versions(console, session).await?;
+    let installed = registry.at_work(tenant, after, INSTALLED + 1).await;
+    let installed = installed.map_err(|error| view::fault(language, "reading installations", &error))?;
+    let installed = Page::cut(installed, INSTALLED, |one| one.id.to_string());
+    let waiting = registry.never_installed(tenant, WAITING).await;
+    let waiting = waiting.map_err(|error| view::fault(language, "reading versions", &error))?;
     let filter = RunFilter { limit: RUNS, ..RunFilter::default() };
     let runs = console.journal.runs(tenant, &filter).await;
     let runs = runs.map_err(|error| view::fault(language, "reading runs", &error))?;
-
-    let names: HashMap<_, _> = all.iter().map(|one| (one.id, one.plugin_name.clone())).collect();
-    let is_known = |version: &fangshi_tenants::VersionRecord| {
-        all.iter().any(|one| one.plugin == version.plugin && one.version == version.digest)
-    };
-    let waiting = versions.iter().rev().filter(|version| !is_known(version)).take(WAITING_SHOWN);
+    // Some may be of installations that were removed.
+    let names = registry.plugin_names(tenant, &runs.items.iter().map(|run| run.installation).collect()).await;
+    let names = names.map_err(|error| view::fault(language, "reading plugins", &error))?;
     Ok(Home {
         language,
         here: "/merchant",
@@ -139,14 +169,17 @@ async fn home<'a>(console: &Console, session: &'a Session, trouble: Option<&'a T
         }),
         proof: &session.proof,
         trouble,
+        is_later: after.is_some(),
+        next: installed.next,
         waiting: waiting
+            .into_iter()
             .map(|version| Waiting {
                 plugin: version.plugin.to_string(),
                 version: version.digest.to_string(),
                 short: words::short(&version.digest),
-                name: version.plugin_name.clone(),
+                unapproved: plugins::waits(console, &version),
+                name: version.plugin_name,
                 uploaded: view::time(version.uploaded_at),
-                unapproved: plugins::waits(console, version),
             })
             .collect(),
         runs: runs
@@ -166,15 +199,11 @@ async fn home<'a>(console: &Console, session: &'a Session, trouble: Option<&'a T
                 }
             })
             .collect(),
-        installed: all
-            .into_iter()
-            .filter(|one| one.state != InstallationState::Removed)
-            .map(|one| installed(one, language))
-            .collect(),
+        installed: installed.items.into_iter().map(|one| line(one, language)).collect(),
     })
 }
 
-fn installed(one: Installation, language: Language) -> Installed {
+fn line(one: Installation, language: Language) -> Installed {
     let hooks = one.hooks.iter().filter_map(|hook| words::hook(hook));
     Installed {
         id: one.id.to_string(),
@@ -182,6 +211,7 @@ fn installed(one: Installation, language: Language) -> Installed {
         version: one.version.to_string(),
         short: words::short(&one.version),
         paused: one.state == InstallationState::Paused,
+        revoked: one.is_revoked(),
         has_settings: settings::has_settings(&one),
         idle: !schedules::warnings(&one).is_empty(),
         quarantine: one.quarantine.map(|quarantine| Quarantined {
@@ -192,21 +222,5 @@ fn installed(one: Installation, language: Language) -> Installed {
         }),
         hooks: hooks.map(|hook| language.pick(hook.zh, hook.en)).collect(),
         name: one.plugin_name,
-    }
-}
-
-/// The last versions uploaded, oldest first.
-async fn newest_versions(
-    console: &Console,
-    session: &Session,
-) -> Result<Vec<fangshi_tenants::VersionRecord>, Response> {
-    let mut newest = Vec::new();
-    let mut after = None;
-    loop {
-        let page = console.tenants.registry().versions(session.of(), None, after, VERSIONS).await;
-        let page = page.map_err(|error| view::fault(session.language, "reading versions", &error))?;
-        let Some(last) = page.last() else { return Ok(newest) };
-        after = Some(last.number);
-        newest = page;
     }
 }

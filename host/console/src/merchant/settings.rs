@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use fangshi_tenants::{
-    Installation, InstallationId, InstallationPatch, InstallationState, MOST_SCHEDULES, Misfit, RegistryError,
+    Digest, Installation, InstallationId, InstallationPatch, InstallationState, MOST_SCHEDULES, Misfit, RegistryError,
     Schedule, USUAL_ZONE,
 };
 use serde_json::{Map, Value};
@@ -25,6 +25,8 @@ struct Settings<'a> {
     here: &'a str,
     proof: &'a str,
     name: &'a str,
+    /// The version that the fields are of.
+    version: String,
     fields: Vec<Field>,
     /// Rows of schedules, an empty one at the end; none if it can have none.
     rows: Vec<Row>,
@@ -32,6 +34,8 @@ struct Settings<'a> {
     idle: bool,
     /// What is wrong with the schedules, in the host's words.
     problem: Option<String>,
+    /// The form that was sent was another version's.
+    stale: bool,
     trouble: bool,
 }
 
@@ -69,8 +73,12 @@ pub(super) async fn save(
         Ok(one) => one,
         Err(refused) => return refused,
     };
-    let given = one.schema.as_ref().map(|schema| fields::settings(schema, &form));
     let timed = schedules::hears(&one).then(|| timed(&form));
+    // What was sent answers the questions of the version that asked them.
+    if fields::sent(&form, "version") != one.version.to_string() {
+        return stale(&console, &session, &one, &form, timed).await;
+    }
+    let given = one.schema.as_ref().map(|schema| fields::settings(schema, &form));
     let patch = InstallationPatch {
         settings: given.clone().map(Value::Object),
         schedules: timed.clone(),
@@ -83,15 +91,51 @@ pub(super) async fn save(
             Redirect::to("/merchant").into_response()
         }
         Err(RegistryError::Settings { misfits, .. }) => {
-            let sent = Sent { settings: given, misfits, schedules: timed, problem: None };
+            let sent = Sent { settings: given, misfits, schedules: timed, ..Sent::default() };
             page(StatusCode::UNPROCESSABLE_ENTITY, &session, &one, &sent)
         }
         Err(RegistryError::Invalid { member: "schedules", problem }) => {
-            let sent = Sent { settings: given, misfits: Vec::new(), schedules: timed, problem: Some(problem) };
+            let sent = Sent { settings: given, schedules: timed, problem: Some(problem), ..Sent::default() };
             page(StatusCode::UNPROCESSABLE_ENTITY, &session, &one, &sent)
         }
+        // Replaced since it was looked at here.
+        Err(RegistryError::UnknownVersion(_)) => match find(&console, &session, &installation).await {
+            Ok(now) => stale(&console, &session, &now, &form, timed).await,
+            Err(refused) => refused,
+        },
         Err(error) => consent::changed(session.language, error),
     }
+}
+
+/// Says that the version has changed since the form was made, and asks the questions of the one at work. Nothing is saved; what
+/// was typed for settings of the same name is filled in again, secrets never.
+async fn stale(
+    console: &Console,
+    session: &Session,
+    one: &Installation,
+    form: &[(String, String)],
+    schedules: Option<Vec<Schedule>>,
+) -> Response {
+    let mut settings = one.shown_settings().as_object().cloned().unwrap_or_default();
+    if let Ok(asked) = fields::sent(form, "version").parse::<Digest>() {
+        let version = console.tenants.registry().version_of(session.of(), one.plugin, asked).await;
+        let version = match version {
+            Ok(version) => version,
+            Err(error) => return view::fault(session.language, "reading a version", &error),
+        };
+        if let Some(schema) = version.and_then(|version| version.settings_schema) {
+            let is_open = |name: &String| {
+                let named = [Some(&schema), one.schema.as_ref()].into_iter().flatten();
+                !one.secrets.contains(name)
+                    && !named.filter_map(|schema| schema.property(name)).any(|property| property.secret)
+            };
+            // A field that stood at its default was sent too.
+            settings.retain(|name, _| schema.property(name).is_none());
+            settings.extend(fields::settings(&schema, form).into_iter().filter(|(name, _)| is_open(name)));
+        }
+    }
+    let sent = Sent { settings: Some(settings), schedules, stale: true, ..Sent::default() };
+    page(StatusCode::CONFLICT, session, one, &sent)
 }
 
 /// A form that was refused.
@@ -101,6 +145,8 @@ struct Sent {
     misfits: Vec<Misfit>,
     schedules: Option<Vec<Schedule>>,
     problem: Option<String>,
+    /// It was made for another version than the one at work.
+    stale: bool,
 }
 
 /// The schedules of a form: rows without a name and times are none.
@@ -151,10 +197,12 @@ fn page(status: StatusCode, session: &Session, one: &Installation, sent: &Sent) 
         here: &format!("/merchant/installations/{}/settings", one.id),
         proof: &session.proof,
         name: &one.plugin_name,
+        version: one.version.to_string(),
         rows: if timed { rows(one, sent.schedules.as_ref()) } else { Vec::new() },
         idle: timed && one.schedules.is_empty(),
         problem: sent.problem.clone(),
         fields: schema.map(|schema| fields::fields(schema, &filled, session.language)).unwrap_or_default(),
+        stale: sent.stale,
         trouble: status != StatusCode::OK,
     };
     view::page(status, &page)

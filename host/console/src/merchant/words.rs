@@ -71,6 +71,8 @@ const REASONS: &[(&str, &str, &str)] = &[
     ("attempts", "多次尝试仍未成功", "did not succeed after many attempts"),
     ("loop", "插件反复修改同一订单", "the plugin changed one order again and again"),
     ("divergence", "恢复运行时结果不一致", "could not be resumed as it began"),
+    ("quarantined", "它的版本已被隔离，由其他版本替换", "its version was quarantined, and another took its place"),
+    ("revoked", "服务商撤销了对它的版本的审核", "your service provider took the approval of its version back"),
 ];
 
 /// The words of a run's reason; a code without words of its own is "other".
@@ -286,6 +288,13 @@ const REFUSALS: &[Refused] = &[
         "This version still waits for approval",
         "请联系服务商审核这个版本，审核通过后再批准安装。",
         "Ask your service provider to approve it; after that you can install it.",
+    ),
+    no(
+        "version-revoked",
+        "服务商撤销了对这个版本的审核",
+        "The approval of this version was taken back",
+        "请联系服务商，或安装其他版本。",
+        "Ask your service provider, or install another version.",
     ),
     no(
         "upload-under-way",

@@ -5,6 +5,14 @@
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+/// Gives out memory from 8192 on, and never takes any back.
+const REALLOC: &str = r#"(global $free (mut i32) (i32.const 8192))
+      (func (export "cabi_realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
+        (local $at i32)
+        (local.set $at (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
+        (global.set $free (i32.add (local.get $at) (local.get $size)))
+        (local.get $at))"#;
+
 /// A plugin with `on-pay` that logs "seen" and ends ok. It asks for nothing.
 pub fn quiet() -> Vec<u8> {
     plugin("", "", "")
@@ -111,19 +119,17 @@ fn ticking_and(end: &str) -> Vec<u8> {
       (import "fangshi:host/events@0.1.0" "[method]event.raw" (func $raw (param i32 i32)))
       (import "fangshi:host/log@0.1.0" "write" (func $log (param i32 i32 i32)))
       (memory (export "memory") 1)
-      (global $free (mut i32) (i32.const 8192))
-      (func (export "cabi_realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
-        (local $at i32)
-        (local.set $at (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
-        (global.set $free (i32.add (local.get $at) (local.get $size)))
-        (local.get $at))
+      REALLOC
       (func (export "fangshi:host/on-schedule@0.1.0#handle") (param i32 i32 i32 i64) (result i32)
         (call $log (i32.const 1) (local.get 1) (local.get 2))
         (call $raw (local.get 0) (i32.const 2048))
         (call $log (i32.const 1) (i32.load (i32.const 2048)) (i32.load (i32.const 2052)))
         END
         (i32.const 1024)))"#;
-    component(&core.replace("END", end), "import fangshi:host/log@0.1.0; export fangshi:host/on-schedule@0.1.0;")
+    component(
+        &core.replace("REALLOC", REALLOC).replace("END", end),
+        "import fangshi:host/log@0.1.0; export fangshi:host/on-schedule@0.1.0;",
+    )
 }
 
 /// A core module.
@@ -156,12 +162,7 @@ fn plugin_and(imports: &str, core_imports: &str, body: &str, functions: &str) ->
       (memory (export "memory") 1)
       (data (i32.const 256) "seen")
       (data (i32.const 512) "CANARY-note")
-      (global $free (mut i32) (i32.const 8192))
-      (func (export "cabi_realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
-        (local $at i32)
-        (local.set $at (i32.and (i32.add (global.get $free) (i32.const 15)) (i32.const -16)))
-        (global.set $free (i32.add (local.get $at) (local.get $size)))
-        (local.get $at))
+      {REALLOC}
       (func (export "fangshi:store/on-pay@0.1.0#handle") (param i32 i32 i64) (result i32)
         (call $log (i32.const 1) (i32.const 256) (i32.const 4))
         {body}

@@ -82,6 +82,8 @@ pub struct WriterStats {
     pub writes: u64,
     /// Rows and writes of the largest group.
     pub largest_group: u64,
+    /// Writes that wait for a group now.
+    pub waiting: u64,
 }
 
 impl Writer {
@@ -189,6 +191,7 @@ impl Writer {
             rows: counts.rows.load(Ordering::Relaxed),
             writes: counts.writes.load(Ordering::Relaxed),
             largest_group: counts.largest_group.load(Ordering::Relaxed),
+            waiting: WAITING_WRITES.saturating_sub(self.inner.writes.capacity()) as u64,
         }
     }
 

@@ -28,11 +28,12 @@ pub struct Backlog {
 const UNPLANNED: &str = "SELECT min(max(e.received_at, t.updated_at)) FROM events e JOIN tenants t ON t.id = e.tenant_id \
      WHERE e.state = 0 AND t.state = 'active'";
 /// Runs whose time has come, of active tenants and open installations, that wait for nothing before them. A person looks
-/// after those that a person had repaired.
-const UNFINISHED: &str = "SELECT min(max(r.next_at, t.updated_at, coalesce(i.updated_at, 0))) FROM runs r \
-     JOIN tenants t ON t.id = r.tenant_id LEFT JOIN installations i ON i.id = r.installation_id \
+/// after those that a person had repaired, and after versions whose approval was taken back.
+const UNFINISHED: &str = "SELECT min(max(r.next_at, t.updated_at, coalesce(i.updated_at, 0), coalesce(v.approved_at, 0))) \
+     FROM runs r JOIN tenants t ON t.id = r.tenant_id LEFT JOIN installations i ON i.id = r.installation_id \
+     LEFT JOIN versions v ON v.plugin_id = i.plugin_id AND v.digest = i.digest \
      WHERE r.state < 2 AND r.next_at <= $1 AND r.repaired_at IS NULL AND t.state = 'active' \
-     AND coalesce(i.state, 'active') = 'active' AND NOT EXISTS (SELECT 1 FROM runs before \
+     AND coalesce(i.state, 'active') = 'active' AND v.revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM runs before \
      WHERE before.tenant_id = r.tenant_id AND before.order_id = r.order_id AND before.event_seq < r.event_seq \
      AND before.installation_id = r.installation_id AND before.state < 2)";
 

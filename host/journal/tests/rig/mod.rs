@@ -156,6 +156,7 @@ impl Rig {
             },
             next,
             version: Digest::of(b"version"),
+            hook: "on-pay".into(),
             conduct: Conduct::Untold,
             first_at: self.clock.now(),
             kv: Vec::new(),

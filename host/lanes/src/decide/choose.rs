@@ -9,7 +9,7 @@ use fangshi_journal::{InstallationId, OpenRun, RunId, RunState};
 pub enum Standing {
     /// It works.
     Open,
-    /// It is paused, or its tenant is suspended: its runs wait.
+    /// It is paused, its tenant is suspended, or the approval of its version was taken back: its runs wait.
     Held,
     /// It was removed: its runs are parked.
     Gone,

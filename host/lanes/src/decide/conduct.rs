@@ -24,6 +24,7 @@ pub fn conduct(halt: Option<&Halt>, outcome: Option<&Outcome>, waiting: bool, al
                 | Halt::Crashed
                 | Halt::Removed
                 | Halt::Paused
+                | Halt::Stopped(_)
                 | Halt::Withdrawn { .. },
             ),
             _,
@@ -80,6 +81,7 @@ mod tests {
             Halt::Crashed,
             Halt::Removed,
             Halt::Paused,
+            Halt::Stopped(fangshi_tenants::Stop::Quarantined),
             Halt::Withdrawn { grants: vec![] },
         ] {
             assert_eq!(conduct(Some(&halt), Some(&trap), false, 3), Conduct::Untold, "{halt:?}");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fangshi_journal::Next;
 use fangshi_runtime::{Abort, Outcome};
+use fangshi_tenants::Stop;
 
 use super::retry::{Retry, Schedule, Tried};
 
@@ -34,6 +35,8 @@ pub enum Halt {
     Removed,
     /// The installation was paused, or its tenant suspended, while the attempt was under way.
     Paused,
+    /// Runs of the pinned version do not go on, and the installation has another one.
+    Stopped(Stop),
     /// The pinned version asks for more than is granted now: the version was replaced, or the consent changed.
     Withdrawn {
         /// The grants that it asks for and no longer has.
@@ -64,6 +67,13 @@ pub fn code_of(outcome: &Outcome) -> &'static str {
         Outcome::EventUnfit { .. } => "event-unfit",
         Outcome::Aborted(Abort::Divergence(_)) => "divergence",
         Outcome::Aborted(_) | Outcome::HostFault(_) => "host-fault",
+    }
+}
+
+fn told(stop: Stop) -> &'static str {
+    match stop {
+        Stop::Quarantined => "the version of this run put the installation into quarantine, and another took its place",
+        Stop::Revoked => "the operator took the approval of this run's version back, and another took its place",
     }
 }
 
@@ -99,6 +109,7 @@ pub fn ending(
             "withdrawn",
             format!("the version of this run asks for {}, which the installation no longer grants", grants.join(", ")),
         ),
+        (Some(Halt::Stopped(stop)), _) => park(stop.code(), told(stop).to_owned()),
         (Some(Halt::Removed), _) => park("removed", "the installation was removed during the attempt".into()),
         (Some(Halt::Paused), _) => End {
             outcome: "paused",

@@ -61,11 +61,30 @@ pub enum ReplayVerdict {
 }
 
 /// Outcomes that the host brought about by itself: where the journal ends, nobody knows how the guest would go on.
-const ENDED_BY_THE_HOST: [&str; 8] =
-    ["deadline", "loop", "divergence", "host-fault", "crashed", "removed", "paused", "withdrawn"];
+const ENDED_BY_THE_HOST: [&str; 10] = [
+    "deadline",
+    "loop",
+    "divergence",
+    "host-fault",
+    "crashed",
+    "removed",
+    "paused",
+    "withdrawn",
+    "quarantined",
+    "revoked",
+];
 /// Outcomes without a guest, unless it made calls before.
-const BEFORE_THE_GUEST: [&str; 7] =
-    ["order-unavailable", "not-loaded", "event-unfit", "withdrawn", "crashed", "paused", "removed"];
+const BEFORE_THE_GUEST: [&str; 9] = [
+    "order-unavailable",
+    "not-loaded",
+    "event-unfit",
+    "withdrawn",
+    "crashed",
+    "paused",
+    "removed",
+    "quarantined",
+    "revoked",
+];
 
 impl Replays {
     /// Executes one attempt again; `None` is the last one that was recorded. Sends nothing and writes nothing.

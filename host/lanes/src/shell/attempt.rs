@@ -142,7 +142,8 @@ impl One<'_> {
     }
 
     fn withheld(&self, guest: &dyn Guest) -> Option<Halt> {
-        withheld(self.seat.subscriber.standing, &self.seat.grants, guest.asks())
+        let stop = self.seat.stopped.get(&self.run.version).copied();
+        withheld(self.seat.subscriber.standing, stop, &self.seat.grants, guest.asks())
     }
 
     fn wants_order(&self, guest: &dyn Guest) -> bool {
@@ -184,6 +185,7 @@ impl One<'_> {
             buffer: buffer.clone(),
             directory: self.core.directory.clone(),
             installation: self.run.installation,
+            version: self.run.version,
             asks: guest.asks().clone(),
             grants: start.inputs.grants.clone(),
             effects_per_hour: limits.effects_per_hour,
@@ -257,6 +259,7 @@ impl One<'_> {
             usage,
             next: end.next.clone(),
             version: start.version,
+            hook: self.run.hook.clone(),
             conduct,
             first_at: tried.first_at,
             kv: if end.next == Next::Done { aftermath.kv } else { Vec::new() },

@@ -7,7 +7,7 @@ use fangshi_operations::named;
 
 use super::attempt::{Of, attempt};
 use super::order::SnapshotOfEvent;
-use super::{Core, seat, standing};
+use super::{Core, seat, standing, stop};
 use crate::decide::choose::{Step, choose};
 use crate::decide::echo::{Cause, SKEW_S, WINDOW_S};
 use crate::decide::plan::{plan, since};
@@ -126,7 +126,12 @@ impl Work<'_> {
                 _ => return Ok(None),
             }
         }
-        let step = choose(&state.runs, |installation| standing(&seats, installation), self.core.clock.now());
+        // Before all others: they would wait for a person, and what comes after them too.
+        let stopped = state.runs.iter().find_map(|run| Some((run.id, stop(&seats, run)?)));
+        let step = match stopped {
+            Some((run, _)) => Step::Park(run),
+            None => choose(&state.runs, |installation| standing(&seats, installation), self.core.clock.now()),
+        };
         let fence = match (step, &self.fence) {
             (Step::Idle, _) => return Ok(Some(Drained::Idle)),
             (Step::Wait(at), _) => return Ok(Some(Drained::WaitUntil(at))),
@@ -142,8 +147,9 @@ impl Work<'_> {
             Step::Idle | Step::Wait(_) => Ok(None),
             Step::Park(id) => {
                 if let Some(run) = state.runs.iter().find(|run| run.id == id) {
-                    self.core.journal.park(&fence, run.id, run.event, "removed").await?;
-                    metrics::counter!("fangshi_parked_total", "reason" => "removed").increment(1);
+                    let reason = stopped.map_or("removed", |(_, stop)| stop.code());
+                    self.core.journal.park(&fence, run.id, run.event, reason).await?;
+                    metrics::counter!("fangshi_parked_total", "reason" => reason).increment(1);
                 }
                 Ok(None)
             }

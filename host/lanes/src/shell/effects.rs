@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fangshi_journal::{
     Allowance, CallOrigin, Effect, EffectKey, EffectState, Intent, JournalError, Outcome, SnapshotRow,
 };
-use fangshi_operations::{Asker, Class, Decoded, Fault, Operation, Repeat, Sent, Verdict, is_outside};
+use fangshi_operations::{Asker, Class, Decoded, Fault, OUTSIDE_CALL, Operation, Repeat, Sent, Verdict, is_outside};
 use fangshi_runtime::{Abort, CallError};
 use serde_json::Value;
 
@@ -193,7 +193,7 @@ impl Host {
     /// Stops a run whose installation keeps changing one order. What goes outside changes none, and has a limit of its own.
     fn allowance(&self, op: &Operation) -> Option<Allowance> {
         let since_ms = self.known.clock.now() - HOUR_MS;
-        (!is_outside(op)).then_some(Allowance { effects: self.known.effects_per_hour, since_ms })
+        (!is_outside(op)).then_some(Allowance { effects: self.known.effects_per_hour, since_ms, but: OUTSIDE_CALL })
     }
 
     /// An effect of which only that it may have been sent is known. `since`: unix milliseconds.

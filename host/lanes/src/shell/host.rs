@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use fangshi_journal::{
-    Buffer, CallKind, CallOrigin, CallRow, Clock, Effect, EffectKey, Fence, InstallationId, Journal, JournalError,
-    KvChange, RecordedCall, SnapshotRow, TenantId,
+    Buffer, CallKind, CallOrigin, CallRow, Clock, Digest, Effect, EffectKey, Fence, InstallationId, Journal,
+    JournalError, KvChange, RecordedCall, SnapshotRow, TenantId,
 };
 use fangshi_operations::{Fault, Kind, Operation, covers, interfaces, is_outside, not_approved};
 use fangshi_runtime::{Abort, CallError, RunHost, Snapshot};
@@ -32,6 +32,8 @@ pub(crate) struct Known {
     pub buffer: Buffer,
     pub directory: Arc<dyn Directory>,
     pub installation: InstallationId,
+    /// The pinned version.
+    pub version: Digest,
     /// What the pinned version asks for.
     pub asks: BTreeSet<String>,
     pub grants: BTreeSet<String>,
@@ -208,7 +210,7 @@ impl Host {
     }
 
     /// The end of this run, if its installation was paused, removed or lost a grant of the version since the attempt
-    /// began, or the host that `request` is for. From memory, unless something of the tenant changed.
+    /// began, if the version does not go on, or the host that `request` is for. From memory, unless something of the tenant changed.
     pub(super) async fn withheld(&self, request: Option<(&Operation, &Value)>) -> Result<Option<CallError>, CallError> {
         let seats = match self.known.directory.seats(self.tenant()).await {
             Ok(seats) => seats,
@@ -218,12 +220,15 @@ impl Host {
             }
         };
         let halt = match seat(&seats, self.known.installation) {
-            Some(seat) => withheld(seat.subscriber.standing, &seat.grants, &self.known.asks).or_else(|| {
-                // A host that the version does not ask for by itself is approved, and withdrawn, by its own name.
-                let (op, request) = request?;
-                let grant = not_approved(seat.grants.iter().map(String::as_str), op, request)?;
-                Some(Halt::Withdrawn { grants: vec![grant] })
-            }),
+            Some(seat) => {
+                let stop = seat.stopped.get(&self.known.version).copied();
+                withheld(seat.subscriber.standing, stop, &seat.grants, &self.known.asks).or_else(|| {
+                    // A host that the version does not ask for by itself is approved, and withdrawn, by its own name.
+                    let (op, request) = request?;
+                    let grant = not_approved(seat.grants.iter().map(String::as_str), op, request)?;
+                    Some(Halt::Withdrawn { grants: vec![grant] })
+                })
+            }
             None => Some(Halt::Removed),
         };
         Ok(halt.map(|halt| {

@@ -11,7 +11,8 @@ pub(crate) mod told;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fangshi_journal::{Clock, InstallationId, Journal, Restore, TenantId};
+use fangshi_journal::{Clock, InstallationId, Journal, OpenRun, Restore, TenantId};
+use fangshi_tenants::Stop;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +69,11 @@ impl Core {
 /// How an installation stands; one that is not listed is gone.
 pub(crate) fn standing(seats: &[Seat], installation: InstallationId) -> Standing {
     seat(seats, installation).map_or(Standing::Gone, |seat| seat.subscriber.standing)
+}
+
+/// Why a run does not go on, whatever version its installation has now.
+pub(crate) fn stop(seats: &[Seat], run: &OpenRun) -> Option<Stop> {
+    seat(seats, run.installation)?.stopped.get(&run.version).copied()
 }
 
 pub(crate) fn seat(seats: &[Seat], installation: InstallationId) -> Option<&Seat> {

@@ -17,7 +17,7 @@ use fangshi_lanes::{
     Directory, Finished, Guest, Guests, Lanes, LanesConfig, Parts, Seat, Standing, Subscriber, Throughput,
 };
 use fangshi_runtime::{CallError, Outcome, RunHost, RunInput, RunReport};
-use fangshi_tenants::{Credentials, Kek, NewTenant, Platform, Tenants};
+use fangshi_tenants::{Credentials, Kek, NewTenant, Platform, Stop, Tenants};
 use serde_json::{Value, json};
 
 #[allow(unused_imports, reason = "no test uses all of them")]
@@ -214,6 +214,15 @@ impl Seats {
         }
     }
 
+    /// Another version takes the place of the one that it has, whose runs do not go on.
+    pub fn stop(&self, id: i64, stop: Stop) {
+        for seat in self.of.lock().unwrap().values_mut().flatten() {
+            if seat.subscriber.installation.0 == id {
+                seat.stopped.insert(Digest([id as u8; 32]), stop);
+            }
+        }
+    }
+
     pub fn remove(&self, id: i64) {
         for seats in self.of.lock().unwrap().values_mut() {
             seats.retain(|seat| seat.subscriber.installation.0 != id);
@@ -244,6 +253,7 @@ impl Directory for Seats {
                 let subscriber = Subscriber { installation: id, standing: Standing::Gone, echoes: false };
                 seats.push(Seat {
                     subscriber,
+                    stopped: BTreeMap::new(),
                     grants: BTreeSet::new(),
                     settings: Arc::default(),
                     secrets: BTreeSet::new(),
@@ -349,6 +359,7 @@ impl Rig {
                 standing: Standing::Open,
                 echoes: limits.get("echoes").and_then(Value::as_bool).unwrap_or(false),
             },
+            stopped: BTreeMap::new(),
             grants: GRANTS.map(str::to_owned).into(),
             settings: Arc::new(json!({"from": 1})),
             secrets: BTreeSet::new(),

@@ -109,6 +109,7 @@ async fn commit(journal: &Journal, write: &Write, now: i64) -> Result<Answer, Re
                 usage: Usage::default(),
                 next: end.next.clone(),
                 version: rows.start.version,
+                hook: String::new(),
                 conduct: Conduct::Untold,
                 first_at: end.first_at,
                 kv: end.kv.iter().map(change).collect(),

@@ -22,5 +22,5 @@ pub(crate) use client::Outside;
 pub use client::{ExtraRoots, OutsideConfig};
 pub use host::{HOSTS_SECTION, MOST_HOSTS, host_of, hosts_asked};
 pub use resolver::{MachineResolver, Resolver};
-pub use row::{is_outside, not_approved};
+pub use row::{OUTSIDE_CALL, is_outside, not_approved};
 pub(crate) use row::{of_request, row, shown_host};

@@ -13,6 +13,9 @@ const INTERFACE: &str = "http";
 /// Its one function.
 const FUNCTION: &str = "send";
 
+/// Its name in the journal.
+pub const OUTSIDE_CALL: &str = "http/send";
+
 /// What may change something where it goes. Nobody here can look whether it did.
 const ROW: Operation = Operation {
     interface: INTERFACE,
@@ -133,7 +136,8 @@ mod tests {
 
     #[test]
     fn pages_show_where_it_went_and_what_came_and_nothing_else() {
-        let op = named("http/send").unwrap();
+        assert_eq!(OUTSIDE_CALL, format!("{INTERFACE}/{FUNCTION}"));
+        let op = named(OUTSIDE_CALL).unwrap();
         let shown = redact(op, &request("POST", "https://a.example:8443/CANARY?key=CANARY"));
         assert_eq!((&shown["method"], &shown["host"]), (&json!("POST"), &json!("a.example:8443")));
         assert!(!shown.to_string().contains("CANARY"), "{shown}");

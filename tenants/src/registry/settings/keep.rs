@@ -14,10 +14,11 @@ pub(in crate::registry) struct Kept {
     pub secrets: BTreeSet<String>,
 }
 
-/// The settings after a change. `given` replaces all; none leaves them as they are.
+/// The settings after a change. `given` replaces all but secrets; none leaves them as they are.
 ///
-/// With a schema, a secret that is left out or empty stays, and a member that is null is removed. A value that was given
-/// as a secret stays one whatever a later schema says, until another value takes its place.
+/// A secret that is left out or empty stays, whether the schema knows it or an earlier version's did (there may be none now):
+/// whoever sends the others can't know its value. Null removes it, and with a schema any member. A value that was given as a
+/// secret stays one whatever a later schema says, until another value takes its place.
 pub(in crate::registry) fn keep(
     schema: Option<&SettingsSchema>,
     before: &Arc<Value>,
@@ -30,22 +31,33 @@ pub(in crate::registry) fn keep(
         let secrets = all.filter(|name| secrets.contains(*name) || is_secret(name)).cloned().collect();
         return Kept { settings: Arc::clone(before), secrets };
     };
-    let (Value::Object(mut members), Some(schema)) = (given.clone(), schema) else {
+    let Value::Object(mut members) = given else {
         return Kept { settings: Arc::new(given), secrets: BTreeSet::new() };
     };
-    for name in schema.secrets() {
-        let left_out = match members.get(name) {
-            None => true,
-            Some(value) => value.as_str() == Some(""),
-        };
-        if left_out {
-            members.remove(name);
-            if let Some(value) = before.get(name) {
-                members.insert(name.to_owned(), value.clone());
+    let known = schema.into_iter().flat_map(SettingsSchema::secrets).map(str::to_owned);
+    let names: BTreeSet<String> = known.chain(secrets.iter().cloned()).collect();
+    let mut sealed = BTreeSet::new();
+    for name in names {
+        match members.get(&name) {
+            Some(Value::Null) => {
+                members.remove(&name);
+            }
+            Some(value) if value.as_str() != Some("") => {
+                if is_secret(&name) {
+                    sealed.insert(name);
+                }
+            }
+            Some(_) | None => {
+                members.remove(&name);
+                if let Some(value) = before.get(&name) {
+                    members.insert(name.clone(), value.clone());
+                    sealed.insert(name);
+                }
             }
         }
     }
-    members.retain(|_, value| !value.is_null());
-    let secrets = members.keys().filter(|name| is_secret(name)).cloned().collect();
-    Kept { settings: Arc::new(Value::Object(members)), secrets }
+    if schema.is_some() {
+        members.retain(|_, value| !value.is_null());
+    }
+    Kept { settings: Arc::new(Value::Object(members)), secrets: sealed }
 }

@@ -23,7 +23,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use hidden::SecretValues;
-pub(super) use keep::keep;
+pub(super) use keep::{Kept, keep};
 pub use misfit::{Expected, Misfit};
 pub use property::{Property, PropertyKind};
 
@@ -84,6 +84,14 @@ impl SettingsSchema {
     /// # Errors
     /// What is outside of the subset, by name and with what there is instead.
     pub fn parse(source: &[u8]) -> Result<SettingsSchema, SchemaProblem> {
+        let schema = SettingsSchema::stored(source)?;
+        schema.0.properties.iter().try_for_each(Property::prove)?;
+        Ok(schema)
+    }
+
+    /// Reads a schema that was [parsed](SettingsSchema::parse) when it came: its patterns, and the defaults and choices that
+    /// must fit them, are not tried out again. Schemas are read with every list of versions and installations.
+    pub(in crate::registry) fn stored(source: &[u8]) -> Result<SettingsSchema, SchemaProblem> {
         if source.len() > MOST_BYTES {
             return no(format!("has {} bytes; {MOST_BYTES} are allowed", source.len()));
         }

@@ -121,13 +121,30 @@ impl Property {
             choices: Vec::new(),
         };
         property.choices = property.choices_of(members)?;
-        if let Some(default) = members.get("default") {
-            if let Some(expected) = property.expected(default) {
-                return no(format!("`default` {expected}"));
-            }
-            property.default = Some(default.clone());
-        }
+        property.default = members.get("default").cloned();
         Ok(property)
+    }
+
+    /// Tries out what the author wrote: compiles the pattern, and holds the choices and the default against what is asked of a
+    /// value.
+    pub(super) fn prove(&self) -> Result<(), SchemaProblem> {
+        let problem = |problem: String| Err(SchemaProblem(format!("property `{}`: {problem}", self.name)));
+        if let PropertyKind::Text { pattern: Some(pattern), .. } = &self.kind
+            && compiled(pattern).is_err()
+        {
+            let text =
+                "`pattern` must be a regular expression without look-around and back-references, of moderate size";
+            return problem(text.to_owned());
+        }
+        // A choice is held against the kind alone.
+        let open = Property { choices: Vec::new(), ..self.clone() };
+        if let Some(expected) = self.choices.iter().find_map(|choice| open.expected(choice)) {
+            return problem(format!("each value of `enum` {expected}"));
+        }
+        if let Some(expected) = self.default.as_ref().and_then(|default| self.expected(default)) {
+            return problem(format!("`default` {expected}"));
+        }
+        Ok(())
     }
 
     fn choices_of(&self, members: &Members) -> Result<Vec<Value>, SchemaProblem> {
@@ -143,9 +160,6 @@ impl Property {
             }
             if choice.as_str().is_some_and(|text| text.is_empty() || text.chars().count() > MOST_CHOICE) {
                 return no(format!("each text of `enum` has 1 to {MOST_CHOICE} characters"));
-            }
-            if let Some(expected) = self.expected(choice) {
-                return no(format!("each value of `enum` {expected}"));
             }
         }
         Ok(choices.clone())
@@ -260,15 +274,11 @@ fn pattern(members: &Members) -> Result<Option<String>, SchemaProblem> {
     let Some(value) = members.get("pattern") else { return Ok(None) };
     let text = value.as_str().filter(|text| text.chars().count() <= MOST_PATTERN);
     let Some(text) = text else { return no(format!("`pattern` must be a text of at most {MOST_PATTERN} characters")) };
-    match compiled(text) {
-        Ok(_) => Ok(Some(text.to_owned())),
-        Err(_) => {
-            no("`pattern` must be a regular expression without look-around and back-references, of moderate size")
-        }
-    }
+    Ok(Some(text.to_owned()))
 }
 
-/// Not kept: schemas are read with every list of versions and installations, and patterns asked with a change alone.
+/// Compiled where it is asked, at the upload and with a change of settings, and not kept: schemas are read with every list of
+/// versions and installations.
 fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build()
 }

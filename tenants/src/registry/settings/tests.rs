@@ -155,6 +155,23 @@ fn a_hostile_pattern_takes_time_linear_in_the_text() {
     assert!(of(9).unwrap_err().to_string().contains("9 properties with a `pattern`"));
 }
 
+#[test]
+fn what_was_proved_at_the_upload_is_not_tried_out_again() {
+    let property = |text: &str| format!(r#"{{"type": "object", "properties": {{"a": {text}}}}}"#);
+    for text in [
+        property(r#"{"type": "string", "pattern": "(?=a)"}"#),
+        property(r#"{"type": "integer", "minimum": 5, "default": 4}"#),
+        property(r#"{"type": "integer", "minimum": 5, "enum": [4, 6]}"#),
+    ] {
+        SettingsSchema::parse(text.as_bytes()).unwrap_err();
+        // Such a schema is never stored: that it is read shows that nothing was compiled and nothing held against it.
+        SettingsSchema::stored(text.as_bytes()).unwrap();
+    }
+    let stored = SettingsSchema::stored(NOTE.as_bytes()).unwrap();
+    let misfits = stored.check(json!({"api_key": "12345678", "mark": "<b>"}).as_object().unwrap()).unwrap_err();
+    assert_eq!(misfits.len(), 1, "a change is held against the pattern: {misfits:?}");
+}
+
 fn kept(
     schema: Option<&SettingsSchema>,
     before: Value,
@@ -193,6 +210,21 @@ fn what_was_given_as_a_secret_stays_one_until_another_value_takes_its_place() {
     // What a later schema calls a secret becomes one.
     assert_eq!(kept(Some(&schema()), before, &[], None).1, ["api_key"]);
     assert_eq!(kept(None, json!({}), &[], Some(json!({"x": null}))).0, json!({"x": null}), "as ever without a schema");
+}
+
+#[test]
+fn new_settings_lose_no_secret_of_an_earlier_version_unless_they_say_so() {
+    let other = SettingsSchema::parse(br#"{"type": "object", "properties": {"region": {"type": "string"}}}"#).unwrap();
+    let before = json!({"api_key": "old-secret", "mark": "VIP"});
+    for schema in [None, Some(&other)] {
+        let of = |given| kept(schema, before.clone(), &["api_key"], Some(given));
+        let stays = (json!({"api_key": "old-secret", "region": "south"}), vec!["api_key".to_owned()]);
+        assert_eq!(of(json!({"region": "south"})), stays);
+        assert_eq!(of(json!({"region": "south", "api_key": ""})), stays);
+        assert_eq!(of(json!({"region": "south", "api_key": null})), (json!({"region": "south"}), vec![]));
+        let (settings, secrets) = of(json!({"api_key": "for all to see"}));
+        assert_eq!((settings, secrets), (json!({"api_key": "for all to see"}), vec![]), "another value took its place");
+    }
 }
 
 #[test]

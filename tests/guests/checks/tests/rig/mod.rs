@@ -122,7 +122,8 @@ impl Rig {
         let added = registry.add_version(self.tenant, guest, Digest(digest_of(&wasm)), record, &wasm).await;
         let (plugin, version, _) = added.unwrap();
         let Outfit { settings, limits, .. } = outfit;
-        let new = NewInstallation { plugin, version: version.digest, grants, settings, limits };
+        let schedules = Vec::new();
+        let new = NewInstallation { plugin, version: version.digest, grants, settings, limits, schedules };
         registry.install(self.tenant, new).await.unwrap();
     }
 
