@@ -12,11 +12,11 @@ use crate::buffer::Buffer;
 use crate::enter::check;
 use crate::flush::{CallKind, CallRow, Row, insert_all};
 use crate::lane::Fence;
-use crate::salt::canonical;
 use crate::snapshot::SnapshotRow;
-use crate::{Journal, JournalError, seal};
+use crate::{Journal, JournalError, kept, seal};
 
-pub(crate) const RESULT_UNREADABLE: &str = "JSON of an answer";
+/// What can't be read, in an error.
+pub(crate) const ANSWER: &str = "JSON of an answer";
 
 /// Names an effect within its run: equal calls are told apart by their count, never by position.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -177,7 +177,7 @@ impl Journal {
             let answer = match row.answer {
                 Some(sealed) => {
                     let plain = self.unseal(tenant, seal::EFFECT_ANSWER, &name, &sealed)?;
-                    Some(serde_json::from_slice(&plain).map_err(|_| JournalError::Corrupt(RESULT_UNREADABLE.into()))?)
+                    Some(kept::read(&plain, ANSWER)?)
                 }
                 None => None,
             };
@@ -221,7 +221,7 @@ impl Journal {
     pub async fn intent(&self, fence: &Fence, buffer: &Buffer, intent: &Intent) -> Result<(), JournalError> {
         let (tenant, run, attempt) = (buffer.tenant(), buffer.run(), buffer.attempt());
         let name = seal::effect_row(run, &intent.key.digest, intent.key.nth);
-        let request = self.seal(tenant, seal::EFFECT_REQUEST, &name, canonical(&intent.request).as_bytes())?;
+        let request = self.seal(tenant, seal::EFFECT_REQUEST, &name, &kept::of_request(&intent.request))?;
         let now = self.clock.now();
         let call = Row::call(
             self,
@@ -244,6 +244,7 @@ impl Journal {
             },
         )?;
         buffer.took(intent.position);
+        buffer.counted((request.len() + call.bytes()) as u64);
         let rows = buffer.rows();
         let (count, held, intent) = (rows.len(), fence.clone(), intent.clone());
         self.write(move |conn| {
@@ -295,11 +296,12 @@ impl Journal {
         let (tenant, run) = (buffer.tenant(), buffer.run());
         let name = seal::effect_row(run, &outcome.key.digest, outcome.key.nth);
         let answer = match &outcome.call.answer {
-            Some(answer) => Some(self.seal(tenant, seal::EFFECT_ANSWER, &name, answer.to_string().as_bytes())?),
+            Some(answer) => Some(self.seal(tenant, seal::EFFECT_ANSWER, &name, &kept::of_answer(answer))?),
             None => None,
         };
         let call = Row::call(self, tenant, run, buffer.attempt(), &outcome.call)?;
         buffer.took(outcome.call.position);
+        buffer.counted((answer.as_ref().map_or(0, Vec::len) + call.bytes()) as u64);
         let now = self.clock.now();
         let rows = buffer.rows();
         let (count, held, outcome) = (rows.len(), fence.clone(), outcome.clone());
