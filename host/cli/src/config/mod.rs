@@ -200,7 +200,11 @@ impl Config {
         let retention = read_retention(&mut reader);
         let alerts = read_alerts(&mut reader);
         let seccomp = choice(&mut reader, &keys::SECCOMP, ["on", "off"], "on") == "on";
-        let http = http::read(&mut reader);
+        let http = OutsideConfig {
+            own_name: public_url.as_deref().and_then(host_of_url),
+            listens_on: Some(listen.ip()),
+            ..http::read(&mut reader)
+        };
         let log_format = read_log_format(&mut reader);
         reader.finish()?;
         // Both are there: a missing one is a problem, and `finish` would have ended it.
@@ -343,6 +347,11 @@ fn read_public_url(reader: &mut Reader<'_>) -> Option<String> {
     }
     reader.wrong(&keys::PUBLIC_URL, line, "another form of address");
     None
+}
+
+/// The name under which browsers and the platform reach this host.
+fn host_of_url(url: &str) -> Option<String> {
+    Url::parse(url).ok()?.domain().map(str::to_owned)
 }
 
 /// An address with a path and without a query; plain http for this machine alone.
