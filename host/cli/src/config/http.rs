@@ -28,12 +28,11 @@ fn read_state(reader: &mut Reader<'_>) -> bool {
     }
 }
 
+/// What a list of hosts says, or the place of the entry that is wrong and why.
+type Hosts<T> = Result<T, (usize, String)>;
+
 /// A list whose entries say what is wrong with them themselves.
-fn read_hosts<T: Default>(
-    reader: &mut Reader<'_>,
-    key: &keys::Key,
-    of: fn(&[String]) -> Result<T, (usize, String)>,
-) -> T {
+fn read_hosts<T: Default>(reader: &mut Reader<'_>, key: &keys::Key, of: fn(&[String]) -> Hosts<T>) -> T {
     let Some(Found { value, line }) = reader.texts(key) else { return T::default() };
     of(&value).unwrap_or_else(|(at, why)| {
         let shown = value.get(at).map(String::as_str).unwrap_or_default();
