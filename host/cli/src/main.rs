@@ -17,6 +17,7 @@ mod backup;
 mod commands;
 mod compile;
 mod config;
+mod grants;
 mod keys;
 mod logs;
 mod panics;

@@ -16,6 +16,7 @@ use fangshi_runtime::{Runtime, RuntimeConfig};
 use fangshi_tenants::{TenantId, Tenants};
 
 use crate::config::Config;
+use crate::grants::spelled;
 use crate::keys;
 
 #[derive(Args)]
@@ -83,7 +84,7 @@ pub fn backtest(arguments: &BacktestArguments) -> anyhow::Result<ExitCode> {
     let config = Config::load(&arguments.config)?;
     on_store(&config, async |tenants, replays| {
         let BacktestArguments { tenant, installation, version, last, grants, json, .. } = arguments;
-        let grants = grants.as_ref().map(|grants| grants.iter().cloned().collect());
+        let grants = grants.as_deref().map(spelled).transpose()?;
         let ask = Backtest::of(tenants.registry(), *tenant, *installation, *version, *last, grants).await?;
         let report = replays.backtest(&ask).await?;
         let mut out = std::io::stdout().lock();

@@ -141,6 +141,17 @@ fn the_second_wall_stands_as_readyz_tells() {
 }
 
 #[test]
+fn the_second_wall_is_up_before_a_plugin_runs_and_a_callback_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, log) = Host::start(&config(folder.path(), "listen = \"127.0.0.1:0\"")).end("-TERM");
+    assert_eq!(code, Some(0), "{log}");
+    let steps = ["plugins are compiled in processes", "second wall", "runs that were cut off go on", "listening"];
+    let at: Vec<_> =
+        steps.iter().map(|step| log.find(step).unwrap_or_else(|| panic!("no {step:?} in {log}"))).collect();
+    assert!(at.is_sorted(), "{at:?}: {log}");
+}
+
+#[test]
 fn logs_can_be_json() {
     let folder = tempfile::tempdir().unwrap();
     let file = config(folder.path(), "listen = \"127.0.0.1:0\"\nlog.format = \"json\"");

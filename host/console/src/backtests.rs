@@ -1,5 +1,7 @@
 //! What was, executed again without sending anything: one attempt exactly, or a new version over recorded events.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -132,7 +134,7 @@ pub(crate) async fn backtest(
         let hint = "send it again when that one is done";
         return Err(Refusal::conflict("backtest-under-way", "another backtest is under way", hint));
     };
-    let grants = body.grants.map(|given| installations::grants(&console, given)).transpose()?;
+    let grants = body.grants.map(|given| installations::grants(&console, given, &BTreeSet::new())).transpose()?;
     let registry = console.tenants.registry();
     let ask = Backtest::of(registry, tenant, installation, version, events, grants).await.map_err(told)?;
     let report = console.lanes.replays().backtest(&ask).await.map_err(told)?;

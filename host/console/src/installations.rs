@@ -221,7 +221,7 @@ pub(crate) async fn create(
     let new = NewInstallation {
         plugin: plugin_id(&console, tenant, &body.plugin).await?,
         version,
-        grants: grants(&console, body.grants)?,
+        grants: grants(&console, body.grants, &BTreeSet::new())?,
         settings: Value::Object(body.settings.unwrap_or_default()),
         limits: limits::of_installation(&allowed, body.limits.unwrap_or_default())?,
         schedules: schedules::given(body.schedules.unwrap_or_default()),
@@ -296,13 +296,18 @@ pub(crate) async fn patch(
         permission::check(&console, &owner, version).await?;
     }
     let allowed = limits::of(&console, &owner);
+    let held = match body.grants {
+        // Whoever is there no more is told of below.
+        Some(_) => console.tenants.registry().get(tenant, id).await.map_err(refuse)?.map(|one| one.grants),
+        None => None,
+    };
     let change = InstallationPatch {
         state: body.state.map(|state| match state {
             StateName::Active => InstallationState::Active,
             StateName::Paused => InstallationState::Paused,
         }),
         version,
-        grants: body.grants.map(|given| grants(&console, given)).transpose()?,
+        grants: body.grants.map(|given| grants(&console, given, &held.unwrap_or_default())).transpose()?,
         settings: body.settings.map(Value::Object),
         limits: body.limits.map(|given| limits::of_installation(&allowed, given)).transpose()?,
         schedules: body.schedules.map(schedules::given),
@@ -350,8 +355,13 @@ pub(crate) fn digest(text: &str) -> Result<Digest, Refusal> {
     text.parse().map_err(|error| invalid("version", &format!("names no version: {error}")))
 }
 
-/// A consent as it is kept: names of hosts in the one spelling that requests are held against.
-pub(crate) fn grants(console: &Console, given: Vec<String>) -> Result<BTreeSet<String>, Refusal> {
+/// A consent as it is kept: names of hosts in the one spelling that requests are held against. `held`: what is consented to
+/// already. Whatever was switched off or denied since then, it may be kept: else nobody could take a part of it back.
+pub(crate) fn grants(
+    console: &Console,
+    given: Vec<String>,
+    held: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, Refusal> {
     let mut set = BTreeSet::new();
     for grant in given {
         let grant = match fangshi_operations::host_of(&grant) {
@@ -360,11 +370,19 @@ pub(crate) fn grants(console: &Console, given: Vec<String>) -> Result<BTreeSet<S
                 return Err(Refusal::invalid("grants-missing", message, NAME_A_HOST));
             }
             None => grant,
+            Some(Ok(host)) if held.contains(&format!("http:{host}")) => format!("http:{host}"),
             Some(_) if !console.operations.reaches_outside() => {
                 return Err(Refusal::invalid(
                     "http-off",
                     format!("grant `{}`: requests to outside hosts are switched off", short(&grant)),
-                    "let the operator set state = \"on\" in [http] of the host's config",
+                    "let the operator set state = \"on\" in [http] of the host's config; hosts that are granted may be taken back",
+                ));
+            }
+            Some(Ok(host)) if console.operations.refuses_host(&host) => {
+                return Err(Refusal::invalid(
+                    "host-denied",
+                    format!("grant `http:{host}`: the operator lets no plugin reach this host"),
+                    "name another host, or ask the operator: deny_hosts in [http] of the host's config, or the host's own name",
                 ));
             }
             Some(Ok(host)) => format!("http:{host}"),

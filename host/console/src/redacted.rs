@@ -2,7 +2,7 @@
 //! masked as a whole, but for the ids that say what the call was about.
 
 use fangshi_journal::CallView;
-use fangshi_operations::{MASK, delicate, named, redact, redact_order, redact_text};
+use fangshi_operations::{MASK, delicate, named, redact, redact_order, redact_refusal, redact_text};
 use serde_json::Value;
 
 /// A request as pages may show it. `name` is `interface/function`.
@@ -13,10 +13,11 @@ pub(crate) fn request(name: &str, request: &Value) -> Value {
     }
 }
 
-/// An answer as pages may show it. A refusal holds the contract's error, which is made without buyer data.
+/// An answer as pages may show it. A refusal holds the contract's error, which is made without buyer data, but may repeat what the
+/// plugin asked for.
 pub(crate) fn answer(name: &str, answered_ok: bool, answer: &Value) -> Value {
     if !answered_ok {
-        return answer.clone();
+        return redact_refusal(answer);
     }
     match named(name) {
         Some(operation) => redact(operation, answer),
@@ -119,5 +120,20 @@ mod tests {
         assert_eq!(answer("decode/sensitive-info", true, &json!({"tel_number": "1"})), json!({"tel_number": MASK}));
         let refusal = json!({"kind": "conflict", "detail": "closed"});
         assert_eq!(answer("notes/set-merchant-notes", false, &refusal), refusal);
+    }
+
+    #[test]
+    fn what_a_plugin_made_up_of_a_request_is_shown_within_bounds() {
+        let made_up = "carried.out.".repeat(19);
+        let asked = json!({"method": "CANARY\r\n", "url": format!("https://{made_up}example/CANARY"),
+            "headers": [{"name": "x-CANARY", "value": "CANARY"}], "body": ""});
+        let shown = request("http/send", &asked);
+        assert_eq!((&shown["method"], &shown["headers"]), (&json!("other"), &json!(MASK)));
+        assert!(
+            shown["host"].as_str().unwrap().chars().count() <= 64 && !shown.to_string().contains("CANARY"),
+            "{shown}"
+        );
+        let denied = answer("http/send", false, &json!({"kind": "denied", "detail": format!("http:{made_up}example")}));
+        assert!(denied["detail"].as_str().unwrap().chars().count() < 70, "{denied}");
     }
 }

@@ -5,6 +5,7 @@ mod support;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use fangshi_operations::OutsideConfig;
 use fangshi_tenants::{StateChange, TenantPatch};
 use serde_json::{Value, json};
 use support::{Answer, Desk, PUBLIC_URL, guest};
@@ -289,6 +290,35 @@ async fn a_merchant_approves_the_hosts_that_a_plugin_declares_and_names_its_own(
     let refused = desk.send(post(&path, &own.cookie, format!("proof={}", own.proof))).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
     assert!(refused.text.contains("没有填写外部网址"), "{}", refused.text);
+}
+
+#[tokio::test]
+async fn hosts_are_taken_back_on_the_page_while_requests_are_switched_off() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let version = desk.upload(&tenant, "caller", guest::calling_out("erp.example.com\n")).await.json();
+    let grants = json!(["http:erp.example.com", "http:a.example", "http:b.example"]);
+    let body = json!({"plugin": "caller", "version": version["version"], "grants": grants});
+    let at = format!("/api/v1/tenants/{tenant}/installations");
+    assert_eq!(desk.post(&at, body).await.status, StatusCode::CREATED);
+    let desk = desk.reaching(OutsideConfig { enabled: false, ..OutsideConfig::default() }).await;
+    let own = visit(&desk, &tenant).await;
+    let path =
+        format!("/merchant/consent/{}/{}", version["plugin"].as_str().unwrap(), version["version"].as_str().unwrap());
+    let page = get(&desk, &path, &own.cookie).await;
+    assert!(
+        page.text.contains("switched off") && page.text.contains(">a.example\nb.example</textarea>"),
+        "{}",
+        page.text
+    );
+    let press = async |hosts: &str| {
+        let form = format!("proof={}&hosts={}", own.proof, url_encoded(hosts));
+        desk.send(post(&path, &own.cookie, form)).await.status
+    };
+    assert_eq!(press("a.example\nc.example").await, StatusCode::CONFLICT, "a host that is new");
+    assert_eq!(press("a.example").await, StatusCode::SEE_OTHER);
+    let all = desk.get(&at).await.json();
+    assert_eq!(all["items"][0]["grants"], json!(["http:a.example", "http:erp.example.com"]));
 }
 
 fn url_encoded(text: &str) -> String {

@@ -7,10 +7,10 @@ use fangshi_database::{Digest, RunId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::effect::RESULT_UNREADABLE;
+use crate::effect::ANSWER;
 use crate::flush::CallKind;
 use crate::snapshot::SnapshotRow;
-use crate::{Journal, JournalError, seal, state};
+use crate::{Journal, JournalError, kept, seal, state};
 
 /// What an attempt starts from: enough to execute it again exactly.
 #[derive(Debug, Clone)]
@@ -65,6 +65,8 @@ pub struct OpenAttempt {
     pub start: AttemptStart,
     /// Calls from position 0 on, without gaps.
     pub calls: Vec<RecordedCall>,
+    /// Bytes that the journal keeps of it already.
+    pub kept_bytes: u64,
 }
 
 /// A call of an attempt, as recorded.
@@ -120,10 +122,26 @@ impl Journal {
     ) -> Result<Option<OpenAttempt>, JournalError> {
         match self.start_of(tenant, run, number).await? {
             Some((start, None)) => {
-                Ok(Some(OpenAttempt { start, calls: self.recorded_calls(tenant, run, number).await? }))
+                let calls = self.recorded_calls(tenant, run, number).await?;
+                Ok(Some(OpenAttempt { start, calls, kept_bytes: self.kept_bytes(run, number).await? }))
             }
             _ => Ok(None),
         }
+    }
+
+    /// Bytes of an attempt's calls and effects.
+    async fn kept_bytes(&self, run: RunId, number: u32) -> Result<u64, JournalError> {
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT COALESCE((SELECT SUM(LENGTH(request) + COALESCE(LENGTH(answer), 0)) FROM calls \
+             WHERE run_id = $1 AND attempt = $2), 0) \
+             + COALESCE((SELECT SUM(LENGTH(request) + COALESCE(LENGTH(answer), 0)) FROM effects \
+             WHERE run_id = $1 AND attempt = $2), 0)",
+        )
+        .bind(run.0)
+        .bind(i64::from(number))
+        .fetch_one(self.reader())
+        .await?;
+        Ok(bytes.unsigned_abs())
     }
 
     /// What an attempt started from, and when it ended.
@@ -187,7 +205,7 @@ impl Journal {
             let answer = match row.answer {
                 Some(sealed) => {
                     let plain = self.unseal(tenant, seal::CALL_ANSWER, &name, &sealed)?;
-                    Some(serde_json::from_slice(&plain).map_err(|_| JournalError::Corrupt(RESULT_UNREADABLE.into()))?)
+                    Some(kept::read(&plain, ANSWER)?)
                 }
                 None => None,
             };
@@ -196,8 +214,7 @@ impl Journal {
                 name: row.name,
                 kind: CallKind::from_code(row.kind)?,
                 digest: digest(row.digest)?,
-                request: serde_json::from_slice(&request)
-                    .map_err(|_| JournalError::Corrupt("JSON of a request".into()))?,
+                request: kept::read(&request, "JSON of a request")?,
                 result: row.result,
                 answer,
                 snapshot: match row.snapshot_id {

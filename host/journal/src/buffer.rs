@@ -26,6 +26,19 @@ struct Inner {
     rows: Vec<Arc<Row>>,
     calls: u32,
     lines: u32,
+    /// Bytes of everything that the attempt has given to the journal.
+    kept: u64,
+    /// Bytes of the rows.
+    waiting: u64,
+}
+
+impl Inner {
+    fn push(&mut self, row: Row) {
+        let bytes = row.bytes() as u64;
+        self.kept = self.kept.saturating_add(bytes);
+        self.waiting = self.waiting.saturating_add(bytes);
+        self.rows.push(Arc::new(row));
+    }
 }
 
 impl Journal {
@@ -37,14 +50,9 @@ impl Journal {
         attempt: u32,
         start: &AttemptStart,
     ) -> Result<Buffer, JournalError> {
-        let row = Row::start(self, tenant, run, attempt, start)?;
-        Ok(Buffer {
-            journal: self.clone(),
-            tenant,
-            run,
-            attempt,
-            inner: Arc::new(Mutex::new(Inner { rows: vec![Arc::new(row)], ..Inner::default() })),
-        })
+        let mut inner = Inner::default();
+        inner.push(Row::start(self, tenant, run, attempt, start)?);
+        Ok(Buffer { journal: self.clone(), tenant, run, attempt, inner: Arc::new(Mutex::new(inner)) })
     }
 }
 
@@ -69,7 +77,7 @@ impl Buffer {
         let row = Row::call(&self.journal, self.tenant, self.run, self.attempt, call)?;
         let mut inner = self.inner();
         inner.calls = inner.calls.max(call.position + 1);
-        inner.rows.push(Arc::new(row));
+        inner.push(row);
         Ok(())
     }
 
@@ -82,7 +90,7 @@ impl Buffer {
         let row = Row::log(&self.journal, self.tenant, self.run, self.attempt, line, position, level, text)?;
         let mut inner = self.inner();
         inner.lines += 1;
-        inner.rows.push(Arc::new(row));
+        inner.push(row);
         Ok(())
     }
 
@@ -93,6 +101,22 @@ impl Buffer {
         inner.calls = inner.calls.max(position + 1);
     }
 
+    /// Bytes of everything that the attempt has given to the journal so far, sealed; what is kept twice counts twice.
+    pub fn kept_bytes(&self) -> u64 {
+        self.inner().kept
+    }
+
+    /// Bytes that wait for a commit.
+    pub fn waiting_bytes(&self) -> u64 {
+        self.inner().waiting
+    }
+
+    /// Counts what is kept without having waited here: effects, and what a resumed attempt kept before it was cut off.
+    pub fn counted(&self, bytes: u64) {
+        let mut inner = self.inner();
+        inner.kept = inner.kept.saturating_add(bytes);
+    }
+
     /// What waits.
     pub(crate) fn rows(&self) -> Vec<Arc<Row>> {
         self.inner().rows.clone()
@@ -100,7 +124,9 @@ impl Buffer {
 
     /// The first `count` rows are durable.
     pub(crate) fn confirm(&self, count: usize) {
-        self.inner().rows.drain(..count);
+        let mut inner = self.inner();
+        let bytes: u64 = inner.rows.drain(..count).map(|row| row.bytes() as u64).sum();
+        inner.waiting = inner.waiting.saturating_sub(bytes);
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {

@@ -12,11 +12,11 @@ use crate::echo::Allowance;
 use crate::enter::look;
 use crate::flush::{CallKind, CallRow, Row, add_all};
 use crate::lane::{Fence, LaneKey};
-use crate::salt::canonical;
 use crate::snapshot::SnapshotRow;
-use crate::{Journal, JournalError, seal};
+use crate::{Journal, JournalError, kept, seal};
 
-pub(crate) const RESULT_UNREADABLE: &str = "JSON of an answer";
+/// What can't be read, in an error.
+pub(crate) const ANSWER: &str = "JSON of an answer";
 
 /// Names an effect within its run: equal calls are told apart by their count, never by position.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -163,7 +163,7 @@ impl Journal {
             let answer = match row.answer {
                 Some(sealed) => {
                     let plain = self.unseal(tenant, seal::EFFECT_ANSWER, &name, &sealed)?;
-                    Some(serde_json::from_slice(&plain).map_err(|_| JournalError::Corrupt(RESULT_UNREADABLE.into()))?)
+                    Some(kept::read(&plain, ANSWER)?)
                 }
                 None => None,
             };
@@ -210,7 +210,7 @@ impl Journal {
     ) -> Result<(), JournalError> {
         let (tenant, run, attempt) = (buffer.tenant(), buffer.run(), buffer.attempt());
         let name = seal::effect_row(run, &intent.key.digest, intent.key.nth);
-        let request = self.seal(tenant, seal::EFFECT_REQUEST, &name, canonical(&intent.request).as_bytes())?;
+        let request = self.seal(tenant, seal::EFFECT_REQUEST, &name, &kept::of_request(&intent.request))?;
         let now = self.clock.now();
         let call = Row::call(
             self,
@@ -233,6 +233,7 @@ impl Journal {
             },
         )?;
         buffer.took(intent.position);
+        buffer.counted((request.len() + call.bytes()) as u64);
         let rows = buffer.rows();
         let mut script = Script::new();
         let held = look(&mut script, fence);
@@ -296,11 +297,12 @@ impl Journal {
         let (tenant, run) = (buffer.tenant(), buffer.run());
         let name = seal::effect_row(run, &outcome.key.digest, outcome.key.nth);
         let answer = match &outcome.call.answer {
-            Some(answer) => Some(self.seal(tenant, seal::EFFECT_ANSWER, &name, answer.to_string().as_bytes())?),
+            Some(answer) => Some(self.seal(tenant, seal::EFFECT_ANSWER, &name, &kept::of_answer(answer))?),
             None => None,
         };
         let call = Row::call(self, tenant, run, buffer.attempt(), &outcome.call)?;
         buffer.took(outcome.call.position);
+        buffer.counted((answer.as_ref().map_or(0, Vec::len) + call.bytes()) as u64);
         let now = self.clock.now();
         let rows = buffer.rows();
         let mut script = Script::new();

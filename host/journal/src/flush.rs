@@ -9,9 +9,8 @@ use serde_json::Value;
 use crate::attempt::AttemptStart;
 use crate::effect::EffectKey;
 use crate::lane::Fence;
-use crate::salt::canonical;
 use crate::snapshot::{SealedSnapshot, SnapshotRow, bind_snapshot};
-use crate::{Journal, JournalError, seal};
+use crate::{Journal, JournalError, kept, seal};
 
 /// What kind of host call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,9 +182,9 @@ impl Row {
         call: &CallRow,
     ) -> Result<Row, JournalError> {
         let row = seal::line_row(run, attempt, call.position);
-        let request = journal.seal(tenant, seal::CALL_REQUEST, &row, canonical(&call.request).as_bytes())?;
+        let request = journal.seal(tenant, seal::CALL_REQUEST, &row, &kept::of_request(&call.request))?;
         let answer = match &call.answer {
-            Some(answer) => Some(journal.seal(tenant, seal::CALL_ANSWER, &row, answer.to_string().as_bytes())?),
+            Some(answer) => Some(journal.seal(tenant, seal::CALL_ANSWER, &row, &kept::of_answer(answer))?),
             None => None,
         };
         Ok(Row::Call(Box::new(SealedCall {
@@ -219,6 +218,16 @@ impl Row {
     ) -> Result<Row, JournalError> {
         let text = journal.seal(tenant, seal::LOG_TEXT, &seal::line_row(run, attempt, line), text.as_bytes())?;
         Ok(Row::Log(LogRow { run, attempt, line, position, level, text }))
+    }
+
+    /// Bytes that it takes, but for what is as small in every row.
+    pub(crate) fn bytes(&self) -> usize {
+        let of = |snapshot: &Option<SealedSnapshot>| snapshot.as_ref().map_or(0, SealedSnapshot::bytes);
+        match self {
+            Row::Start(start) => start.inputs.len() + of(&start.snapshot),
+            Row::Call(call) => call.request.len() + call.answer.as_ref().map_or(0, Vec::len) + of(&call.snapshot),
+            Row::Log(log) => log.text.len(),
+        }
     }
 
     fn add_to(&self, script: &mut Script, fence: &Fence) {

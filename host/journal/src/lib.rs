@@ -31,6 +31,7 @@ mod flush;
 mod hook;
 mod intake;
 mod journal;
+mod kept;
 mod kv;
 mod lane;
 mod places;

@@ -26,7 +26,7 @@ pub struct SnapshotRow {
 impl SnapshotRow {
     /// A snapshot just read.
     pub fn new(order_id: &str, json: Value, read_at: i64) -> SnapshotRow {
-        let digest = Sha256::digest(canonical(&json).as_bytes()).into();
+        let digest = Sha256::digest(canonical(&json)).into();
         SnapshotRow { order_id: Arc::from(order_id), digest, json: Arc::new(json), read_at }
     }
 
@@ -74,6 +74,11 @@ impl SealedSnapshot {
             read_at: snapshot.read_at,
             body: journal.seal(tenant, seal::SNAPSHOT_BODY, &name, snapshot.json.to_string().as_bytes())?,
         })
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.body.len()
     }
 
     /// Writes it unless its content is there already.

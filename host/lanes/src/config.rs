@@ -33,6 +33,10 @@ pub struct LanesConfig {
     pub deadline_alert: Duration,
     /// How often a cut-off attempt is resumed before it counts as failed. Default 3.
     pub resumes: u32,
+    /// Bytes that one attempt may make the journal keep, sealed: requests and answers of its calls (those of effects are kept
+    /// twice), orders and log. No call begins beyond it; the attempt ends as `limit` then. Default 64 MiB: more than the
+    /// limits of one run that everybody has let through.
+    pub journal_bytes: u64,
 }
 
 impl Default for LanesConfig {
@@ -47,6 +51,7 @@ impl Default for LanesConfig {
             store_wait: Duration::from_secs(2),
             deadline_alert: Duration::from_secs(2 * 3_600),
             resumes: 3,
+            journal_bytes: 64 << 20,
         }
     }
 }

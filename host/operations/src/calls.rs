@@ -123,6 +123,13 @@ impl Operations {
         self.outside.is_on()
     }
 
+    /// Whether the operator of this host lets no plugin ask for a host, whoever approves it. `host`: as [`host_of`] gives it.
+    ///
+    /// [`host_of`]: crate::host_of
+    pub fn refuses_host(&self, host: &str) -> bool {
+        self.outside.refuses(host)
+    }
+
     /// How the platform treats a shop now, as far as this process knows.
     pub fn standing(&self, tenant: TenantId) -> ShopStanding {
         self.gate.standing(tenant, self.clock.now())

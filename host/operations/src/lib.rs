@@ -47,8 +47,8 @@ pub use interfaces::{ALL_DATA, Grant, Interface, Kind, covers, grant, interface,
 pub use operation::{Operation, Repeat, Sensitivity};
 pub use outgoing::Outgoing;
 pub use outside::{
-    ExtraRoots, HOSTS_SECTION, InnerAddresses, MOST_HOSTS, MachineResolver, OUTSIDE_CALL, OutsideConfig, Resolver,
-    host_of, hosts_asked, is_outside, not_approved,
+    DeniedHosts, ExtraRoots, HOSTS_SECTION, InnerAddresses, Interfaces, MOST_HOSTS, MachineResolver, OUTSIDE_CALL,
+    OutsideConfig, OwnAddresses, Resolver, host_of, hosts_asked, is_outside, not_approved,
 };
-pub use redact::{MASK, delicate, redact, redact_event, redact_order, redact_text};
+pub use redact::{MASK, delicate, redact, redact_event, redact_order, redact_refusal, redact_text};
 pub use table::{find, named, of_call, read_order, table};

@@ -6,18 +6,25 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::operation::Operation;
-use crate::outside::shown_host;
+use crate::outside::{is_outside, shown, shown_grant};
 
 /// What stands where something was masked.
 pub const MASK: &str = "[masked]";
 
 /// A request or answer of an operation as pages may show it.
 pub fn redact(op: &Operation, value: &Value) -> Value {
-    let mut shown = shown_only(op.shown, "", value);
-    if let (Some(host), Some(members)) = (shown_host(op, value), shown.as_object_mut()) {
-        members.insert("host".to_owned(), Value::String(without_phones(&host)));
+    if is_outside(op) { shown(value) } else { shown_only(op.shown, "", value) }
+}
+
+/// A refusal (the contract's error) as pages may show it. It holds no platform data, but may repeat what a plugin asked for:
+/// so it is short, on one line and in plain sight, and names no host at length.
+pub fn redact_refusal(refusal: &Value) -> Value {
+    match refusal {
+        Value::String(text) => shown_grant(text).unwrap_or_else(|| scrub(text, &[])).into(),
+        Value::Array(items) => items.iter().map(redact_refusal).collect(),
+        Value::Object(members) => members.iter().map(|(name, member)| (name.clone(), redact_refusal(member))).collect(),
+        other => other.clone(),
     }
-    shown
 }
 
 /// A decrypted event as pages may show it.
@@ -101,7 +108,7 @@ fn collect(shown: &[&str], name: &str, value: &Value, found: &mut Vec<String>) {
 /// A text of the platform, made fit for plugins, logs and pages: short, on one line, without secrets and phones.
 pub(crate) fn scrub(text: &str, secrets: &[SecretString]) -> String {
     const LONGEST: usize = 300;
-    let mut text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut text: String = text.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect();
     for secret in secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty()) {
         text = text.replace(secret, MASK);
     }
@@ -112,8 +119,14 @@ pub(crate) fn scrub(text: &str, secrets: &[SecretString]) -> String {
     }
 }
 
+/// Characters that are not seen, or that turn round what is.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// Masks what may be a token that nobody here knows: 40 and more letters and digits in a row.
-fn without_opaque(text: &str) -> String {
+pub(crate) fn without_opaque(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let mut rest = text;
@@ -128,7 +141,7 @@ fn without_opaque(text: &str) -> String {
 }
 
 /// Masks what looks like a mobile number of the mainland: exactly 11 digits in a row, or 13 with the country's 86.
-fn without_phones(text: &str) -> String {
+pub(crate) fn without_phones(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
@@ -227,6 +240,21 @@ mod tests {
         assert_eq!(redact_text("+8613800138000 8613800138000 138-0013", &[]), "+[masked] [masked] 138-0013");
         let token = "57_Qz-".repeat(20);
         assert_eq!(redact_text(&format!("token={token};"), &[]), "token=[masked];");
+    }
+
+    #[test]
+    fn a_refusal_repeats_little_of_what_a_plugin_said() {
+        let conflict = json!({"kind": "conflict", "detail": "closed"});
+        assert_eq!(redact_refusal(&conflict), conflict);
+        let limited = json!({"kind": "limited", "detail": {"retry_after": 7}});
+        assert_eq!(redact_refusal(&limited), limited);
+        let denied = |host: &str| redact_refusal(&json!({"kind": "denied", "detail": format!("http:{host}")}));
+        assert_eq!(denied("a.example:8443")["detail"], "http:a.example:8443");
+        assert!(denied(&format!("{}example", "carried.".repeat(29)))["detail"].as_str().unwrap().chars().count() < 70);
+        let said = json!({"kind": "invalid", "detail": format!("x\n\u{202e}y 13800138000 {}", "so long ".repeat(90))});
+        let shown = redact_refusal(&said);
+        let text = shown["detail"].as_str().unwrap();
+        assert!(text.starts_with("x  y [masked] so long") && text.chars().count() == 301, "{text}");
     }
 
     #[test]

@@ -12,8 +12,8 @@ pub const MOST_SCHEDULES: usize = 10;
 /// Where nothing else is said.
 pub const USUAL_ZONE: &str = "Asia/Shanghai";
 /// Letters of a name, and of the five fields.
-const MOST_NAME: usize = 32;
-const MOST_CRON: usize = 100;
+pub(super) const MOST_NAME: usize = 32;
+pub(super) const MOST_CRON: usize = 100;
 
 /// When the hook `on-schedule` of an installation is called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

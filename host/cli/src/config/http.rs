@@ -1,6 +1,6 @@
 //! `[http]`: how outside hosts are reached that merchants approved.
 
-use fangshi_operations::{ExtraRoots, InnerAddresses, OutsideConfig};
+use fangshi_operations::{DeniedHosts, ExtraRoots, InnerAddresses, OutsideConfig};
 
 use super::keys;
 use super::reader::{Found, Reader};
@@ -9,7 +9,8 @@ use super::reader::{Found, Reader};
 pub(super) fn read(reader: &mut Reader<'_>) -> OutsideConfig {
     OutsideConfig {
         enabled: read_state(reader),
-        inner: read_inner(reader),
+        inner: read_hosts(reader, &keys::HTTP_INNER_ADDRESSES, InnerAddresses::new),
+        denied: read_hosts(reader, &keys::HTTP_DENY_HOSTS, DeniedHosts::new),
         extra_roots: read_roots(reader),
         ..OutsideConfig::default()
     }
@@ -27,14 +28,16 @@ fn read_state(reader: &mut Reader<'_>) -> bool {
     }
 }
 
-fn read_inner(reader: &mut Reader<'_>) -> InnerAddresses {
-    let Some(Found { value, line }) = reader.texts(&keys::HTTP_INNER_ADDRESSES) else {
-        return InnerAddresses::default();
-    };
-    InnerAddresses::new(&value).unwrap_or_else(|at| {
+/// What a list of hosts says, or the place of the entry that is wrong and why.
+type Hosts<T> = Result<T, (usize, String)>;
+
+/// A list whose entries say what is wrong with them themselves.
+fn read_hosts<T: Default>(reader: &mut Reader<'_>, key: &keys::Key, of: fn(&[String]) -> Hosts<T>) -> T {
+    let Some(Found { value, line }) = reader.texts(key) else { return T::default() };
+    of(&value).unwrap_or_else(|(at, why)| {
         let shown = value.get(at).map(String::as_str).unwrap_or_default();
-        reader.wrong(&keys::HTTP_INNER_ADDRESSES, line, &format!("\"{shown}\""));
-        InnerAddresses::default()
+        reader.wrong(key, line, &format!("\"{shown}\", {why}"));
+        T::default()
     })
 }
 

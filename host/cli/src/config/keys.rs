@@ -281,7 +281,13 @@ pub const HTTP_INNER_ADDRESSES: Key = key(
     "http",
     "inner_addresses",
     Kind::Texts,
-    "a list of ranges of your own network that approved names may lead to, such as \"10.1.2.0/24\"; all addresses that are not reached from the whole Internet are refused otherwise (default: none)",
+    "a list of names of hosts with the addresses of your own network, or of this machine, that each may lead to, such as \"erp.example.com=10.1.2.0/24\", or \".corp.example.com=10.1.2.0/24\" for all under a name; all addresses that are not reached from the whole Internet, and this machine's own, are refused otherwise (default: none)",
+);
+pub const HTTP_DENY_HOSTS: Key = key(
+    "http",
+    "deny_hosts",
+    Kind::Texts,
+    "a list of hosts that no merchant can approve and no plugin reaches: names such as \"host.example.com\", \".example.com\" for that name and all under it, and ranges of addresses such as \"198.51.100.0/24\" (default: none)",
 );
 pub const HTTP_EXTRA_ROOTS_FILE: Key = key(
     "http",
@@ -366,6 +372,7 @@ pub const KEYS: &[&Key] = &[
     &SECCOMP,
     &HTTP_STATE,
     &HTTP_INNER_ADDRESSES,
+    &HTTP_DENY_HOSTS,
     &HTTP_EXTRA_ROOTS_FILE,
     &LOG_FORMAT,
 ];

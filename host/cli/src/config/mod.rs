@@ -147,7 +147,11 @@ impl Config {
         let retention = read_retention(&mut reader);
         let alerts = alerts::read(&mut reader);
         let seccomp = choice(&mut reader, &keys::SECCOMP, ["on", "off"], "on") == "on";
-        let http = http::read(&mut reader);
+        let http = OutsideConfig {
+            own_name: public_url.as_deref().and_then(host_of_url),
+            listens_on: Some(listen.ip()),
+            ..http::read(&mut reader)
+        };
         let log_format = read_log_format(&mut reader);
         reader.finish()?;
         // Both are there: a missing one is a problem, and `finish` would have ended it.
@@ -259,6 +263,11 @@ fn read_operator_token(reader: &mut Reader<'_>) -> Option<SecretString> {
         return None;
     }
     Some(found.value)
+}
+
+/// The name under which browsers and the platform reach this host.
+fn host_of_url(url: &str) -> Option<String> {
+    Url::parse(url).ok()?.domain().map(str::to_owned)
 }
 
 /// `keep`, or a number and `days`.

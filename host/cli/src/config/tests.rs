@@ -349,19 +349,31 @@ fn the_pages_of_limits_have_every_one_with_its_usual_value() {
 fn outside_hosts_are_reached_as_the_config_says() {
     let http = |text: &str| parse(&format!("{GOOD}[http]\n{text}")).unwrap().http;
     let default = parse(GOOD).unwrap().http;
-    assert!(default.enabled && default.inner == Default::default());
+    assert!(default.enabled && default.inner == Default::default() && default.denied == Default::default());
     assert!(!http("state = \"off\"").enabled);
-    let inner = ["10.1.2.0/24".to_owned(), "fd00:1::/32".to_owned()];
-    let set = http("inner_addresses = [\"10.1.2.0/24\", \"fd00:1::/32\"]").inner;
+    let inner = ["erp.example.com=10.1.2.0/24".to_owned(), ".corp.example.com=fd00:1::/32".to_owned()];
+    let set = http("inner_addresses = [\"erp.example.com=10.1.2.0/24\", \".corp.example.com=fd00:1::/32\"]").inner;
     assert_eq!(set, fangshi_operations::InnerAddresses::new(&inner).unwrap());
+    let denied = ["evil.example".to_owned(), "198.51.100.0/24".to_owned()];
+    let set = http("deny_hosts = [\"evil.example\", \"198.51.100.0/24\"]").denied;
+    assert_eq!(set, fangshi_operations::DeniedHosts::new(&denied).unwrap());
+    assert_eq!((default.own_name, default.listens_on), (None, Some([127, 0, 0, 1].into())));
+    let named = parse(&format!("public_url = \"https://Plugins.example.com\"\n{GOOD}")).unwrap().http;
+    assert_eq!(named.own_name.as_deref(), Some("plugins.example.com"));
     let shown = |text: &str| problems(&format!("{GOOD}[http]\n{text}"));
     for (wrong, told) in [
         ("state = \"yes\"", "fangshi.toml:7: http.state: expected \"on\""),
         ("state = true", "http.state: expected"),
-        ("inner_addresses = \"10.0.0.0/8\"", "http.inner_addresses: expected a list of ranges"),
-        ("inner_addresses = [\"10.0.0.0/8\", \"inner\"]", "found \"inner\""),
+        ("inner_addresses = \"10.0.0.0/8\"", "http.inner_addresses: expected a list of names of hosts"),
+        ("inner_addresses = [\"a.example=10.0.0.0/8\", \"inner\"]", "found \"inner\", which is no `NAME=RANGE`"),
+        // As it was written once.
+        ("inner_addresses = [\"10.0.0.0/8\"]", "write \"erp.example.com=10.0.0.0/8\" for one host"),
+        ("deny_hosts = [\"*.evil.example\"]", "http.deny_hosts: expected a list of hosts"),
         ("extra_roots_file = \"none.pem\"", "http.extra_roots_file: expected a file of certificates in PEM"),
-        ("enabled = false", "unknown key; expected one of these in [http]: state, inner_addresses, extra_roots_file"),
+        (
+            "enabled = false",
+            "unknown key; expected one of these in [http]: state, inner_addresses, deny_hosts, extra_roots_file",
+        ),
     ] {
         let shown = shown(wrong);
         assert!(shown.contains(told), "{wrong}: {shown}");

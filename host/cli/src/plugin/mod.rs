@@ -24,6 +24,8 @@ use fangshi_runtime::{Envelope, GrantAsked, Limits, Manifest, Outcome, RunInput,
 use fangshi_tenants::SettingsSchema;
 use serde_json::Value;
 
+use crate::grants::spelled;
+
 pub use component::component;
 pub use new::{NewArguments, new};
 
@@ -217,22 +219,13 @@ fn hook_of(event: &EventFile, manifest: &Manifest) -> anyhow::Result<String> {
 fn grants_of(given: Option<&[String]>, manifest: &Manifest) -> anyhow::Result<BTreeSet<String>> {
     let asked = manifest.grant_names();
     let Some(given) = given else { return Ok(asked) };
-    let given: BTreeSet<String> =
-        given.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    let given = spelled(given)?;
     let unknown: Vec<&str> =
         given.iter().map(String::as_str).filter(|name| fangshi_operations::grant(name).is_none()).collect();
     if !unknown.is_empty() {
         bail!("unknown grants: {}; the plugin asks for {}", unknown.join(", "), list(&asked));
     }
-    // In the spelling that the host keeps.
-    given
-        .into_iter()
-        .map(|grant| match fangshi_operations::host_of(&grant) {
-            Some(Ok(host)) => Ok(format!("http:{host}")),
-            Some(Err(why)) => bail!("grant http:HOST: {why}"),
-            None => Ok(grant),
-        })
-        .collect()
+    Ok(given)
 }
 
 /// The grants as the runtime is told. It answers calls of operations without a grant by itself, unseen; here the recorder

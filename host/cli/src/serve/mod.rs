@@ -1,7 +1,8 @@
 //! `fangshi serve`: starts the rooms in their order, serves, and stops them in the reverse one.
 //!
-//! database → tenants (with the rules of the key) → journal → operations → runtime → lanes → onboarding and reconciliation → HTTP. Whatever fails on
-//! the way ends the start with what to do; nothing listens before everything behind it works.
+//! database → tenants (with the rules of the key) → journal → operations → runtime → the second wall → lanes → onboarding and
+//! reconciliation → HTTP. Whatever fails on the way ends the start with what to do; nothing of a plugin runs before the wall is up, and
+//! nothing listens before everything behind it works.
 
 mod ahead;
 mod alerts;
@@ -12,6 +13,7 @@ mod heads;
 mod hold;
 mod life;
 mod onboarding;
+mod ready;
 mod reread;
 mod rooms;
 mod server;
@@ -36,6 +38,7 @@ use crate::config::Config;
 use doors::Doors;
 use ending::Ending;
 pub use hold::release_file;
+use ready::Ready;
 use rooms::Rooms;
 use server::Server;
 use signals::Signals;
@@ -52,11 +55,12 @@ pub fn run(config: Config) -> anyhow::Result<()> {
     executor.block_on(serve(config, metrics, walls))
 }
 
-async fn serve(config: Config, metrics: PrometheusHandle, mut walls: Walls) -> anyhow::Result<()> {
+async fn serve(config: Config, metrics: PrometheusHandle, walls: Walls) -> anyhow::Result<()> {
     // Asked for first: a signal during the start ends it like one after.
     let mut signals = Signals::new()?;
-    let rooms = Rooms::open(&config).await?;
-    walls::close(&mut walls, config.seccomp);
+    let ready = Ready::open(&config).await?;
+    let raised = walls::close(walls, config.seccomp);
+    let rooms = ready.start(&config, raised).await?;
     let life = life::start(rooms.tenants.clone(), rooms.journal.clone(), rooms.lanes.clone(), config.retention);
     let rereading = reread::Rereading {
         tenants: rooms.tenants.clone(),
@@ -70,7 +74,7 @@ async fn serve(config: Config, metrics: PrometheusHandle, mut walls: Walls) -> a
     let exporting = heads::export_daily(&rooms, &config.data_dir);
     let ahead = ahead::start(&rooms);
     let ticking = ticks::start(Ticker::new(rooms.journal.clone(), rooms.lanes.clone()));
-    let served = listen(&config, &rooms, metrics, walls, &mut signals).await;
+    let served = listen(&config, &rooms, metrics, raised.walls(), &mut signals).await;
     ticking.abort();
     life.abort();
     exporting.abort();

@@ -1,24 +1,18 @@
-//! The rooms behind HTTP: opened in the order in which they need each other.
+//! The rooms behind HTTP, at work: what they are, and how they stop. They are opened by [`Ready`](super::ready::Ready).
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use fangshi_database::{Clock, Database, OpenOptions};
+use fangshi_database::{Clock, Database};
 use fangshi_journal::Journal;
-use fangshi_lanes::{Installed, Lanes, LanesConfig, Parts, Plans, WasmGuests};
-use fangshi_operations::{Operations, OperationsConfig};
-use fangshi_reconcile::{Reconciler, Running};
-use fangshi_runtime::{Runtime, RuntimeConfig};
-use fangshi_tenants::{CallbackKeys, ComponentCredentials, ErasedList, Tenants};
+use fangshi_lanes::{Lanes, Plans};
+use fangshi_operations::Operations;
+use fangshi_reconcile::Running;
+use fangshi_runtime::Runtime;
+use fangshi_tenants::{CallbackKeys, Tenants};
 
-use super::code_key;
-use super::onboarding::{Sweep, Sweeper};
-use crate::compile::ChildCompiler;
-use crate::config::{Component, Config};
-
-/// Compiled plugins, in the data folder: made anew if lost.
-const CODE_FOLDER: &str = "compiled";
+use super::onboarding::Sweeper;
+use crate::config::Component;
 
 /// Everything that works behind the HTTP server.
 pub struct Rooms {
@@ -49,83 +43,6 @@ pub struct Rooms {
 const FLIGHT: Duration = Duration::from_secs(35);
 
 impl Rooms {
-    /// Opens all of them. The error says which could not be opened and what to do.
-    pub async fn open(config: &Config) -> anyhow::Result<Rooms> {
-        let clock = Clock::system();
-        let database = Database::open(OpenOptions::new(&config.data_dir)).await?;
-        let opened = Rooms::open_on(&database, config, clock).await;
-        if opened.is_err() {
-            // Closed in order, so that the next start finds the folder free and the log written back.
-            database.close().await;
-        }
-        opened
-    }
-
-    async fn open_on(database: &Database, config: &Config, clock: Clock) -> anyhow::Result<Rooms> {
-        let kek = crate::keys::of_config(database, config).await?;
-        let component = config.component.as_ref().map(|component| ComponentCredentials {
-            appid: component.appid.clone(),
-            appsecret: component.appsecret.clone(),
-        });
-        let tenants = Tenants::open(database.clone(), kek, component, clock.clone()).await?;
-        tenants.note_deletions_in(ErasedList::new(config.erased_file.clone()));
-        if let Err(error) = tenants.note_deletions().await {
-            tracing::error!(%error, "a restore would bring deleted tenants back");
-        }
-        let journal = Journal::open(database.clone(), tenants.clone(), clock.clone());
-        let operations = OperationsConfig {
-            api_base: config.api_base.clone(),
-            outside: config.http.clone(),
-            ..OperationsConfig::default()
-        };
-        let operations = Operations::new(operations, tenants.clone())?;
-        let code_dir = config.data_dir.join(CODE_FOLDER);
-        let code_key = code_key::keep(&tenants, &config.data_dir).context("the key of compiled plugins")?;
-        let compiler =
-            ChildCompiler::new(config.compile, config.seccomp).context("finding the program that compiles plugins")?;
-        match compiler.try_out().await {
-            Ok(()) => tracing::info!(limits = ?config.compile, "plugins are compiled in processes of their own"),
-            Err(error) => tracing::error!(%error, "no plugin can be compiled: uploads will fail"),
-        }
-        let runtime = Runtime::new(RuntimeConfig {
-            max_concurrent_runs: config.max_concurrent_runs,
-            max_component_bytes: config.max_plugin_bytes,
-            code_dir: Some(code_dir),
-            code_key,
-            compiler: Some(Arc::new(compiler)),
-            ..RuntimeConfig::default()
-        })?;
-        let plans = Arc::new(config.plans.clone());
-        tell_unknown_plans(&tenants, &plans).await;
-        let lanes = Lanes::start(Parts {
-            journal: journal.clone(),
-            directory: Arc::new(Installed::new(tenants.clone(), plans.clone())),
-            guests: Arc::new(WasmGuests::new(runtime.clone(), tenants.clone())),
-            shop: Arc::new(operations.clone()),
-            clock: clock.clone(),
-            config: LanesConfig {
-                max_concurrent_runs: config.max_concurrent_runs as usize,
-                weights: config.tenant_weights.clone(),
-                ..LanesConfig::default()
-            },
-        })
-        .await?;
-        let sweeper = config.component.as_ref().map(|_| {
-            Sweeper::start(Sweep {
-                tenants: tenants.clone(),
-                lanes: lanes.clone(),
-                platform: operations.authorizer(),
-                walk_every: config.authorizer_walk,
-            })
-        });
-        let reconciling = config.reconcile.clone().map(|settings| {
-            let shop = Arc::new(operations.clone());
-            Reconciler::new(journal.clone(), tenants.clone(), shop, clock.clone(), settings).start()
-        });
-        let database = database.clone();
-        Ok(Rooms { database, tenants, journal, operations, sweeper, runtime, plans, lanes, reconciling, clock })
-    }
-
     /// Stops: runs under way may end within `grace`, the rest is resumed by the next start. Refreshes, decodes and questions about
     /// authorization codes under way, whose answers are given once, have as long again to be kept, and [`FLIGHT`] at least; then
     /// the store is closed.
@@ -147,15 +64,6 @@ impl Rooms {
     }
 }
 
-/// A plan that left the config takes its tenants back to what everybody has.
-async fn tell_unknown_plans(tenants: &Tenants, plans: &Plans) {
-    for tenant in tenants.list(None, u32::MAX).await {
-        if let Some(plan) = tenant.plan.as_deref().filter(|plan| !plans.named.contains_key(*plan)) {
-            tracing::warn!(tenant = %tenant.id, plan, "the config has no such plan: the tenant has what everybody has");
-        }
-    }
-}
-
 /// What protects the component's callbacks.
 pub fn component_keys(component: &Component) -> CallbackKeys {
     CallbackKeys {
@@ -173,7 +81,14 @@ mod tests {
     use fangshi_tenants::{Credentials, Issuer, NewTenant, Platform};
     use secrecy::SecretString;
 
+    use super::super::ready::Ready;
+    use super::super::walls::Raised;
     use super::*;
+    use crate::config::Config;
+
+    async fn open(config: &Config) -> Rooms {
+        Ready::open(config).await.unwrap().start(config, Raised::not_at_all()).await.unwrap()
+    }
 
     /// A platform that is asked for one token, says so, and answers when it is told to.
     fn slow_platform() -> (String, tokio::sync::oneshot::Receiver<()>, mpsc::Sender<()>) {
@@ -207,7 +122,7 @@ mod tests {
         );
         std::fs::write(&file, text).unwrap();
         let config = Config::load(&file).unwrap();
-        let rooms = Rooms::open(&config).await.unwrap();
+        let rooms = open(&config).await;
         let new = NewTenant {
             platform: Platform::Weixin,
             appid: "wxown".into(),
@@ -232,7 +147,7 @@ mod tests {
         closing.await.unwrap();
 
         // The platform is gone: the token is the one that was under way.
-        let rooms = Rooms::open(&config).await.unwrap();
+        let rooms = open(&config).await;
         let issuer = rooms.operations.authorizer() as Arc<dyn Issuer>;
         assert_eq!(rooms.tenants.custody().access_token(shop, &issuer).await.unwrap().version, 1);
         rooms.close(Duration::from_secs(3_600)).await;

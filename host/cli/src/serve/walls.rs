@@ -24,12 +24,30 @@ pub fn raise(port: u16) -> Walls {
     Walls { no_new_privileges, core_dumps_off, landlock, memory_closed: false, seccomp: false }
 }
 
+/// That the second wall is up, as far as this kernel and the config let it: whatever runs plugins asks for this.
+#[derive(Debug, Clone, Copy)]
+pub struct Raised(Walls);
+
+impl Raised {
+    /// What is up.
+    pub fn walls(self) -> Walls {
+        self.0
+    }
+
+    /// For tests of rooms, which share their process with others.
+    #[cfg(test)]
+    pub fn not_at_all() -> Raised {
+        Raised(Walls::default())
+    }
+}
+
 /// After the sandbox was made, which looks at the process's own memory map: nobody else of the same user does. And unless the
 /// config says otherwise, the system calls that nobody here makes are closed, in all threads.
-pub fn close(walls: &mut Walls, seccomp: bool) {
+pub fn close(mut walls: Walls, seccomp: bool) -> Raised {
     walls.memory_closed = set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok();
     walls.seccomp = seccomp && system_calls::close();
     tracing::info!(?walls, "second wall");
+    Raised(walls)
 }
 
 fn restrict(port: u16) -> Result<RestrictionStatus, RulesetError> {

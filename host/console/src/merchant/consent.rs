@@ -52,6 +52,8 @@ struct Consent<'a> {
     hosts: String,
     /// Why it cannot be installed, or, if it is, why some of it does not work.
     obstacle: Option<String>,
+    /// Whether there is something to consent to, or to take back: at work, the merchant's own hosts, whatever stands in the way.
+    decides: bool,
     /// What it wants to be told, unless it is at work.
     fields: Vec<Field>,
     trouble: bool,
@@ -105,7 +107,12 @@ fn page(
     let (data, operations, services) = (of(Kind::Data), of(Kind::Operations), of(Kind::Service));
     let any = |marked: fn(&Asked<'_>) -> bool| data.iter().chain(&operations).chain(&services).any(marked);
     let http = grants.iter().any(|grant| grant.name == "http");
-    let at_work = current.as_ref().is_some_and(|current| current.version == version.digest);
+    let at_work = is_at_work(current.as_deref(), version);
+    let obstacle = match (http && !console.operations.reaches_outside(), plugins::waits(console, version) && !at_work) {
+        (true, _) => Some(without_http(language)),
+        (false, true) => Some(unapproved(version, language)),
+        (false, false) => permissions(&session.tenant, grants, language),
+    };
     let page = Consent {
         language,
         here: &format!("/merchant/consent/{}/{}", version.plugin, version.digest),
@@ -130,11 +137,8 @@ fn page(
             (None, None) => String::new(),
         },
         replaces: current.filter(|current| current.version != version.digest).map(|one| words::short(&one.version)),
-        obstacle: match (http && !console.operations.reaches_outside(), plugins::waits(console, version) && !at_work) {
-            (true, _) => Some(without_http(language)),
-            (false, true) => Some(unapproved(version, language)),
-            (false, false) => permissions(&session.tenant, grants, language),
-        },
+        decides: if at_work { http } else { obstacle.is_none() },
+        obstacle,
         data,
         operations,
         services,
@@ -142,6 +146,11 @@ fn page(
         trouble: sent.is_some(),
     };
     view::page(status, &page)
+}
+
+/// Whether this very version is at work.
+fn is_at_work(current: Option<&Installation>, version: &VersionRecord) -> bool {
+    current.is_some_and(|current| current.version == version.digest)
 }
 
 /// The form of the version's settings, filled in with what is set.
@@ -258,14 +267,18 @@ pub(super) async fn approve(
     let asked = &version.manifest.grants;
     // Those besides what the version declares, a line each.
     let hosts = fields::sent(&form, "hosts");
-    let grants: BTreeSet<String> = match installations::grants(&console, consented(asked, hosts)) {
+    let held = current.as_ref().map(|current| current.grants.clone()).unwrap_or_default();
+    let grants: BTreeSet<String> = match installations::grants(&console, consented(asked, hosts), &held) {
         Ok(grants) => grants,
         Err(refusal) => return refused(session.language, refusal.code()),
     };
     if asked.iter().any(|grant| grant.name == "http") && !meets(grants.iter(), "http") {
         return refused(session.language, "host-missing");
     }
-    if let Err(refusal) = permission::check(&console, &session.tenant, version.digest).await {
+    // At work it was consented to: what changes is the merchant's own hosts, which may be taken back whatever the shop grants.
+    if !is_at_work(current.as_deref(), &version)
+        && let Err(refusal) = permission::check(&console, &session.tenant, version.digest).await
+    {
         return refused(session.language, refusal.code());
     }
     let given = version.settings_schema.as_ref().map(|schema| fields::settings(schema, &form));

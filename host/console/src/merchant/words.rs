@@ -340,6 +340,13 @@ const REFUSALS: &[Refused] = &[
         "Go back and write one full name a line, such as erp.example.com, without https://, path, address or wildcard.",
     ),
     no(
+        "host-denied",
+        "有一个外部网址不允许访问",
+        "One of the hosts may not be reached",
+        "服务商不允许插件访问这个网址。请返回并删除它，或联系服务商。",
+        "Your service provider lets no plugin reach it. Go back and leave it out, or ask your service provider.",
+    ),
+    no(
         "hosts-unreadable",
         "插件声明的外部网址有误",
         "The plugin declares a host that can't be used",

@@ -18,7 +18,7 @@ use fangshi_console::{Console, Entrance, OperatorToken, Uploading};
 use fangshi_database::{Clock, Database, ManualClock, OpenOptions};
 use fangshi_journal::{Journal, NewEvent, Source};
 use fangshi_lanes::{Installed, Lanes, LanesConfig, Parts, Plans, Shop, WasmGuests};
-use fangshi_operations::{Fault, Operation, Operations, OperationsConfig, Verdict};
+use fangshi_operations::{Fault, Operation, Operations, OperationsConfig, OutsideConfig, Verdict};
 use fangshi_platform::Platform;
 use fangshi_runtime::{Runtime, RuntimeConfig};
 use fangshi_tenants::{CallbackKeys, ComponentCredentials, Kek, TenantId, Tenants, UploadLimits};
@@ -98,24 +98,39 @@ impl Desk {
 
     /// A console of a host with or without a component.
     pub async fn with(component: Option<ComponentCredentials>) -> Desk {
-        Desk::open(tempfile::tempdir().unwrap(), component, None, false).await
+        Desk::open(tempfile::tempdir().unwrap(), component, None, false, OutsideConfig::default()).await
     }
 
     /// Of a host whose operator approves what merchants upload.
     pub async fn that_approves() -> Desk {
-        Desk::open(tempfile::tempdir().unwrap(), Some(component_of_nowhere()), None, true).await
+        Desk::open(tempfile::tempdir().unwrap(), Some(component_of_nowhere()), None, true, OutsideConfig::default())
+            .await
     }
 
     /// As the third-party platform of this fake one, reachable for its pushes and for browsers.
     pub async fn with_platform(platform: &Platform) -> Desk {
-        Desk::open(tempfile::tempdir().unwrap(), Some(credentials(platform)), Some(platform), false).await
+        Desk::open(
+            tempfile::tempdir().unwrap(),
+            Some(credentials(platform)),
+            Some(platform),
+            false,
+            OutsideConfig::default(),
+        )
+        .await
     }
 
     /// Another process over the same folder.
     pub async fn restart(self, platform: &Platform) -> Desk {
         self.lanes.stop(Duration::ZERO).await;
         self.database.close().await;
-        Desk::open(self.folder, Some(credentials(platform)), Some(platform), false).await
+        Desk::open(self.folder, Some(credentials(platform)), Some(platform), false, OutsideConfig::default()).await
+    }
+
+    /// Another process over the same folder, without a platform, that reaches outside hosts so.
+    pub async fn reaching(self, outside: OutsideConfig) -> Desk {
+        self.lanes.stop(Duration::ZERO).await;
+        self.database.close().await;
+        Desk::open(self.folder, Some(component_of_nowhere()), None, false, outside).await
     }
 
     async fn open(
@@ -123,6 +138,7 @@ impl Desk {
         component: Option<ComponentCredentials>,
         platform: Option<&Platform>,
         approval: bool,
+        outside: OutsideConfig,
     ) -> Desk {
         let has_component = component.is_some();
         let (clock, hand) = Clock::manual();
@@ -137,6 +153,7 @@ impl Desk {
         let nowhere = || "http://127.0.0.1:9".to_owned();
         let config = OperationsConfig {
             api_base: platform.map_or_else(nowhere, Platform::base_url),
+            outside,
             ..OperationsConfig::default()
         };
         let operations = Operations::new(config, tenants.clone()).unwrap();

@@ -11,7 +11,10 @@ use super::runs::RunView;
 use crate::attempt::Inputs;
 use crate::effect::EffectState;
 use crate::flush::{CallKind, CallOrigin};
-use crate::{Journal, JournalError, seal, state};
+use crate::{Journal, JournalError, kept, seal, state};
+
+/// What can't be read, in an error.
+const CALL: &str = "JSON of a call";
 
 /// A run, its attempts and its effects.
 #[derive(Debug, Clone, Serialize)]
@@ -281,9 +284,9 @@ impl Journal {
         for row in rows {
             let (attempt, position) = (row.attempt as u32, row.position as u32);
             let name = seal::line_row(run, attempt, position);
-            let request = json(self.unseal(tenant, seal::CALL_REQUEST, &name, &row.request)?)?;
+            let request = kept::read(&self.unseal(tenant, seal::CALL_REQUEST, &name, &row.request)?, CALL)?;
             let answer = match row.answer {
-                Some(sealed) => Some(json(self.unseal(tenant, seal::CALL_ANSWER, &name, &sealed)?)?),
+                Some(sealed) => Some(kept::read(&self.unseal(tenant, seal::CALL_ANSWER, &name, &sealed)?, CALL)?),
                 None => None,
             };
             calls.entry(attempt).or_default().push(CallView {
@@ -352,8 +355,4 @@ impl Journal {
 
 fn text(plain: Vec<u8>) -> String {
     String::from_utf8(plain).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
-}
-
-fn json(plain: Vec<u8>) -> Result<Value, JournalError> {
-    serde_json::from_slice(&plain).map_err(|_| JournalError::Corrupt("JSON of a call".into()))
 }

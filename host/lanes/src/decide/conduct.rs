@@ -3,7 +3,7 @@
 use fangshi_runtime::Outcome;
 use fangshi_tenants::{Conduct, Fault};
 
-use super::ending::{Halt, code_of};
+use super::ending::{Halt, JOURNAL_BYTES, code_of, figure};
 
 /// What the end of a run says about its plugin; `halt` outranks what the runtime reports, as in [`ending`]. `waiting`: at
 /// its deadline it waited for the host. `allowed`: faults in a row before its installation is put into quarantine.
@@ -15,6 +15,7 @@ pub fn conduct(halt: Option<&Halt>, outcome: Option<&Outcome>, waiting: bool, al
         (Some(Halt::Loop { allowed: effects }), _) => {
             return fault("loop", format!("effects_per_hour: {effects} allowed"));
         }
+        (Some(Halt::JournalFull { allowed }), _) => return fault("limit", figure(JOURNAL_BYTES, *allowed)),
         (Some(Halt::Divergence(_)), _) => return fault("divergence", String::new()),
         // The platform, the host or a person. That a process dies again and again may have any cause.
         (
@@ -34,7 +35,7 @@ pub fn conduct(halt: Option<&Halt>, outcome: Option<&Outcome>, waiting: bool, al
     };
     match outcome {
         Outcome::Done | Outcome::RetryLater { .. } | Outcome::Reject { .. } => Conduct::Well,
-        Outcome::Limit { limit, allowed } => fault(code_of(outcome), format!("{limit}: {allowed} allowed")),
+        Outcome::Limit { limit, allowed } => fault(code_of(outcome), figure(limit, *allowed)),
         // A platform that is slow must not bring a shop's plugins down.
         Outcome::Deadline if waiting => Conduct::Untold,
         Outcome::Trap { .. } | Outcome::Deadline => fault(code_of(outcome), String::new()),
@@ -65,6 +66,7 @@ mod tests {
         assert_eq!(of(Outcome::Aborted(Abort::Divergence("x".into()))), fault("divergence", ""));
         let halted = |halt| conduct(Some(&halt), Some(&Outcome::Done), false, 3);
         assert_eq!(halted(Halt::Loop { allowed: 60 }), fault("loop", "effects_per_hour: 60 allowed"));
+        assert_eq!(halted(Halt::JournalFull { allowed: 9 }), fault("limit", "journal_bytes: 9 allowed"));
         assert_eq!(halted(Halt::Divergence("x".into())), fault("divergence", ""));
     }
 

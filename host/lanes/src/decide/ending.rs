@@ -16,6 +16,11 @@ pub enum Halt {
         /// How many are allowed.
         allowed: u32,
     },
+    /// The attempt has made the journal keep as much as one may.
+    JournalFull {
+        /// How many bytes are allowed.
+        allowed: u64,
+    },
     /// A resumed attempt made another call than its journal holds.
     Divergence(String),
     /// The order could not be read before the hook: the host's retry, no guest ran.
@@ -43,6 +48,9 @@ pub enum Halt {
         grants: Vec<String>,
     },
 }
+
+/// The limit of what an attempt makes the journal keep, by its name.
+pub const JOURNAL_BYTES: &str = "journal_bytes";
 
 /// The end of an attempt, in the journal's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +109,7 @@ pub fn ending(
         (Some(Halt::Loop { allowed }), _) => {
             park("loop", format!("more than {allowed} effects on this order within an hour"))
         }
+        (Some(Halt::JournalFull { allowed }), _) => retry("limit", figure(JOURNAL_BYTES, allowed), None),
         (Some(Halt::Divergence(text)), _) => park("divergence", text),
         (Some(Halt::OrderUnavailable { message, never: true, .. }), _) => park("order-unavailable", message),
         (Some(Halt::OrderUnavailable { message, after, .. }), _) => retry("order-unavailable", message, after),
@@ -127,7 +136,7 @@ pub fn ending(
                 }
                 Outcome::Reject { reason } => End { outcome: code, reason: reason.clone(), next: Next::Rejected },
                 Outcome::Trap { message } => retry(code, message.clone(), None),
-                Outcome::Limit { limit, allowed } => retry(code, format!("{limit}: {allowed} allowed"), None),
+                Outcome::Limit { limit, allowed } => retry(code, figure(limit, *allowed), None),
                 Outcome::Deadline => retry(code, String::new(), None),
                 // The same event at every attempt: waiting would only hold up the installation's later events.
                 Outcome::EventUnfit { reason } => park(code, reason.clone()),
@@ -138,4 +147,9 @@ pub fn ending(
         }
         (None, None) => retry("host-fault", String::new(), None),
     }
+}
+
+/// A limit that was met, in words.
+pub fn figure(limit: &str, allowed: u64) -> String {
+    format!("{limit}: {allowed} allowed")
 }

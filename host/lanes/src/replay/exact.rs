@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{DEADLINE, ReplayError, Replays};
 use crate::config::RunLimits;
 use crate::decide::divergence::differs;
-use crate::decide::ending::code_of;
+use crate::decide::ending::{JOURNAL_BYTES, code_of};
 use crate::shell::input::Begun;
 use crate::shell::order::for_guest;
 use crate::shell::told::from_json;
@@ -154,7 +154,7 @@ fn judge(then: &RecordedAttempt, seen: &Seen, report: &RunReport, hidden: &Secre
     }
     let open_end = match &then.ended {
         None => true,
-        Some(end) => ENDED_BY_THE_HOST.contains(&end.outcome.as_str()),
+        Some(end) => ENDED_BY_THE_HOST.contains(&end.outcome.as_str()) || journal_was_full(end),
     };
     if let Some(text) = &seen.beyond {
         return if open_end { ReplayVerdict::SameSoFar } else { ReplayVerdict::Diverged(text.clone()) };
@@ -174,6 +174,11 @@ fn judge(then: &RecordedAttempt, seen: &Seen, report: &RunReport, hidden: &Secre
         None => ReplayVerdict::Same,
         Some(text) => ReplayVerdict::Diverged(text),
     }
+}
+
+/// The one limit that the host holds between calls, so that a replay, which keeps nothing, does not meet it.
+fn journal_was_full(end: &EndedAs) -> bool {
+    end.outcome == "limit" && end.reason.split(':').next() == Some(JOURNAL_BYTES)
 }
 
 fn ended_so(then: &EndedAs, now: &Outcome, hidden: &SecretValues) -> Option<String> {

@@ -124,6 +124,7 @@ impl One<'_> {
             return self.give_up(start, Halt::Crashed).await;
         }
         let buffer = self.begin(&start)?;
+        buffer.counted(open.kept_bytes);
         // Durable at once: each resume is counted, even if it kills the host.
         self.core.journal.flush(self.fence, &buffer).await?;
         tracing::info!(run = %self.run.id, attempt = self.number, "resuming an attempt that was cut off");
@@ -192,6 +193,7 @@ impl One<'_> {
             kv_keys: limits.kv_keys,
             kv_bytes: limits.kv_bytes,
             http_answer_bytes: limits.run.http_answer_bytes,
+            journal_bytes: self.core.config.journal_bytes,
             effects: known.into_iter().map(|effect| (effect.key.clone(), effect)).collect::<HashMap<_, _>>(),
             snapshot: start.snapshot.clone(),
             replay,

@@ -41,6 +41,7 @@ pub(crate) struct Known {
     pub kv_keys: u32,
     pub kv_bytes: u64,
     pub http_answer_bytes: u64,
+    pub journal_bytes: u64,
     /// What earlier attempts, or this one before it was cut off, left of the run's effects.
     pub effects: HashMap<EffectKey, Effect>,
     /// The order as read before the hook.
@@ -114,6 +115,9 @@ pub(super) struct Call {
 const KV_KEY: usize = 512;
 /// Bytes of a kv value.
 const KV_VALUE: usize = 256 << 10;
+/// Bytes that may wait for a commit. Beyond, they are written before the next call: neither memory nor one turn of the writer, who is
+/// everybody's, takes more than this and a call.
+const WAITING: u64 = 4 << 20;
 
 impl Host {
     pub(crate) fn new(known: Known) -> (Host, Left) {
@@ -155,6 +159,20 @@ impl Host {
         }
         self.known.buffer.took(call.position);
         Ok(recorded.result.is_some().then_some(recorded))
+    }
+
+    /// Before a call that the journal does not answer: the end of this run, if it has made the journal keep as much as an attempt
+    /// may; and what waits is written, if it is much.
+    async fn room(&self) -> Result<(), CallError> {
+        let (buffer, allowed) = (&self.known.buffer, self.known.journal_bytes);
+        if buffer.kept_bytes() >= allowed {
+            self.left.with(|left| left.halt = Some(Halt::JournalFull { allowed }));
+            return Err(Abort::HostFault("the journal keeps no more of this attempt".into()).into());
+        }
+        if buffer.waiting_bytes() > WAITING {
+            self.known.journal.flush(&self.known.fence, buffer).await.map_err(|error| self.failed(error))?;
+        }
+        Ok(())
     }
 
     /// Keeps the answer of a call that is no effect, and gives it on.
@@ -338,7 +356,10 @@ impl RunHost for Host {
         let nth = self.equal_calls.get(&equal).copied().unwrap_or(0);
         let answer = match self.replayed(&call)?.and_then(|old| from_json(old.result.as_deref(), old.answer.as_ref())) {
             Some(recorded) => recorded,
-            None => self.answered(interface, function, op, call, nth).await,
+            None => {
+                self.room().await?;
+                self.answered(interface, function, op, call, nth).await
+            }
         };
         if !leaves_open(&answer) {
             self.equal_calls.insert(equal, nth + 1);
@@ -357,6 +378,7 @@ impl RunHost for Host {
                 return Err(refused);
             }
         }
+        self.room().await?;
         if !interfaces().iter().any(|one| one.kind == Kind::Data && self.granted(one.name)) {
             self.keep(&call, Err(CallError::Denied("order-summary".into())), None, CallOrigin::Live)?;
         }
@@ -386,6 +408,7 @@ impl RunHost for Host {
         {
             return Ok(answer?.as_str().and_then(|text| hex::decode(text).ok()));
         }
+        self.room().await?;
         if let Some(refused) = self.kv_refusal(key, None).await? {
             self.keep(&call, Err(refused.clone()), None, CallOrigin::Live)?;
             return Err(refused);
@@ -404,6 +427,7 @@ impl RunHost for Host {
         {
             answer?;
         } else {
+            self.room().await?;
             let refused = self.kv_refusal(key, value.as_deref()).await?;
             self.keep(&call, refused.map_or(Ok(Value::Null), Err), None, CallOrigin::Live)?;
         }

@@ -322,6 +322,7 @@ impl Rig {
             unreadable: Mutex::default(),
             hanging: tokio::sync::Notify::new(),
             kept: Mutex::default(),
+            outside_says: Mutex::default(),
             clock: clock.clone(),
         });
         let seats = Arc::new(Seats::default());

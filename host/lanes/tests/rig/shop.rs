@@ -39,6 +39,8 @@ pub struct FakeShop {
     pub hanging: tokio::sync::Notify,
     /// What decodes of other runs left.
     pub kept: Mutex<Option<Value>>,
+    /// The body of every answer of an outside host.
+    pub outside_says: Mutex<String>,
     pub(super) clock: Clock,
 }
 
@@ -131,7 +133,8 @@ impl Shop for FakeShop {
 
     async fn outside(&self, tenant: TenantId, request: &Value, _: u64) -> Result<Value, Fault> {
         self.ledger.lock().unwrap().push((tenant, "http", request.clone(), true));
-        Ok(json!({"status": 200, "headers": [], "body": ""}))
+        let body = self.outside_says.lock().unwrap().clone();
+        Ok(json!({"status": 200, "headers": [], "body": body}))
     }
 
     async fn kept(

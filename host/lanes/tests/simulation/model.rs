@@ -404,7 +404,7 @@ impl Model {
     pub fn open_attempt(&self, run: RunId, number: u32) -> Option<OpenAttempt> {
         let attempt = self.attempts.get(&(run, number)).filter(|attempt| !attempt.ended)?;
         let calls = self.calls.range((run, number, 0)..=(run, number, u32::MAX)).map(|(_, call)| recorded(call));
-        Some(OpenAttempt { start: attempt.start.clone(), calls: calls.collect() })
+        Some(OpenAttempt { start: attempt.start.clone(), calls: calls.collect(), kept_bytes: 0 })
     }
 
     /// Lanes with something to do at a time: what a sweeper finds.

@@ -1,9 +1,6 @@
-//! Which addresses a plugin's request may be sent to: those that the whole Internet reaches, and what the operator allows
-//! besides. The list is that of the special-purpose registries of IANA, and the few that are special without being there.
+//! Which addresses the whole Internet reaches. The list is that of the special-purpose registries of IANA, and the few that are special without being there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use ipnet::IpNet;
 
 /// Ranges of version 4 that are somebody's own, or nobody's.
 const CLOSED_V4: &[(Ipv4Addr, u8)] = &[
@@ -52,14 +49,21 @@ const GIVEN_OUT_V6: (Ipv6Addr, u8) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0)
 /// The well-known prefix of NAT64, behind which stands an address of version 4.
 const NAT64: (Ipv6Addr, u8) = (Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0), 96);
 
-/// Whether the whole Internet reaches an address, and nobody but its owner means it.
-pub(super) fn is_public(address: IpAddr) -> bool {
+/// An address as it is plainest: of version 4, wherever one of version 6 only stands for it.
+pub(super) fn plain(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
-        IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) if within_v6(address, NAT64) => {
             let [.., a, b, c, d] = address.octets();
-            is_public_v4(Ipv4Addr::new(a, b, c, d))
+            Ipv4Addr::new(a, b, c, d).into()
         }
+        other => other,
+    }
+}
+
+/// Whether the whole Internet reaches an address, and nobody but its owner means it.
+pub(super) fn is_public(address: IpAddr) -> bool {
+    match plain(address) {
+        IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => {
             within_v6(address, GIVEN_OUT_V6) && !CLOSED_V6.iter().any(|range| within_v6(address, *range))
         }
@@ -77,56 +81,4 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 fn within_v6(address: Ipv6Addr, (range, bits): (Ipv6Addr, u8)) -> bool {
     let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
     address.to_bits() & mask == range.to_bits()
-}
-
-/// Ranges of the operator's own network that plugins may reach all the same, by approved names. Empty unless set.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct InnerAddresses(Vec<IpNet>);
-
-impl InnerAddresses {
-    /// Reads ranges as `10.1.2.0/24`, or one address.
-    ///
-    /// # Errors
-    /// The place of the first text that is none.
-    pub fn new(ranges: &[String]) -> Result<InnerAddresses, usize> {
-        let read = ranges.iter().enumerate().map(|(at, text)| {
-            let range = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-            range.map_err(|_| at)
-        });
-        read.collect::<Result<_, _>>().map(InnerAddresses)
-    }
-
-    /// Whether a request may be sent to an address.
-    pub(super) fn allow(&self, address: IpAddr) -> bool {
-        let plain = address.to_canonical();
-        is_public(plain) || self.0.iter().any(|range| range.contains(&plain))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_operator_allows_ranges_and_nothing_beside_them() {
-        let inner = InnerAddresses::new(&["10.1.2.0/24".into(), "127.0.0.1".into(), "fd00:1::/32".into()]).unwrap();
-        for (address, allowed) in [
-            ("10.1.2.0", true),
-            ("10.1.2.255", true),
-            ("::ffff:10.1.2.7", true),
-            ("10.1.3.0", false),
-            ("10.1.1.255", false),
-            ("127.0.0.1", true),
-            ("127.0.0.2", false),
-            ("::1", false),
-            ("fd00:1::254", true),
-            ("fd00:2::254", false),
-            ("169.254.169.254", false),
-            ("1.1.1.1", true),
-        ] {
-            assert_eq!(inner.allow(address.parse().unwrap()), allowed, "{address}");
-        }
-        assert_eq!(InnerAddresses::new(&["10.0.0.0/8".into(), "inner".into()]), Err(1));
-        assert_eq!(InnerAddresses::new(&["10.0.0.0/33".into()]), Err(0));
-    }
 }

@@ -1,6 +1,7 @@
 //! One request to an outside host, and its answer. HTTPS with the names that certificates have; no redirect is followed, no
 //! proxy of the environment is used, nothing is sent a second time, and what is read ends at its bound.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,23 +11,34 @@ use fangshi_tenants::TenantId;
 use reqwest::{Certificate, Response, redirect, retry};
 use serde_json::{Map, Value, json};
 
-use super::address::InnerAddresses;
+use super::denied::DeniedHosts;
+use super::inner::InnerAddresses;
+use super::own::{Interfaces, OwnAddresses};
+use super::reach::Reach;
 use super::request::{Request, is_read};
 use super::resolver::{Checked, MachineResolver, Resolver, was_closed};
 use crate::client::OperationsError;
 use crate::fault::{Class, Fault, Sent};
 
 /// Bytes of an answer's headers; more is no answer that a plugin asked for.
-const HEADER_BYTES: usize = 64 << 10;
-const MOST_HEADERS: usize = 100;
+pub(super) const HEADER_BYTES: usize = 64 << 10;
+pub(super) const MOST_HEADERS: usize = 100;
 
 /// How outside hosts are reached.
 #[derive(Debug, Clone)]
 pub struct OutsideConfig {
     /// Whether any is.
     pub enabled: bool,
-    /// The operator's own ranges that plugins may reach.
+    /// The operator's own addresses that plugins may reach, by their names.
     pub inner: InnerAddresses,
+    /// What no plugin reaches.
+    pub denied: DeniedHosts,
+    /// What knows the machine's own addresses.
+    pub own: Arc<dyn OwnAddresses>,
+    /// The name under which this host is reached itself.
+    pub own_name: Option<String>,
+    /// The address on which this host listens.
+    pub listens_on: Option<IpAddr>,
     /// Authorities that the operator trusts besides those of the machine.
     pub extra_roots: ExtraRoots,
     /// How long connecting may take.
@@ -42,6 +54,10 @@ impl Default for OutsideConfig {
         OutsideConfig {
             enabled: true,
             inner: InnerAddresses::default(),
+            denied: DeniedHosts::default(),
+            own: Arc::new(Interfaces),
+            own_name: None,
+            listens_on: None,
             extra_roots: ExtraRoots::default(),
             connect_timeout: Duration::from_secs(10),
             // Half of what a run has.
@@ -71,15 +87,23 @@ impl ExtraRoots {
 pub(crate) struct Outside {
     /// None: it is switched off.
     http: Option<reqwest::Client>,
+    reach: Reach,
 }
 
 impl Outside {
     pub(crate) fn new(config: &OutsideConfig) -> Result<Outside, OperationsError> {
+        let reach = Reach::new(config);
         if !config.enabled {
-            return Ok(Outside { http: None });
+            return Ok(Outside { http: None, reach });
+        }
+        match reach.knows_itself() {
+            Ok(addresses) => tracing::debug!(addresses, "outside hosts are held against the machine's own addresses"),
+            Err(error) => {
+                tracing::error!(%error, "no outside host is reached: the machine does not tell its own addresses")
+            }
         }
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let checked = Checked { resolver: Arc::clone(&config.resolver), inner: config.inner.clone() };
+        let checked = Checked { resolver: Arc::clone(&config.resolver), reach: reach.clone() };
         let http = reqwest::Client::builder()
             .user_agent(concat!("fangshi/", env!("CARGO_PKG_VERSION")))
             .tls_certs_merge(config.extra_roots.0.clone())
@@ -98,11 +122,16 @@ impl Outside {
             .timeout(config.timeout)
             .build()
             .map_err(OperationsError::Client)?;
-        Ok(Outside { http: Some(http) })
+        Ok(Outside { http: Some(http), reach })
     }
 
     pub(crate) fn is_on(&self) -> bool {
         self.http.is_some()
+    }
+
+    /// Whether the operator lets no plugin ask for a host, whoever approves it. `host`: as [`host_of`](super::host_of) gives it.
+    pub(crate) fn refuses(&self, host: &str) -> bool {
+        self.reach.refuses(host.split(':').next().unwrap_or_default())
     }
 
     /// Sends a request whose host was approved, and reads at most so many bytes of its answer.
@@ -127,6 +156,9 @@ impl Outside {
             return Err(Fault::new(Class::Permission, Sent::NotSent, text));
         };
         let Request { method, url, host, headers, body } = Request::read(request).map_err(Fault::invalid)?;
+        if self.reach.refuses(&host.name) {
+            return Err(closed(&host.to_string()));
+        }
         let host = host.to_string();
         let is_head = method == reqwest::Method::HEAD;
         let sent = http.request(method, url).headers(headers).body(body).send().await;
@@ -186,12 +218,16 @@ impl Reading<'_> {
     }
 }
 
+/// Nothing was sent, and nobody is told why not.
+fn closed(host: &str) -> Fault {
+    Fault::new(Class::Permission, Sent::NotSent, format!("{host} has no address that plugins may reach"))
+}
+
 /// A request that ended without an answer. What its name resolved to stays here.
 fn lost(error: reqwest::Error, host: &str) -> Fault {
     let error = error.without_url();
     if was_closed(&error) {
-        let text = format!("{host} has no address that plugins may reach");
-        return Fault::new(Class::Permission, Sent::NotSent, text);
+        return closed(host);
     }
     if error.is_builder() {
         return Fault::new(Class::Invalid, Sent::NotSent, "url: not one that can be sent");

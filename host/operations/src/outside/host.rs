@@ -123,8 +123,10 @@ pub fn hosts_asked(sections: &[&[u8]]) -> Result<Vec<String>, String> {
     Ok(hosts.iter().map(Host::grant).collect())
 }
 
+/// A text that was to be a host, for a message: nothing in it can be taken for the message's own.
 fn short(text: &str) -> String {
-    text.chars().take(80).filter(|c| !c.is_control()).collect()
+    let plain = |c: char| if c.is_alphanumeric() || ".-_:*/@[]%".contains(c) { c } else { '?' };
+    text.chars().take(80).map(plain).collect()
 }
 
 #[cfg(test)]
@@ -194,6 +196,8 @@ mod tests {
         assert_eq!(hosts_asked(&[]), Ok(vec![]));
         assert!(hosts_asked(&[b"a.example\nlocalhost\n"]).unwrap_err().starts_with("`localhost` has one part"));
         assert!(hosts_asked(&[b"\xff"]).is_err());
+        let spoof = hosts_asked(&["a` is \u{202e}right".as_bytes()]).unwrap_err();
+        assert!(spoof.starts_with("`a??is??right` "), "{spoof}");
         let many: String = (0..=MOST_HOSTS).map(|number| format!("h{number}.example\n")).collect();
         assert!(hosts_asked(&[many.as_bytes()]).unwrap_err().contains("33 hosts"));
         assert!(hosts_asked(&[&[b'\n'; 1 << 20]]).unwrap_err().contains("bytes"));

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::host::Host;
 
-const LONGEST_URL: usize = 8 << 10;
-const MOST_HEADERS: usize = 64;
-const HEADER_BYTES: usize = 16 << 10;
+pub(super) const LONGEST_URL: usize = 8 << 10;
+pub(super) const MOST_HEADERS: usize = 64;
+pub(super) const HEADER_BYTES: usize = 16 << 10;
 
 /// Those that change nothing where they go are repeated like any read; the others are effects.
 const READS: [&str; 2] = ["GET", "HEAD"];
@@ -69,9 +69,13 @@ impl Request {
     }
 }
 
+/// Whether a text is the name of a method that can be sent.
+pub(super) fn is_method(text: &str) -> bool {
+    READS.iter().chain(&CHANGES).any(|known| *known == text)
+}
+
 fn method(text: &str) -> Result<Method, String> {
-    let known = READS.iter().chain(&CHANGES).any(|known| *known == text);
-    let method = Method::from_bytes(text.as_bytes()).ok().filter(|_| known);
+    let method = Method::from_bytes(text.as_bytes()).ok().filter(|_| is_method(text));
     method.ok_or_else(|| format!("method: one of {}, {}, in capitals", READS.join(", "), CHANGES.join(", ")))
 }
 
@@ -99,6 +103,12 @@ fn url(text: &str) -> Result<(Url, Host), String> {
     Ok((url, host))
 }
 
+/// A header in a message: its name, which is a token, unless it is longer than any that has a meaning.
+fn told(name: &HeaderName) -> String {
+    const LONGEST: usize = 40;
+    if name.as_str().len() <= LONGEST { format!("`{name}`") } else { "a header".to_owned() }
+}
+
 fn headers(given: Option<&Value>) -> Result<HeaderMap, String> {
     let given = given.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if given.len() > MOST_HEADERS {
@@ -115,8 +125,9 @@ fn headers(given: Option<&Value>) -> Result<HeaderMap, String> {
         }
         // The library would send UTF-8 as it is, which receivers read in several ways.
         let value = HeaderValue::from_str(value).ok().filter(|_| value.is_ascii());
-        let value =
-            value.ok_or_else(|| format!("headers: the value of `{known}` has others than visible ASCII characters"))?;
+        let value = value.ok_or_else(|| {
+            format!("headers: the value of {} has others than visible ASCII characters", told(&known))
+        })?;
         headers.append(known, value);
     }
     if bytes > HEADER_BYTES {
@@ -199,6 +210,13 @@ mod tests {
         let many: Vec<Value> = (0..=MOST_HEADERS).map(|_| json!({"name": "x", "value": "y"})).collect();
         assert!(refused(json!({"method": "GET", "url": "https://a.example/", "headers": many})).contains("64"));
         assert!(refused(with_header("x", &"y".repeat(HEADER_BYTES))).contains("16384 bytes"));
+    }
+
+    #[test]
+    fn a_message_names_a_header_that_has_a_meaning_and_no_other() {
+        let long = "x-CANARY".repeat(6);
+        assert_eq!(refused(with_header("X-Key", "重")).split(" has").next(), Some("headers: the value of `x-key`"));
+        assert_eq!(refused(with_header(&long, "重")).split(" has").next(), Some("headers: the value of a header"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::address::InnerAddresses;
+use super::reach::Reach;
 
 /// What knows the addresses of names.
 #[async_trait]
@@ -59,7 +59,7 @@ pub(super) fn was_closed(error: &(dyn Error + 'static)) -> bool {
 /// Asks, and gives on what may be reached.
 pub(super) struct Checked {
     pub resolver: Arc<dyn Resolver>,
-    pub inner: InnerAddresses,
+    pub reach: Reach,
 }
 
 impl Checked {
@@ -69,23 +69,23 @@ impl Checked {
     /// The name can't be resolved, or is [`Closed`].
     pub async fn addresses(
         resolver: &dyn Resolver,
-        inner: &InnerAddresses,
+        reach: &Reach,
         name: &str,
     ) -> Result<Vec<IpAddr>, Box<dyn Error + Send + Sync>> {
         let found = resolver.addresses(name).await?;
         if found.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address").into());
         }
-        let open: Vec<IpAddr> = found.into_iter().filter(|address| inner.allow(*address)).collect();
+        let open = reach.open(name, found)?;
         if open.is_empty() { Err(Closed.into()) } else { Ok(open) }
     }
 }
 
 impl Resolve for Checked {
     fn resolve(&self, name: Name) -> Resolving {
-        let (resolver, inner) = (Arc::clone(&self.resolver), self.inner.clone());
+        let (resolver, reach) = (Arc::clone(&self.resolver), self.reach.clone());
         Box::pin(async move {
-            let open = Checked::addresses(&*resolver, &inner, name.as_str()).await?;
+            let open = Checked::addresses(&*resolver, &reach, name.as_str()).await?;
             // Port 0: that of the URL.
             Ok(Box::new(open.into_iter().map(|address| SocketAddr::new(address, 0))) as Addrs)
         })

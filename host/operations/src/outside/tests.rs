@@ -12,10 +12,13 @@ use fangshi_platform::{AskedOutside, OutsideHost, ReplyOutside};
 use fangshi_tenants::TenantId;
 use serde_json::{Value, json};
 
-use super::address::{InnerAddresses, is_public};
+use super::address::is_public;
+use super::reach::Reach;
 use super::request::Request;
 use super::resolver::{Checked, Closed, Resolver};
-use super::{ExtraRoots, Outside, OutsideConfig};
+use super::{
+    DeniedHosts, ExtraRoots, InnerAddresses, MOST_HOSTS, Outside, OutsideConfig, OwnAddresses, client, request, shown,
+};
 use crate::fault::{Class, Fault, Sent};
 
 mod table;
@@ -52,7 +55,7 @@ impl Resolver for Scripted {
 
 /// A way to outside hosts with these names and ranges of the operator's.
 fn outside(resolver: &Arc<Scripted>, inner: &[&str], roots: &str) -> Outside {
-    let inner: Vec<String> = inner.iter().map(|range| (*range).to_owned()).collect();
+    let inner: Vec<String> = inner.iter().map(|range| format!("{NAME}={range}")).collect();
     let config = OutsideConfig {
         inner: InnerAddresses::new(&inner).unwrap(),
         extra_roots: ExtraRoots::from_pem(roots.as_bytes()).unwrap(),
@@ -147,7 +150,7 @@ async fn a_name_that_leads_elsewhere_at_the_second_question_gains_nothing() {
 
 #[tokio::test]
 async fn of_several_addresses_those_remain_that_may_be_reached() {
-    let none = InnerAddresses::default();
+    let none = Reach::new(&OutsideConfig::default());
     let resolver = Scripted::new(&[
         &["10.0.0.1", "93.184.215.14", "::1", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"],
         &["127.0.0.1"],
@@ -165,6 +168,40 @@ async fn of_several_addresses_those_remain_that_may_be_reached() {
     }
     let nothing = Checked::addresses(&*resolver, &none, NAME).await.unwrap_err();
     assert!(!nothing.is::<Closed>(), "{nothing}");
+}
+
+/// A machine with one address that the whole Internet reaches.
+#[derive(Debug)]
+struct OnePublic;
+
+impl OwnAddresses for OnePublic {
+    fn now(&self) -> io::Result<Vec<IpAddr>> {
+        Ok(vec![HERE, IpAddr::from([93, 184, 215, 14])])
+    }
+}
+
+#[tokio::test]
+async fn this_machine_under_its_public_address_and_what_is_denied_are_not_asked() {
+    let resolver = Scripted::new(&[&["93.184.215.14", "::ffff:93.184.215.14"]]);
+    let denied = DeniedHosts::new(&[".evil.example".to_owned(), "1.1.1.0/24".to_owned()]).unwrap();
+    let config = OutsideConfig {
+        denied,
+        own: Arc::new(OnePublic),
+        own_name: Some("plugins.example.com".into()),
+        resolver: Arc::clone(&resolver) as Arc<dyn Resolver>,
+        ..OutsideConfig::default()
+    };
+    let outside = Outside::new(&config).unwrap();
+    for name in [NAME, "evil.example", "a.evil.example", "plugins.example.com"] {
+        let fault = send(&outside, &json!({"method": "POST", "url": format!("https://{name}/")})).await.unwrap_err();
+        assert_eq!((fault.class, fault.sent), (Class::Permission, Sent::NotSent), "{name}");
+        assert_eq!(fault.message, format!("{name} has no address that plugins may reach"));
+        assert_eq!(outside.refuses(&format!("{name}:8443")), name != NAME, "at the approval");
+    }
+    assert_eq!(resolver.asked(), [NAME], "names that are denied are not asked for");
+    let config = OutsideConfig { resolver: Scripted::new(&[&["1.1.1.1"]]), ..config };
+    let fault = send(&Outside::new(&config).unwrap(), &json!({"method": "GET", "url": "https://a.example/"})).await;
+    assert_eq!(fault.unwrap_err().class, Class::Permission, "an address that is denied");
 }
 
 #[tokio::test]
@@ -261,4 +298,29 @@ async fn switched_off_nothing_is_sent() {
     let fault = send(&off, &json!({"method": "GET", "url": "https://a.example/"})).await.unwrap_err();
     assert_eq!((fault.class, fault.sent), (Class::Permission, Sent::NotSent));
     assert!(fault.message.contains("switched"), "{fault}");
+}
+
+#[test]
+fn the_pages_of_limits_have_the_fixed_figures() {
+    let config = OutsideConfig::default();
+    let rows = [
+        ("connecting", "建立连接", vec![config.connect_timeout.as_secs()]),
+        ("whole request", "整个请求", vec![config.timeout.as_secs()]),
+        ("URL", "网址", vec![request::LONGEST_URL as u64]),
+        ("headers of a request", "请求头", vec![request::MOST_HEADERS as u64, request::HEADER_BYTES as u64]),
+        ("headers of an answer", "响应头", vec![client::MOST_HEADERS as u64, client::HEADER_BYTES as u64]),
+        ("hosts", "域名", vec![MOST_HOSTS as u64]),
+        ("a host on pages", "页面上的域名", vec![shown::LONGEST_HOST as u64]),
+    ];
+    let pages = [include_str!("../../../../docs/limits.md"), include_str!("../../../../docs/limits.zh-CN.md")];
+    for (en, zh, figures) in rows {
+        for (page, row) in pages.iter().zip([format!("| http: {en} | "), format!("| http:{zh} | ")]) {
+            let line =
+                page.lines().find_map(|line| line.strip_prefix(row.as_str())).unwrap_or_else(|| panic!("no {row}"));
+            let cell = line.split(" | ").next().unwrap().replace(',', "");
+            let told: Vec<u64> =
+                cell.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect();
+            assert_eq!(told, figures, "{row}");
+        }
+    }
 }

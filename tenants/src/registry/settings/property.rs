@@ -8,17 +8,17 @@ use super::read::{Members, words};
 use super::{SchemaProblem, Words, no, short};
 
 /// Characters of a property's name, of a pattern, of a value to choose.
-const MOST_NAME: usize = 64;
-const MOST_PATTERN: usize = 200;
-const MOST_CHOICE: usize = 200;
+pub(super) const MOST_NAME: usize = 64;
+pub(super) const MOST_PATTERN: usize = 200;
+pub(super) const MOST_CHOICE: usize = 200;
 /// Values to choose from.
-const MOST_CHOICES: usize = 100;
+pub(super) const MOST_CHOICES: usize = 100;
 /// Characters of a text without a bound of its own.
-const MOST_TEXT: u64 = 10_000;
+pub(super) const MOST_TEXT: u64 = 10_000;
 /// Characters of a text that has a pattern, and bytes of the compiled pattern: settings are checked in the write that keeps them,
 /// which everybody waits for.
-const MOST_PATTERNED: u64 = 1_000;
-const PATTERN_BYTES: usize = 64 << 10;
+pub(super) const MOST_PATTERNED: u64 = 1_000;
+pub(super) const PATTERN_BYTES: usize = 64 << 10;
 
 const KEYWORDS: [&str; 15] = [
     "$comment",

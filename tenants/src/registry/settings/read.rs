@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{SchemaProblem, Words, no, short};
 
 /// Characters of a title or a description.
-const MOST_TITLE: usize = 100;
-const MOST_DESCRIPTION: usize = 1_000;
+pub(super) const MOST_TITLE: usize = 100;
+pub(super) const MOST_DESCRIPTION: usize = 1_000;
 
 /// The members of one object, as written; none twice.
 #[derive(Debug, Default)]

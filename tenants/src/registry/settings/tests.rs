@@ -243,3 +243,34 @@ fn secrets_are_taken_out_of_texts_and_json() {
     assert_eq!(told, json!({"[masked]": ["[masked]", 5, {"x": "a [masked]"}]}));
     assert!(!format!("{values:?}").contains("s3cret"));
 }
+
+#[test]
+fn the_pages_of_limits_have_the_fixed_figures() {
+    use super::super::schedule::{MOST_CRON, MOST_NAME as MOST_SCHEDULE_NAME, MOST_SCHEDULES};
+    use super::property::{
+        MOST_CHOICE, MOST_CHOICES, MOST_NAME, MOST_PATTERN, MOST_PATTERNED, MOST_TEXT, PATTERN_BYTES,
+    };
+    use super::read::{MOST_DESCRIPTION, MOST_TITLE};
+    // Of each row the numbers in it, but for those of the way to write it.
+    let rows: [(&str, &str, &[usize]); 8] = [
+        ("settings schema", "设置的 schema", &[MOST_BYTES]),
+        ("settings: properties", "设置:属性", &[MOST_PROPERTIES, MOST_NAME]),
+        ("settings: patterns", "设置:`pattern`", &[MOST_PATTERNS, MOST_PATTERN, PATTERN_BYTES]),
+        ("settings: texts", "设置:文本", &[MOST_TEXT as usize, MOST_PATTERNED as usize]),
+        ("settings: choices", "设置:选项", &[MOST_CHOICES, MOST_CHOICE]),
+        ("settings: words", "设置:标题与说明", &[MOST_TITLE, MOST_DESCRIPTION]),
+        ("schedules", "定时任务", &[MOST_SCHEDULES]),
+        ("schedules: names, cron", "定时任务:名称与 cron", &[MOST_SCHEDULE_NAME, MOST_CRON]),
+    ];
+    let pages = [include_str!("../../../../docs/limits.md"), include_str!("../../../../docs/limits.zh-CN.md")];
+    for (en, zh, figures) in rows {
+        for (page, row) in pages.iter().zip([format!("| {en} | "), format!("| {zh} | ")]) {
+            let line =
+                page.lines().find_map(|line| line.strip_prefix(row.as_str())).unwrap_or_else(|| panic!("no {row}"));
+            let plain = line.replace(',', "");
+            let told: Vec<usize> =
+                plain.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect();
+            assert_eq!(told, figures, "{row}");
+        }
+    }
+}

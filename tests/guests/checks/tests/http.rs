@@ -47,7 +47,7 @@ fn outfit(host: &OutsideHost, names: &Arc<Here>, settings: Value, limits: Value)
     all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     Outfit {
         outside: OutsideConfig {
-            inner: InnerAddresses::new(&[HERE.to_string()]).unwrap(),
+            inner: InnerAddresses::new(&[format!("{NAME}={HERE}")]).unwrap(),
             extra_roots: ExtraRoots::from_pem(host.roots().as_bytes()).unwrap(),
             resolver: names.clone(),
             ..OutsideConfig::default()
@@ -85,6 +85,26 @@ async fn an_approved_host_answers_and_the_journal_knows_it_sealed() {
         assert!(!rig.keeps_in_clear(text), "{text}");
     }
     // A replay asks the journal and nobody else.
+    let replayed = rig.lanes.replays().replay(rig.tenant, run.run.id, None).await.unwrap();
+    assert_eq!((replayed.verdict, host.asked().len()), (ReplayVerdict::Same, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn control_characters_go_out_and_come_back_as_they_are_and_a_replay_hears_the_same() {
+    // Of each some more than a header of the log's line could hide.
+    const NOISE: &str = "\u{0}\u{1}\u{1f}\u{7f}\"\\\r\n\t";
+    let host = host(|_| ReplyOutside::with(200, "", &NOISE.repeat(500))).await;
+    let rig = rig(&host, json!({"body": NOISE.repeat(500)}), json!({})).await;
+    let order = rig.paid().await;
+    rig.settle().await;
+    let run = rig.run(&order).await;
+    assert_eq!((run.run.state, host.asked()[0].body.as_slice()), (RunState::Done, NOISE.repeat(500).as_bytes()));
+    assert_eq!(logs(&run), vec![vec![format!("200 {}", NOISE.repeat(500)).as_str()]]);
+    let call = &run.attempt_list[0].calls[0];
+    assert_eq!(
+        (&call.request["body"], &call.answer.as_ref().unwrap()["body"]),
+        (&json!(NOISE.repeat(500)), &json!(NOISE.repeat(500)))
+    );
     let replayed = rig.lanes.replays().replay(rig.tenant, run.run.id, None).await.unwrap();
     assert_eq!((replayed.verdict, host.asked().len()), (ReplayVerdict::Same, 1));
 }
