@@ -10,6 +10,7 @@ mod advisories;
 mod browser;
 mod deny;
 mod guests;
+mod packages;
 mod run;
 mod steps;
 mod test;
