@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use crate::steps::root;
 
-mod component;
-mod javascript;
+pub(crate) mod component;
+pub(crate) mod javascript;
 mod rust;
 mod toolchain;
 
@@ -50,8 +50,8 @@ pub fn plugin(folder: &Path, to: &Path, target: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// One guest as it lies in `target/guests`.
-struct Guest {
+/// One guest as it lies in its folder.
+pub(crate) struct Guest {
     name: String,
     path: PathBuf,
     /// Whether it was made this time.
@@ -60,7 +60,12 @@ struct Guest {
 
 impl Guest {
     /// The guest `name`, made anew by `make` if `source` (a digest of all that goes in) has changed.
-    fn current(folder: &Path, name: &str, source: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<Guest> {
+    pub(crate) fn current(
+        folder: &Path,
+        name: &str,
+        source: &str,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Guest> {
         let path = folder.join(format!("{name}.wasm"));
         let stamp = folder.join(format!("{name}.stamp"));
         let fresh = !path.exists() || fs::read_to_string(&stamp).ok().as_deref() != Some(source);
@@ -73,15 +78,20 @@ impl Guest {
 
     /// One line: name, size, hooks, grants.
     fn tell(&self) {
+        let kind = component::read(&self.path).unwrap_or_else(|error| format!("{error:#}"));
+        println!("{}  {kind}", self.size());
+    }
+
+    /// Name and size, and whether it is new.
+    pub(crate) fn size(&self) -> String {
         let size = fs::metadata(&self.path).map(|file| file.len()).unwrap_or_default();
         let state = if self.fresh { "made" } else { "unchanged" };
-        let kind = component::read(&self.path).unwrap_or_else(|error| format!("{error:#}"));
-        println!("   {:<22} {:>8.1} KiB  {state:<9}  {kind}", self.name, size as f64 / 1024.0);
+        format!("   {:<22} {:>8.1} KiB  {state:<9}", self.name, size as f64 / 1024.0)
     }
 }
 
 /// A digest over `parts`, as text.
-fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+pub(crate) fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());

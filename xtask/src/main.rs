@@ -10,6 +10,8 @@ mod advisories;
 mod browser;
 mod deny;
 mod guests;
+mod languages;
+mod packages;
 mod run;
 mod steps;
 mod test;
@@ -20,6 +22,8 @@ mod test;
 enum Chore {
     /// Builds every plugin and test guest as a component into target/guests.
     Guests,
+    /// Builds a plugin in each other language with the language's own tool, and checks them in the runtime.
+    Languages,
     /// Builds the plugin of one folder, as the guests are built.
     Plugin {
         /// What `fangshi plugin new` has made.
@@ -56,6 +60,7 @@ struct Rest {
 fn main() -> Result<()> {
     match Chore::parse() {
         Chore::Guests => guests::build(),
+        Chore::Languages => languages::languages(),
         Chore::Plugin { folder, to, target_dir } => guests::plugin(&folder, &to, target_dir.as_deref()),
         Chore::Test => test::test(),
         Chore::Advisories => advisories::advisories(),

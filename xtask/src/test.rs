@@ -7,7 +7,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    browser, deny, guests,
+    browser, deny, guests, languages,
     steps::{cargo, root, run},
 };
 
@@ -16,6 +16,7 @@ pub fn test() -> Result<()> {
     run("format", &mut cargo(&["fmt", "--all", "--check"]))?;
     supply_chain()?;
     guests::build()?;
+    languages::build()?;
     browser::ensure()?;
     let scripts = script_tests(&root().join("plugins"))?;
     run("JavaScript SDK", Command::new("node").arg("--test").args(scripts).current_dir(root()))?;

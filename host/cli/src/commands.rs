@@ -79,7 +79,7 @@ enum PluginCommand {
     },
     /// Make a folder with a working plugin, its tests, and everything that it is built with.
     New(plugin::NewArguments),
-    /// Make a component of the module that cargo builds of a plugin.
+    /// Make a component of the module that a compiler makes of a plugin: cargo, or clang with WASI's library.
     Component {
         /// The module (.wasm).
         module: PathBuf,

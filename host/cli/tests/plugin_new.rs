@@ -118,3 +118,53 @@ fn what_is_there_is_left_alone_and_wrong_names_and_modules_are_refused() {
         assert!(!folder.path().join("out.wasm").exists(), "a component that no host takes was written");
     }
 }
+
+/// A plugin that asks a function of WASI's first release for the time, as the library of C does, and logs what it is told:
+/// seconds, in 19 digits of nanoseconds.
+const OF_C: &str = r#"(module
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $time (param i32 i64 i32) (result i32)))
+  (import "fangshi:host/log@0.1.0" "write" (func $log (param i32 i32 i32)))
+  (import "fangshi:host/events@0.1.0" "[resource-drop]event" (func $drop_event (param i32)))
+  (import "fangshi:store/orders@0.1.0" "[resource-drop]order" (func $drop_order (param i32)))
+  (memory (export "memory") 1)
+  (func (export "fangshi:store/on-pay@0.1.0#handle") (param i32 i32 i64) (result i32)
+    (local $now i64) (local $at i32)
+    (drop (call $time (i32.const 0) (i64.const 1) (i32.const 512)))
+    (local.set $now (i64.load (i32.const 512)))
+    (local.set $at (i32.const 619))
+    (loop
+      (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+      (i32.store8 (local.get $at) (i32.add (i32.const 48) (i32.wrap_i64 (i64.rem_u (local.get $now) (i64.const 10)))))
+      (local.set $now (i64.div_u (local.get $now) (i64.const 10)))
+      (br_if 0 (i32.gt_u (local.get $at) (i32.const 600))))
+    (call $log (i32.const 1) (i32.const 600) (i32.const 19))
+    (call $drop_event (local.get 0))
+    (call $drop_order (local.get 1))
+    (i32.store (i32.const 1024) (i32.const 0))
+    (i32.const 1024)))"#;
+
+#[test]
+fn a_module_of_c_is_brought_to_the_wasi_of_components_and_runs() {
+    let mut resolve = wit_parser::Resolve::new();
+    for part in ["host", "store"] {
+        resolve.push_dir(root().join("wit").join(part)).unwrap();
+    }
+    let world = "package test:c;\nworld plugin { import fangshi:host/log@0.1.0; export fangshi:store/on-pay@0.1.0; }";
+    let package = resolve.push_source("plugin.wit", world).unwrap();
+    let world = resolve.packages[package].worlds["plugin"];
+    let mut module = wat::parse_str(OF_C).unwrap();
+    let utf8 = wit_component::StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, utf8, false).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("module.wasm"), module).unwrap();
+    let output = fangshi(folder.path(), &["plugin", "component", "module.wasm", "--to", "plugin.wasm"]);
+    assert!(output.status.success() && text(&output).contains("hooks    on-pay"), "{}", text(&output));
+
+    let template = root().join("plugins/templates/rust");
+    let file = |name: &str| template.join(name).to_str().unwrap().to_owned();
+    let (event, order) = (file("event.json"), file("order.json"));
+    let output = fangshi(folder.path(), &["plugin", "run", "plugin.wasm", "--event", &event, "--order", &order]);
+    assert!(output.status.success(), "{}", text(&output));
+    // The event's own time, which is the clock of a run at the desk.
+    assert!(text(&output).contains("info    1764642403000000000"), "{}", text(&output));
+}

@@ -12,4 +12,4 @@ mod process;
 pub use admin::Admin;
 pub use config::{HostConfig, OPERATOR_TOKEN};
 pub use figures::{Figures, median};
-pub use process::{HostProcess, binary, guest};
+pub use process::{HostProcess, binary, guest, language};

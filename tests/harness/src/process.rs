@@ -117,6 +117,16 @@ pub fn binary(name: &str) -> Result<PathBuf> {
 
 /// The bytes of a built guest, `target/guests/NAME.wasm`.
 pub fn guest(name: &str) -> Result<Vec<u8>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests").join(format!("{name}.wasm"));
-    std::fs::read(&path).with_context(|| format!("{} is missing: run `cargo xtask guests` first", path.display()))
+    component("guests", name)
+}
+
+/// The bytes of the guest in another language, `target/languages/NAME.wasm`.
+pub fn language(name: &str) -> Result<Vec<u8>> {
+    component("languages", name)
+}
+
+/// What a chore has built into a folder of its own name.
+fn component(chore: &str, name: &str) -> Result<Vec<u8>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(chore).join(format!("{name}.wasm"));
+    std::fs::read(&path).with_context(|| format!("{} is missing: run `cargo xtask {chore}` first", path.display()))
 }

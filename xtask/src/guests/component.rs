@@ -2,17 +2,37 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
 use wit_component::{ComponentEncoder, DecodedWasm};
 use wit_parser::WorldItem;
 
 /// Whoever changes how components are made changes this, so that all are made anew.
 pub const RECIPE: &str = "wit-component 0.263, 1";
 
-/// Writes the component of a core module that carries its type; refuses imports that are no part of the contract.
-pub fn write(module: &[u8], path: &Path) -> Result<()> {
-    let component = ComponentEncoder::default().validate(true).module(module)?.encode()?;
-    let strangers: Vec<_> =
-        interfaces(&component)?.imports.into_iter().filter(|name| !name.starts_with("fangshi:")).collect();
+/// What of a component may be imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Imports {
+    /// The contract's interfaces.
+    Contract,
+    /// Those of WASI as well, for whose library a compiler links it.
+    ContractAndWasi,
+}
+
+/// Writes the component of a core module that carries its type; refuses other imports.
+pub fn write(module: &[u8], allowed: Imports, path: &Path) -> Result<()> {
+    let mut encoder = ComponentEncoder::default();
+    encoder.validate(true).module(module)?;
+    if allowed == Imports::ContractAndWasi {
+        // Libraries of C speak WASI's first release, components its second.
+        encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?;
+    }
+    let component = encoder.encode()?;
+    let known = |name: &String| {
+        name.starts_with("fangshi:") || (allowed == Imports::ContractAndWasi && name.starts_with("wasi:"))
+    };
+    let strangers: Vec<_> = interfaces(&component)?.imports.into_iter().filter(|name| !known(name)).collect();
     if !strangers.is_empty() {
         bail!("imports outside the contract: {}", strangers.join(", "));
     }

@@ -44,7 +44,7 @@ fn snapshot(tool: &Path, source: &Path, to: &Path) -> Result<()> {
 }
 
 /// `npm ci`, unless what is there came from the present lock file.
-fn install(tool: &Path) -> Result<()> {
+pub(crate) fn install(tool: &Path) -> Result<()> {
     let lock = fs::read(tool.join("package-lock.json"))?;
     let stamp = tool.join("node_modules/.installed");
     let wanted = digest([lock.as_slice()]);

@@ -8,7 +8,12 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{Guest, component, digest, toolchain::Toolchain};
+use super::{
+    Guest,
+    component::{self, Imports},
+    digest,
+    toolchain::Toolchain,
+};
 use crate::steps::root;
 
 /// Builds all of them into `folder`.
@@ -26,7 +31,7 @@ pub fn build(folder: &Path) -> Result<Vec<Guest>> {
     for (name, path) in modules(&String::from_utf8(output.stdout)?)? {
         let module = fs::read(&path).with_context(|| path.display().to_string())?;
         let source = digest([module.as_slice(), component::RECIPE.as_bytes()]);
-        guests.push(Guest::current(folder, &name, &source, |path| component::write(&module, path))?);
+        guests.push(Guest::current(folder, &name, &source, |path| component::write(&module, Imports::Contract, path))?);
     }
     Ok(guests)
 }
@@ -43,7 +48,10 @@ pub fn build_one(folder: &Path, to: &Path, target: Option<&Path>) -> Result<()> 
         bail!("building {} failed: {command:?}", folder.display());
     }
     match modules(&String::from_utf8(output.stdout)?)?.as_slice() {
-        [(_, path)] => component::write(&fs::read(path).with_context(|| path.display().to_string())?, to),
+        [(_, path)] => {
+            let module = fs::read(path).with_context(|| path.display().to_string())?;
+            component::write(&module, Imports::Contract, to)
+        }
         others => bail!("{}: one module is expected, and cargo made {}", folder.display(), others.len()),
     }
 }

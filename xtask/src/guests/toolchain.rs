@@ -3,7 +3,10 @@ use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result, bail};
 
-use crate::steps::{cargo, run};
+use crate::{
+    packages,
+    steps::{cargo, run},
+};
 
 /// What plugins are built for.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -12,6 +15,9 @@ const FLAGS: &str = "-C link-arg=-zstack-size=65536";
 
 /// The environment's choice: `own` or `debian`. Without one, the first that works.
 const CHOICE: &str = "FANGSHI_GUEST_TOOLCHAIN";
+
+/// Debian's compiler.
+const COMPILER: &str = "/usr/bin/rustc";
 
 /// Which compiler builds the guests.
 pub enum Toolchain {
@@ -43,19 +49,15 @@ impl Toolchain {
     }
 
     fn debian() -> Result<Toolchain> {
-        if !Path::new("/usr/bin/rustc").exists() || !Path::new("/usr/lib/rustlib/src").exists() {
-            run(
-                "install Debian's compiler, since rustup can't give the target",
-                Command::new("apt-get").args(["install", "-y", "--no-install-recommends"]).args([
-                    "rustc-web",
-                    "rust-web-src",
-                    "rust-web-llvm",
-                ]),
-            )
-            .with_context(|| format!("neither `rustup target add {TARGET}` nor Debian's rustc-web works here"))?;
+        if !Path::new(COMPILER).exists() || !Path::new("/usr/lib/rustlib/src").exists() {
+            let names = ["rustc-web", "rust-web-src", "rust-web-llvm"];
+            packages::install("Debian's compiler, since rustup can't give the target", &names, &otherwise())?;
         }
-        if !Path::new("/usr/bin/rustc").exists() {
-            bail!("{TARGET} is missing: run `rustup target add {TARGET}`");
+        if let Some(package) = missing_linker(Path::new("/usr/bin/rust-lld")) {
+            packages::install("its linker", &[&package], &otherwise())?;
+        }
+        if !Path::new(COMPILER).exists() {
+            bail!("{}", otherwise());
         }
         Ok(Toolchain::Debian)
     }
@@ -68,7 +70,7 @@ impl Toolchain {
         command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", FLAGS);
         if let Toolchain::Debian = self {
             command.args(["-Zbuild-std=std,panic_abort", "--ignore-rust-version"]);
-            command.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1");
+            command.env("RUSTC", COMPILER).env("RUSTC_BOOTSTRAP", "1");
         }
         command
     }
@@ -84,4 +86,31 @@ fn has_library() -> bool {
         && std::fs::read_dir(folder).is_ok_and(|mut files| {
             files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libcore-")))
         })
+}
+
+fn otherwise() -> String {
+    format!("neither `rustup target add {TARGET}` nor Debian's rustc-web works here: one of them is needed")
+}
+
+/// Debian's compiler brings its linker's name, which leads to a file of another package, and does not ask for that package:
+/// `rust-lld` to `lld-22`, of `lld-22`.
+fn missing_linker(name: &Path) -> Option<String> {
+    let leads_to = std::fs::read_link(name).ok().filter(|_| !name.exists())?;
+    Some(leads_to.file_name()?.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_linkers_package_is_wanted_where_its_name_leads_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().join("rust-lld");
+        assert_eq!(missing_linker(&name), None);
+        std::os::unix::fs::symlink("lld-22", &name).unwrap();
+        assert_eq!(missing_linker(&name).as_deref(), Some("lld-22"));
+        std::fs::write(folder.path().join("lld-22"), "").unwrap();
+        assert_eq!(missing_linker(&name), None);
+    }
 }

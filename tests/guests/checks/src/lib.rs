@@ -71,6 +71,29 @@ pub struct Stage {
     pub pace: Pace,
     /// What `kv` holds.
     pub kv: BTreeMap<String, Vec<u8>>,
+    /// The run's clock, unix milliseconds.
+    pub clock_ms: i64,
+    /// What the run's random numbers come from.
+    pub seed: [u8; 32],
+}
+
+/// A component that can be run any number of times.
+pub struct Ready {
+    runtime: Runtime,
+    /// Compiled and linked.
+    pub plugin: Arc<Plugin>,
+    /// What it asks for.
+    pub manifest: Manifest,
+}
+
+impl Ready {
+    /// Inspects and loads a component, as an upload does.
+    pub async fn new(name: &str, wasm: Vec<u8>) -> Result<Ready> {
+        let runtime = runtime()?;
+        let manifest = runtime.inspect(&wasm).map_err(|refusal| anyhow::anyhow!("{name}: {refusal}"))?;
+        let plugin = runtime.load(digest_of(&wasm), || async move { Ok::<_, String>(wasm) }).await?;
+        Ok(Ready { runtime, plugin, manifest })
+    }
 }
 
 /// What happened.
@@ -111,16 +134,20 @@ impl Stage {
             script: |_, _| Ok(Value::Null),
             pace: Pace::AtOnce,
             kv: BTreeMap::new(),
+            clock_ms: 1_764_642_405_678,
+            seed: [9; 32],
         })
     }
 
     /// Runs `hook` of the guest `name`.
     pub async fn play(&self, name: &str, hook: &str) -> Result<Played> {
-        let wasm = fangshi_harness::guest(name)?;
-        let runtime = runtime()?;
-        let manifest = runtime.inspect(&wasm).map_err(|refusal| anyhow::anyhow!("{name}: {refusal:?}"))?;
-        let plugin = runtime.load(digest_of(&wasm), || async move { Ok::<_, String>(wasm) }).await?;
-        self.run(&runtime, &plugin, &manifest, hook).await
+        let ready = Ready::new(name, fangshi_harness::guest(name)?).await?;
+        self.play_ready(&ready, hook).await
+    }
+
+    /// Runs `hook` of a component that is ready.
+    pub async fn play_ready(&self, ready: &Ready, hook: &str) -> Result<Played> {
+        self.run(&ready.runtime, &ready.plugin, &ready.manifest, hook).await
     }
 
     /// Runs `hook` of a plugin that is loaded.
@@ -140,8 +167,8 @@ impl Stage {
             },
             detail: self.detail.clone(),
             order: manifest.reads_order().then(|| order.clone()),
-            clock_ms: 1_764_642_405_678,
-            seed: [9; 32],
+            clock_ms: self.clock_ms,
+            seed: self.seed,
             settings: Arc::new(self.settings.clone()),
             grants: manifest.grant_names(),
             limits: self.limits.clone(),
