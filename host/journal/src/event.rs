@@ -22,8 +22,8 @@ pub enum Source {
     Manual = 4,
 }
 
-/// Order id, event, type, source, creation, receipt, dedup digest, body.
-type StoredRow = (String, String, Option<i64>, i64, i64, i64, Vec<u8>, Vec<u8>);
+/// Order id, event, type, source, creation, receipt, dedup digest, body, the reading before it.
+type StoredRow = (String, String, Option<i64>, i64, i64, i64, Vec<u8>, Vec<u8>, Option<i64>);
 
 impl Source {
     /// As stored, and as a guest sees it.
@@ -90,6 +90,8 @@ pub struct StoredEvent {
     pub source: Source,
     /// CreateTime, unix seconds.
     pub created_at: i64,
+    /// It happened no earlier than this, unix seconds: CreateTime again, unless it was read off an order that does not tell when.
+    pub since: i64,
     /// Unix milliseconds.
     pub received_at: i64,
     /// Canonical JSON of the message.
@@ -100,14 +102,16 @@ impl Journal {
     /// Reads one event with its body, unsealed.
     pub async fn event(&self, tenant: TenantId, seq: EventSeq) -> Result<StoredEvent, JournalError> {
         let row: Option<StoredRow> = sqlx::query_as(
-            "SELECT order_id, event, ext_type, source, created_at, received_at, dedup, body \
+            "SELECT order_id, event, ext_type, source, created_at, received_at, dedup, body, \
+             CASE source WHEN 1 THEN (SELECT since FROM reconciled WHERE tenant_id = $2 AND order_id = events.order_id \
+             AND event_seq = $1 AND update_time <= events.created_at) END \
              FROM events WHERE seq = $1 AND tenant_id = $2",
         )
         .bind(seq.0)
         .bind(tenant.0)
         .fetch_optional(self.reader())
         .await?;
-        let (order_id, event, ext_type, source, created_at, received_at, dedup, body) =
+        let (order_id, event, ext_type, source, created_at, received_at, dedup, body, read_before) =
             row.ok_or_else(|| JournalError::NotFound(format!("event {seq}")))?;
         Ok(StoredEvent {
             seq,
@@ -116,6 +120,7 @@ impl Journal {
             ext_type,
             source: Source::from_code(source)?,
             created_at,
+            since: read_before.map_or(created_at, |read_before| read_before.min(created_at)),
             received_at,
             body: self.unseal(tenant, seal::EVENT_BODY, &dedup, &body)?,
         })
