@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, ensure};
 
@@ -38,5 +39,13 @@ impl HostClock {
         // Written in place, eight bytes: the library holds the file mapped.
         let mut file = File::options().create(true).truncate(false).write(true).open(&self.offset)?;
         Ok(file.write_all(&seconds.to_ne_bytes())?)
+    }
+
+    /// Ahead by as much as is needed to show this time (unix seconds) or a later one now; never back.
+    #[allow(clippy::disallowed_methods, reason = "what the host's clock is ahead of is the machine's")]
+    pub fn show(&self, time: i64) -> Result<()> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let ahead = i64::from_ne_bytes(std::fs::read(&self.offset)?.as_slice().try_into()?);
+        self.set(ahead.max(time - i64::try_from(now)?))
     }
 }

@@ -157,7 +157,7 @@ impl Shop {
             order.waybills.push(parcel.clone());
         }
         let raised = request.op.raises.iter().map(|ext_type| Kind::ext(*ext_type));
-        let raised = raised.chain(request.op.raises_events.iter().map(|event| Kind { event: *event, ext_type: None }));
+        let raised = raised.chain(request.op.raises_events.iter().map(|event| Kind { event, ext_type: None }));
         for kind in raised {
             self.change(&request.lane, kind, now, true);
         }
