@@ -20,7 +20,7 @@ use crate::tenant::{
 };
 use crate::to_the_end::to_the_end;
 use crate::vault::NewKey;
-use crate::{CallbackKeys, DECODES_A_DAY, KeyWrap, TenantsError, Vault, life, tenant_rows};
+use crate::{CallbackKeys, DECODES_A_DAY, Deletion, ErasedList, KeyWrap, TenantsError, Vault, life, tenant_rows};
 
 /// Attempts at a number for a new tenant that other processes want as well.
 pub(crate) const NUMBERS: u32 = 16;
@@ -32,6 +32,14 @@ pub(crate) struct Directory {
     kek: Arc<dyn KeyWrap>,
     listed: ArcSwap<Listed>,
     pub(crate) changing: Mutex<()>,
+}
+
+/// Whose word a deletion is.
+pub(crate) enum Order {
+    /// Of now, to be written into this list before it is carried out.
+    New(Option<ErasedList>),
+    /// Of a list, at that time, unix ms.
+    Again(i64),
 }
 
 #[derive(Default, Clone)]
@@ -192,14 +200,14 @@ impl Directory {
         .await
     }
 
-    /// Begins the deletion of a tenant that is not active, or once more that of `again` (unix ms), whatever the tenant is
-    /// now. `appid` must name it.
+    /// Begins the deletion of a tenant that is not active, or carries one out once more, whatever the tenant is now. `appid`
+    /// must name it.
     pub(crate) async fn delete(
         self: &Arc<Self>,
         actor: Actor,
         id: TenantId,
         appid: &str,
-        again: Option<i64>,
+        order: Order,
     ) -> Result<(), TenantsError> {
         let (directory, appid) = (Arc::clone(self), appid.to_owned());
         to_the_end(async move {
@@ -208,16 +216,25 @@ impl Directory {
             if current.appid != appid {
                 return Err(invalid("appid", "does not name this tenant: repeat its appid to confirm the deletion"));
             }
-            if current.is_active() && again.is_none() {
-                return Err(TenantsError::StillActive(id));
-            }
             let now = directory.clock.now();
+            let at = match order {
+                Order::New(_) if current.is_active() => return Err(TenantsError::StillActive(id)),
+                Order::New(list) => {
+                    // Nothing but the store's own refusal can hinder it from here on.
+                    let intended = Deletion { tenant: id, appid, at: now };
+                    if let Some(list) = list {
+                        list.apart(move |list| list.intend(&intended)).await?;
+                    }
+                    now
+                }
+                Order::Again(at) => at,
+            };
             let vault = directory.vault.clone();
             let destroyed = directory.db.writer().submit(move |c| {
                 Box::pin(async move {
                     let entry = Entry::new(actor, Action::TenantDeleted, id).about(id);
                     audit::append(c, &vault, now, entry).await?;
-                    life::destroy(c, id, again.unwrap_or(now)).await
+                    life::destroy(c, id, at).await
                 })
             });
             destroyed.await?;

@@ -137,7 +137,7 @@ pub enum TenantsError {
         /// Which.
         what: String,
     },
-    /// The list of deletions that lies outside of the store can't be kept.
+    /// The list of deletions that lies outside of the store can't be kept: nobody is deleted.
     #[error("cannot keep the list of deletions {}: {cause}", .file.display())]
     ErasedList {
         /// The file.

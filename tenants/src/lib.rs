@@ -36,8 +36,8 @@ mod vault;
 
 pub use access::{Access, Door, LinkRecord, NewToken, Role, TokenRecord};
 pub use audit::{
-    Action, Actor, Audit, AuditFilter, AuditRecord, Broken, CutHead, Entry, ExportedHead, Head, Verified, head,
-    read_heads, verify,
+    Action, Actor, Audit, AuditFilter, AuditRecord, Broken, CutHead, Entry, ExportedHead, Head, Restored, Verified,
+    head, read_heads, verify,
 };
 pub use custody::{
     AccessToken, AuthorizerInfo, ComponentCredentials, ComponentHealth, Custody, IssueError, Issued, Issuer,

@@ -1,9 +1,12 @@
 //! The door to this crate.
 
+mod deletions;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fangshi_database::{Clock, Database, TenantId, WriteError};
+use tokio::sync::Mutex;
 
 use crate::access::Access;
 use crate::audit::{Actor, Audit};
@@ -16,8 +19,7 @@ use crate::onboarding::Onboarding;
 use crate::refusals::{Refusal, Refusals};
 use crate::registry::Registry;
 use crate::tenant::{Allotment, NewTenant, StateChange, Tenant, TenantPatch};
-use crate::to_the_end::{cut_off, to_the_end};
-use crate::{Deletion, ErasedList, KeyWrap, Retention, TenantsError, Vault, life};
+use crate::{ErasedList, KeyWrap, Retention, TenantsError, Vault, life};
 
 /// How often counted refusals go to the store.
 const FLUSH_EVERY: Duration = Duration::from_secs(10);
@@ -33,6 +35,8 @@ pub struct Tenants {
     refusals: Arc<Refusals>,
     flights: Flights,
     erased: Arc<OnceLock<ErasedList>>,
+    /// Held from a deletion's first line to its last.
+    noting: Arc<Mutex<()>>,
     actor: Actor,
 }
 
@@ -66,6 +70,7 @@ impl Tenants {
             refusals,
             flights,
             erased: Arc::default(),
+            noting: Arc::default(),
             actor: Actor::System,
         })
     }
@@ -115,75 +120,6 @@ impl Tenants {
             self.custody.planted(id, version);
         }
         Ok(tenant)
-    }
-
-    /// Begins the deletion of a tenant that is suspended or revoked; `appid` repeats its appid. From the return on its data
-    /// can't be read, its callbacks are those of an unknown tenant, and its appid can be onboarded anew. The rows that are
-    /// left go with [`Tenants::erase`].
-    ///
-    /// It is in the list of deletions when this returns, whether the caller waits for it or not.
-    ///
-    /// # Errors
-    /// [`TenantsError::Unknown`], [`TenantsError::StillActive`], [`TenantsError::Invalid`] for another appid.
-    /// [`TenantsError::ErasedList`]: the list can't be kept, so nothing was deleted; or it was, should the list have refused
-    /// only after that, and is noted by the next [`Tenants::note_deletions`] that succeeds.
-    pub async fn delete(&self, id: TenantId, appid: &str) -> Result<(), TenantsError> {
-        let (tenants, appid) = (self.clone(), appid.to_owned());
-        to_the_end(async move {
-            // First, since a list that can't be kept shows here: what is destroyed stays destroyed.
-            tenants.note_deletions().await?;
-            tenants.destroy(id, &appid, None).await?;
-            tenants.note_deletions().await
-        })
-        .await
-    }
-
-    /// Repeats a deletion in a store that came from a backup, and tells whether there was anything to delete: a tenant of the
-    /// same appid, made before that. Its number says nothing: after a restore a shop that comes anew may have another shop's.
-    /// A store that never had it remembers the deletion all the same: the platform's list may show the account on, and must
-    /// make no tenant of it.
-    ///
-    /// # Errors
-    /// The store refused.
-    pub async fn delete_again(&self, deletion: &Deletion) -> Result<bool, TenantsError> {
-        match self.by_appid(&deletion.appid) {
-            Some(tenant) if tenant.created_at <= deletion.at => {
-                self.destroy(tenant.id, &deletion.appid, Some(deletion.at)).await?;
-                Ok(true)
-            }
-            // The shop came back after it.
-            Some(_) => Ok(false),
-            None => {
-                self.onboarding.remember_deletion(deletion).await?;
-                Ok(false)
-            }
-        }
-    }
-
-    async fn destroy(&self, id: TenantId, appid: &str, again: Option<i64>) -> Result<(), TenantsError> {
-        self.directory.delete(self.actor, id, appid, again).await?;
-        self.custody.forget(id);
-        self.registry.forget(id);
-        self.refusals.forget(id);
-        Ok(())
-    }
-
-    /// Deletions are noted in this list from now on.
-    pub fn note_deletions_in(&self, list: ErasedList) {
-        let _ = self.erased.set(list);
-    }
-
-    /// Notes what the list of deletions lacks; nothing without a list.
-    ///
-    /// # Errors
-    /// The store or the list refused.
-    pub async fn note_deletions(&self) -> Result<(), TenantsError> {
-        let Some(list) = self.erased.get().cloned() else { return Ok(()) };
-        let deletions = life::all(self.directory.db.reader()).await?;
-        let file = list.file().to_owned();
-        let noted = tokio::task::spawn_blocking(move || list.note(&deletions)).await;
-        let noted = noted.unwrap_or_else(|ended| Err(std::io::Error::other(cut_off(&ended))));
-        noted.map_err(|cause| TenantsError::ErasedList { file, cause })
     }
 
     /// Tenants whose data is to be deleted by now (unix ms).

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Subcommand;
 use fangshi_database::open_to_read;
-use fangshi_tenants::Vault;
+use fangshi_tenants::{Restored, Vault};
 
 use crate::config::Config;
 
@@ -27,6 +27,9 @@ pub enum AuditCommand {
         /// A copy of exported heads that was kept elsewhere; those of the data folder are checked in any case.
         #[arg(long, value_name = "FILE")]
         heads: Option<PathBuf>,
+        /// The day (UTC) of a restore of yours whose entry doesn't seal it, as builds wrote it before they did: `17=2026-01-31`.
+        #[arg(long, value_name = "ENTRY=DATE", value_parser = restored)]
+        restored: Vec<Restored>,
     },
     /// Print number and hash of the last entry.
     Head {
@@ -41,13 +44,22 @@ pub fn run(command: AuditCommand) -> anyhow::Result<ExitCode> {
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     executor.block_on(async {
         match command {
-            AuditCommand::Verify { config, heads } => verify(&Config::load(&config)?, heads).await,
+            AuditCommand::Verify { config, heads, restored } => verify(&Config::load(&config)?, heads, &restored).await,
             AuditCommand::Head { config } => head(&Config::load(&config)?).await,
         }
     })
 }
 
-async fn verify(config: &Config, copy: Option<PathBuf>) -> anyhow::Result<ExitCode> {
+/// Reads `17=2026-01-31`.
+fn restored(text: &str) -> anyhow::Result<Restored> {
+    let (number, date) = text.split_once('=').context("expected ENTRY=DATE, such as 17=2026-01-31")?;
+    let of_a_day = |at: usize, byte: u8| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    let is_day = date.len() == 10 && date.bytes().enumerate().all(|(at, byte)| of_a_day(at, byte));
+    anyhow::ensure!(is_day, "{date} is no day, such as 2026-01-31");
+    Ok(Restored { number: number.parse().context("the entry's number")?, date: date.to_owned() })
+}
+
+async fn verify(config: &Config, copy: Option<PathBuf>, dated: &[Restored]) -> anyhow::Result<ExitCode> {
     let store = open_to_read(&config.data_dir).await?;
     let kek = crate::keys::existing(config)?;
     let vault = Vault::load(&store, &kek).await?;
@@ -59,7 +71,7 @@ async fn verify(config: &Config, copy: Option<PathBuf>) -> anyhow::Result<ExitCo
     // A copy holds the lines of the data folder as well.
     exported.sort_by(|one, other| (one.number, &one.date, one.hash).cmp(&(other.number, &other.date, other.hash)));
     exported.dedup();
-    let outcome = fangshi_tenants::verify(&store, &vault, &exported).await.context("reading the audit")?;
+    let outcome = fangshi_tenants::verify(&store, &vault, &exported, dated).await.context("reading the audit")?;
     let mut out = std::io::stdout().lock();
     match outcome {
         Ok(verified) => {
@@ -82,6 +94,13 @@ async fn verify(config: &Config, copy: Option<PathBuf>) -> anyhow::Result<ExitCo
         }
         Err(broken) => {
             writeln!(out, "the audit is broken at {broken}")?;
+            for entry in &broken.undated {
+                writeln!(
+                    out,
+                    "entry {entry} tells of a restore and does not seal its day: if that restore was yours, say \
+                     --restored {entry}=DATE, and heads up to that day are held against it"
+                )?;
+            }
             Ok(ExitCode::FAILURE)
         }
     }

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use fangshi_database::{Clock, Database, DatabaseError, OpenOptions, back_up, open_to_read, put_back, stage};
 use fangshi_journal::{Journal, Restore, last_restore};
-use fangshi_tenants::{Actor, ErasedList, KeyWrap, Tenants};
+use fangshi_tenants::{Actor, Deletion, ErasedList, KeyWrap, Tenants};
 
 use crate::config::{Config, KEY_VARIABLE, KeySource};
 use crate::serve::release_file;
@@ -92,8 +92,14 @@ async fn restore_from(config: &Config, from: &Path) -> anyhow::Result<ExitCode> 
     let mut out = std::io::stdout().lock();
     writeln!(out, "the store is back in {}, under the key {id}, and held", config.data_dir.display())?;
     match erased {
-        Some(Repeated { tenants, unreadable }) => {
+        Some(Repeated { tenants, unreadable, begun }) => {
             writeln!(out, "{tenants} tenants that were deleted since the backup are deleted again")?;
+            for appid in begun {
+                writeln!(
+                    out,
+                    "WARNING: the host ended while it deleted {appid}; whether it did is not known. It is deleted now"
+                )?;
+            }
             if unreadable > 0 {
                 writeln!(out, "WARNING: {unreadable} lines of {} can't be read", config.erased_file.display())?;
             }
@@ -125,14 +131,27 @@ struct Repeated {
     tenants: usize,
     /// Lines that can't be read.
     unreadable: usize,
+    /// Appids of those among the tenants whose deletion may not have been carried out before.
+    begun: Vec<String>,
 }
 
 /// Repeats the deletions of the list in the store, rows included; none if there is no list.
 async fn delete_again(tenants: &Tenants, journal: &Journal, list: &ErasedList) -> anyhow::Result<Option<Repeated>> {
     let Some(erased) = list.read().with_context(|| list.file().display().to_string())? else { return Ok(None) };
-    let mut repeated = Repeated { tenants: 0, unreadable: erased.unreadable };
+    let mut repeated = Repeated { tenants: 0, unreadable: erased.unreadable, begun: Vec::new() };
     for deletion in &erased.deletions {
         repeated.tenants += usize::from(tenants.delete_again(deletion).await?);
+    }
+    for deletion in &erased.intended {
+        if tenants.delete_again(deletion).await? {
+            repeated.tenants += 1;
+            repeated.begun.push(deletion.appid.clone());
+        }
+    }
+    if !erased.intended.is_empty() {
+        // The host would take them back at its start: a store that never had the tenant has no row of it.
+        let carried_out: Vec<Deletion> = erased.deletions.into_iter().chain(erased.intended).collect();
+        list.note(&carried_out).with_context(|| list.file().display().to_string())?;
     }
     journal.erase_deleted(journal.clock().now()).await?;
     Ok(Some(repeated))

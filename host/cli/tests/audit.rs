@@ -97,4 +97,8 @@ fn the_chain_is_checked_beside_a_running_host_and_after_it() {
     std::fs::write(&copy, format!("2026-01-01 9 {}\n", "ab".repeat(32))).unwrap();
     let (code, text) = audit("verify", &config, &["--heads", copy.to_str().unwrap()]);
     assert!(code == Some(1) && text.contains("broken at entry 3") && text.contains("entry 9"), "{text}");
+    // Nobody's word makes a restore of an entry that tells of none.
+    let (code, text) = audit("verify", &config, &["--heads", copy.to_str().unwrap(), "--restored", "2=2026-01-01"]);
+    assert!(code == Some(1) && text.contains("broken at entry 3"), "{text}");
+    assert_eq!(audit("verify", &config, &["--restored", "2=yesterday"]).0, Some(2));
 }

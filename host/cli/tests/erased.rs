@@ -83,18 +83,32 @@ fn a_restore_deletes_again_who_was_deleted_since_the_backup() {
     drop(host);
 
     let list = folder.path().join("fangshi.erased");
+    let noted = std::fs::read_to_string(&list).unwrap();
+    assert!(noted.starts_with("done      t1 wx00000000000000aa "), "{noted}");
     let away = folder.path().join("away");
-    for (kept, expected) in [(true, "1 tenants that were deleted"), (false, "WARNING: there is no list of deletions")] {
+    let [begun, taken_back] = ["intended ", "withdrawn"].map(|word| noted.replace("done     ", word));
+    let cases = [
+        (Some(&noted), "1 tenants that were deleted", false),
+        // The host ended between its two lines, and its store is lost: whoever ordered it is obeyed, and told.
+        (Some(&begun), "the host ended while it deleted wx00000000000000aa", false),
+        (Some(&taken_back), "0 tenants that were deleted", true),
+        (None, "WARNING: there is no list of deletions", true),
+    ];
+    for (says, expected, is_back) in cases {
         std::fs::rename(folder.path().join("data"), &away).unwrap();
         std::fs::remove_dir_all(&away).unwrap();
-        if !kept {
-            std::fs::remove_file(&list).unwrap();
+        match says {
+            Some(says) => std::fs::write(&list, says).unwrap(),
+            None => std::fs::remove_file(&list).unwrap(),
         }
         let told = fangshi(&config, &["restore", "--from", backup.to_str().unwrap()]);
         assert!(told.contains(expected), "{told}");
         let host = Host::start(&config);
         let listed = host.ask("GET", "/api/v1/tenants", "");
         assert!(listed.contains("wx00000000000000bb"), "{listed}");
-        assert_eq!(listed.contains("wx00000000000000aa"), !kept, "{listed}");
+        assert_eq!(listed.contains("wx00000000000000aa"), is_back, "{listed}");
+        if says == Some(&begun) {
+            assert_eq!(std::fs::read_to_string(&list).unwrap(), noted, "so that no start takes it back");
+        }
     }
 }

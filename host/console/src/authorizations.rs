@@ -144,7 +144,7 @@ fn what_to_do(link: &Link) -> Option<&'static str> {
             Some("the platform went on refusing questions about the account: see its `problem` among the accounts")
         }
         (LinkState::Failed, Some("tenant-deleted")) => {
-            Some("the shop's tenant was deleted after the merchant authorized: to bring it back make a new link")
+            Some("the shop's tenant was deleted after this link was made: to bring it back make a new one")
         }
         (LinkState::Failed, Some("tenant-of-another-kind")) => {
             Some("the appid is a self-built tenant of this host, which stays as it is")

@@ -3,11 +3,16 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
+use fangshi_database::WriteError;
 use fangshi_tenants::ErasedList;
 use serde_json::{Value, json};
 use support::{Desk, guest};
+use tokio::sync::{Notify, Semaphore};
 
 #[tokio::test]
 async fn a_tenant_is_exported_then_deleted_then_made_anew() {
@@ -68,4 +73,49 @@ async fn the_budget_of_decodes_is_shown_and_set() {
     let changed = desk.json(Method::PATCH, &at, json!({"decode_budget": 5})).await.json();
     assert_eq!((&changed["decodes"]["budget"], &changed["decodes"]["left"]), (&json!(5), &json!(5)));
     desk.json(Method::PATCH, &at, json!({"decode_budget": -1})).await.refusal(422);
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_deleted_is_never_said_to_be_not() {
+    let desk = Desk::new().await;
+    let id = desk.tenant("wxone").await;
+    let at = format!("/api/v1/tenants/{id}");
+    desk.json(Method::PATCH, &at, json!({"state": "suspended", "reason": "leaves"})).await.json();
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("erased");
+    desk.tenants.note_deletions_in(ErasedList::new(list.clone()));
+    // The store takes its time, and the list is gone by then.
+    let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
+    let holding = {
+        let (database, gate, begun) = (desk.database.clone(), Arc::clone(&gate), Arc::clone(&begun));
+        tokio::spawn(async move {
+            let held = database.writer().submit(move |_| {
+                Box::pin(async move {
+                    begun.notify_one();
+                    let _ = gate.acquire().await;
+                    Ok::<_, WriteError>(())
+                })
+            });
+            held.await
+        })
+    };
+    begun.notified().await;
+    let path = format!("{at}?appid=wxone");
+    let remove = desk.with_token(Method::DELETE, &path, None, Body::empty());
+    let break_the_list = async {
+        while !std::fs::read_to_string(&list).is_ok_and(|text| text.ends_with('\n')) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        std::fs::remove_file(&list).unwrap();
+        std::fs::create_dir(&list).unwrap();
+        gate.add_permits(1);
+    };
+    let (deleted, ()) = tokio::join!(remove, break_the_list);
+    holding.await.unwrap().unwrap();
+    assert_eq!(deleted.status, StatusCode::ACCEPTED, "{}", deleted.text);
+    assert_eq!(desk.get(&at).await.refusal(404), "no-such-tenant");
+    // The next look makes up for it.
+    std::fs::remove_dir(&list).unwrap();
+    desk.tenants.note_deletions().await.unwrap();
+    assert!(std::fs::read_to_string(&list).unwrap().starts_with("done "));
 }

@@ -22,10 +22,12 @@ pub enum Source {
     Manual = 4,
 }
 
-/// Order id, event, type, source, creation, receipt, dedup digest, body.
-pub(crate) type StoredRow = (String, String, Option<i64>, i64, i64, i64, Vec<u8>, Vec<u8>);
+/// Order id, event, type, source, creation, receipt, dedup digest, body, the reading before it.
+pub(crate) type StoredRow = (String, String, Option<i64>, i64, i64, i64, Vec<u8>, Vec<u8>, Option<i64>);
 
-pub(crate) const EVENT: &str = "SELECT order_id, event, ext_type, source, created_at, received_at, dedup, body \
+pub(crate) const EVENT: &str = "SELECT order_id, event, ext_type, source, created_at, received_at, dedup, body, \
+     CASE source WHEN 1 THEN (SELECT since FROM reconciled WHERE tenant_id = $2 AND order_id = events.order_id \
+     AND event_seq = $1 AND update_time <= events.created_at) END \
      FROM events WHERE seq = $1 AND tenant_id = $2";
 
 impl Source {
@@ -93,6 +95,8 @@ pub struct StoredEvent {
     pub source: Source,
     /// CreateTime, unix seconds.
     pub created_at: i64,
+    /// It happened no earlier than this, unix seconds: CreateTime again, unless it was read off an order that does not tell when.
+    pub since: i64,
     /// Unix milliseconds.
     pub received_at: i64,
     /// Canonical JSON of the message.
@@ -113,7 +117,7 @@ impl Journal {
         seq: EventSeq,
         row: Option<StoredRow>,
     ) -> Result<StoredEvent, JournalError> {
-        let (order_id, event, ext_type, source, created_at, received_at, dedup, body) =
+        let (order_id, event, ext_type, source, created_at, received_at, dedup, body, read_before) =
             row.ok_or_else(|| JournalError::NotFound(format!("event {seq}")))?;
         Ok(StoredEvent {
             seq,
@@ -122,6 +126,7 @@ impl Journal {
             ext_type,
             source: Source::from_code(source)?,
             created_at,
+            since: read_before.map_or(created_at, |read_before| read_before.min(created_at)),
             received_at,
             body: self.unseal(tenant, seal::EVENT_BODY, &dedup, &body)?,
         })

@@ -33,6 +33,19 @@ pub struct Restore {
 }
 
 impl Restore {
+    /// One just made, of a backup that holds the events up to this one: nothing was read again, and the store is held.
+    pub fn new(restored_at: i64, until: EventSeq) -> Restore {
+        Restore {
+            restored_at,
+            until_seq: until.0,
+            tokens_at: None,
+            orders_at: None,
+            orders: 0,
+            unreadable: 0,
+            released_at: None,
+        }
+    }
+
     /// Events up to this one were in the backup.
     pub fn until(&self) -> EventSeq {
         EventSeq(self.until_seq)
@@ -43,7 +56,8 @@ impl Restore {
     /// store that was lost may have heard of it. The platform repeats a callback whose answer it did not get for hours, and
     /// reconciliation finds what it does not repeat.
     pub fn sent_perhaps_since(&self, event: &StoredEvent) -> Option<i64> {
-        let happened_at = event.created_at.saturating_mul(1_000);
+        // What a reading showed may have happened long before the update that it is dated by.
+        let happened_at = event.since.saturating_mul(1_000);
         match event.source {
             _ if event.seq <= self.until() => Some(event.received_at),
             Source::Callback | Source::Reconciled | Source::Schedule if happened_at <= self.restored_at => {

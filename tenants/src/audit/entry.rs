@@ -64,6 +64,8 @@ actions! {
     TenantRevoked = "tenant-revoked",
     /// Its data key was destroyed; its rows follow.
     TenantDeleted = "tenant-deleted",
+    /// A restored store that never had it, or has it no more, was told of a deletion.
+    DeletionRemembered = "deletion-remembered",
     /// Everything of it was given out in clear.
     TenantExported = "tenant-exported",
     /// Every data key was wrapped under another key-encryption key.

@@ -27,7 +27,7 @@ use sqlx::SqliteConnection;
 pub use self::entry::{Action, Actor, Entry};
 pub use self::heads::{ExportedHead, read_heads};
 pub use self::rows::{AuditFilter, AuditRecord, Head, head};
-pub use self::verify::{Broken, CutHead, Verified, verify};
+pub use self::verify::{Broken, CutHead, Restored, Verified, verify};
 
 #[cfg(test)]
 pub(crate) use self::entry::Link;

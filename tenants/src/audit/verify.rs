@@ -36,9 +36,12 @@ pub struct CutHead {
 }
 
 /// An entry that tells of a restore, and its day.
-struct Restored {
-    number: i64,
-    date: String,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// Its number.
+    pub number: i64,
+    /// The day, UTC: `2026-01-31`.
+    pub date: String,
 }
 
 /// The restore that took a head away: it stands at the head's number or below, and is no older. A day is what is known of a
@@ -48,15 +51,28 @@ fn cut_by(head: &ExportedHead, restores: &[Restored]) -> Option<i64> {
     by.map(|restored| restored.number)
 }
 
-/// When the store was put back, if the entry tells of that. The chain has no key of its own: whoever may write the file gives
-/// an entry another action or another time, and hashes on from there. Only what is sealed is the host's word, for the host and
-/// this very number.
-fn restored_at(entry: &RawEntry, vault: &Vault) -> Option<i64> {
+/// What a restore's entry seals.
+enum Sealed {
+    /// When it was, unix ms.
+    At(i64),
+    /// What it ended, and no time: as builds wrote it before they sealed that.
+    Undated,
+}
+
+/// What the entry tells of a restore, if it does. The chain has no key of its own: whoever may write the file gives an entry
+/// another action or another time, and hashes on from there. Only what is sealed is the host's word, for the host and this very
+/// number. The time that stands beside it is not, so an entry that seals none explains nothing by itself: cut off behind it and
+/// dated anew, it would excuse every head since.
+fn sealed(entry: &RawEntry, vault: &Vault) -> Option<Sealed> {
     if entry.action != Action::StoreRestored.code() || entry.tenant != TenantId::HOST.0 {
         return None;
     }
     let salted = entry.open(vault)?.ok()?;
-    RawEntry::read(&salted)?.get(RESTORED_AT)?.as_i64()
+    let details = RawEntry::read(&salted)?;
+    match details.get(RESTORED_AT) {
+        Some(at) => at.as_i64().map(Sealed::At),
+        None => (details.get("sessions").is_some() && details.get("links").is_some()).then_some(Sealed::Undated),
+    }
 }
 
 /// The first entry that does not hold.
@@ -67,10 +83,13 @@ pub struct Broken {
     pub number: i64,
     /// What is wrong with it.
     pub problem: String,
+    /// Entries before it that tell of a restore and not when: whoever knows may say so.
+    pub undated: Vec<i64>,
 }
 
 /// Walks the whole chain. `vault` opens the details; a tenant without a data key counts as deleted. Heads that a restore cut
-/// off are told of apart: that it was meant is for a person to say.
+/// off are told of apart: that it was meant is for a person to say. `dated`: the days of restores whose entries don't seal
+/// them, by the word of whoever asks.
 ///
 /// # Errors
 /// The store cannot be read. A chain that does not hold is no error but the inner [`Broken`].
@@ -78,7 +97,10 @@ pub async fn verify(
     db: &SqlitePool,
     vault: &Vault,
     exported: &[ExportedHead],
+    dated: &[Restored],
 ) -> Result<Result<Verified, Broken>, AuditError> {
+    let mut undated: Vec<i64> = Vec::new();
+    let broken = |number, problem, undated: Vec<i64>| Ok(Err(Broken { number, problem, undated }));
     let mut verified = Verified { head: None, details: 0, deleted: 0, heads: 0, cut: Vec::new() };
     let mut restores: Vec<Restored> = Vec::new();
     let mut last = Head { number: 0, hash: Digest(GENESIS) };
@@ -90,11 +112,18 @@ pub async fn verify(
         for entry in entries {
             let hash = match step(&entry, last, vault, &mut verified) {
                 Ok(hash) => hash,
-                Err(problem) => return Ok(Err(Broken { number: last.number + 1, problem })),
+                Err(problem) => return broken(last.number + 1, problem, undated),
             };
             last = Head { number: entry.number, hash };
-            if let Some(at) = restored_at(&entry, vault) {
-                restores.push(Restored { number: entry.number, date: rows::date(db, at).await? });
+            match sealed(&entry, vault) {
+                Some(Sealed::At(at)) => {
+                    restores.push(Restored { number: entry.number, date: rows::date(db, at).await? })
+                }
+                Some(Sealed::Undated) => match dated.iter().find(|told| told.number == entry.number) {
+                    Some(told) => restores.push(told.clone()),
+                    None => undated.push(entry.number),
+                },
+                None => {}
             }
             for head in exported.iter().filter(|head| head.number == entry.number) {
                 if head.hash == hash {
@@ -103,7 +132,7 @@ pub async fn verify(
                     verified.cut.push(CutHead { head: head.clone(), restored });
                 } else {
                     let problem = format!("its hash is not the one that was exported on {}", head.date);
-                    return Ok(Err(Broken { number: entry.number, problem }));
+                    return broken(entry.number, problem, undated);
                 }
             }
         }
@@ -116,7 +145,7 @@ pub async fn verify(
             continue;
         }
         let problem = format!("is missing: on {} the chain went up to entry {}", head.date, head.number);
-        return Ok(Err(Broken { number: last.number + 1, problem }));
+        return broken(last.number + 1, problem, undated);
     }
     verified.head = (last.number > 0).then_some(last);
     Ok(Ok(verified))

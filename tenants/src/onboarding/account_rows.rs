@@ -150,13 +150,13 @@ pub(crate) async fn forget(c: &mut SqliteConnection, tenant: TenantId, now: i64)
 }
 
 /// A tenant that this store never had, or has no more, was deleted (`at` in unix ms): as after [`forget`], and its links go,
-/// which hold codes. A word that is younger than the deletion stands.
+/// which hold codes. A word that is younger than the deletion stands: false, as for one that is remembered already.
 pub(crate) async fn remember_deletion(
     c: &mut SqliteConnection,
     appid: &str,
     at: i64,
     now: i64,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     sqlx::query(
         "INSERT INTO authorizers (appid, standing, changed_s, updated_at) VALUES ($1, 'granted', 0, $2) \
          ON CONFLICT (appid) DO NOTHING",
@@ -165,10 +165,11 @@ pub(crate) async fn remember_deletion(
     .bind(now)
     .execute(&mut *c)
     .await?;
-    if empty(c, appid, at, at, now).await? {
+    let emptied = empty(c, appid, at, at, now).await?;
+    if emptied {
         sqlx::query("DELETE FROM authorizations WHERE appid = $1").bind(appid).execute(c).await?;
     }
-    Ok(())
+    Ok(emptied)
 }
 
 /// Takes everything from an account but its appid and the time of the deletion. One that changed after `until` (all times in

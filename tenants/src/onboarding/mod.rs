@@ -35,6 +35,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64};
 
 use fangshi_database::{AuthorizationId, BoxFuture, TenantId};
 use secrecy::SecretString;
+use serde_json::json;
 use sqlx::SqliteConnection;
 use tokio::sync::Notify;
 
@@ -46,7 +47,7 @@ pub use self::link::{Arrived, FreshLink, Link, LinkOpening, LinkState, NewLink};
 pub use self::note::{AuthorizationChange, ChangeKind};
 pub use self::walk::Walked;
 
-use crate::audit::Actor;
+use crate::audit::{self, Action, Actor, Entry};
 use crate::custody::{ComponentCallError, Custody, closing};
 use crate::directory::Directory;
 use crate::flights::Flights;
@@ -210,11 +211,22 @@ impl Onboarding {
         Ok(stepped)
     }
 
-    /// A deletion that this store knows nothing of, since it came from a backup.
-    pub(crate) async fn remember_deletion(&self, deletion: &Deletion) -> Result<(), TenantsError> {
-        let (appid, at, now) = (deletion.appid.clone(), deletion.at, self.now());
-        self.write(move |c| Box::pin(async move { Ok(account_rows::remember_deletion(c, &appid, at, now).await?) }))
-            .await
+    /// A deletion that this store knows nothing of, since it came from a backup. Told by the audit if it changes anything; the
+    /// number that the tenant had says nothing here.
+    pub(crate) async fn remember_deletion(&self, actor: Actor, deletion: &Deletion) -> Result<(), TenantsError> {
+        let (vault, now) = (self.directory.vault.clone(), self.now());
+        let Deletion { appid, at, .. } = deletion.clone();
+        self.write(move |c| {
+            Box::pin(async move {
+                if account_rows::remember_deletion(c, &appid, at, now).await? {
+                    let entry = Entry::new(actor, Action::DeletionRemembered, TenantId::HOST);
+                    let details = json!({"appid": appid, "deleted_at": at});
+                    audit::append(c, &vault, now, entry.with(details)).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
     }
 
     /// A call heard that the shop took its authorization back: the platform is to be asked how the account stands, since

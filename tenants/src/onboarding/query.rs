@@ -15,7 +15,7 @@ use crate::to_the_end::cut_off;
 
 /// How long a shop whose code was lost is looked for after the link's end.
 const SEARCH_MS: i64 = 3_600_000;
-/// Why a link comes to nothing whose shop was deleted after the merchant authorized.
+/// Why a link comes to nothing whose shop was deleted after it was made.
 const DELETED: &str = "tenant-deleted";
 /// What the two clocks may differ.
 const SKEW_S: i64 = 60;
@@ -100,7 +100,7 @@ impl Onboarding {
         authorization: Authorization,
     ) -> Result<(), TenantsError> {
         let (vault, now) = (self.directory.vault.clone(), self.now());
-        self.write(move |c| {
+        let deleted = self.write(move |c| {
             Box::pin(async move {
                 let appid = authorization.appid.as_str();
                 let bound = link_rows::bind(c, link.id, link.work_no, appid, now).await?;
@@ -109,14 +109,17 @@ impl Onboarding {
                     tracing::info!(link = %link.id, "an event was faster than the redirect's code");
                 }
                 let deleted = known.as_ref().is_some_and(|known| {
-                    // What was faster than the code made a tenant, and that was deleted meanwhile: this word is older.
-                    (!bound && known.deleted_s.is_some()) || known.was_deleted_after(link.arrived_at.div_euclid(1000))
+                    // What was faster than the code made a tenant, and that was deleted meanwhile: this word is older. A code
+                    // does not tell when the merchant authorized, and may come long after: only a link that was made after
+                    // the deletion tells that it is younger.
+                    (!bound && known.deleted_s.is_some()) || known.was_deleted_after(link.created_at.div_euclid(1000))
                 });
                 if deleted {
-                    return Ok(link_rows::fail(c, appid, DELETED, now).await?);
+                    link_rows::fail(c, appid, DELETED, now).await?;
+                    return Ok(true);
                 }
-                // The redirect carries no time of the platform; it is no older than the link.
-                let changed_s = known.map_or(0, |known| known.changed_s).max(link.created_at.div_euclid(1000));
+                // The redirect carries no time of the platform; what the merchant did is no younger than its arrival.
+                let changed_s = known.map_or(0, |known| known.changed_s).max(link.arrived_at.div_euclid(1000));
                 let wanted = Wanted {
                     standing: Standing::Granted,
                     changed_s,
@@ -127,10 +130,15 @@ impl Onboarding {
                     refresh: authorization.refresh.as_ref(),
                     next_at: now,
                 };
-                account_rows::want(c, &vault, appid, wanted, now).await
+                account_rows::want(c, &vault, appid, wanted, now).await?;
+                Ok(false)
             })
-        })
-        .await
+        });
+        if deleted.await? {
+            // The list does tell when: an authorization that is younger after all is met there.
+            self.walk_soon();
+        }
+        Ok(())
     }
 
     /// The code is gone: the shop is the account that the link names, once it has authorized since the link was made; of a

@@ -56,9 +56,14 @@ impl Onboarding {
     /// A ticket came: a walk that failed before is tried again at once.
     pub fn ticket_came(&self) {
         if self.walk_owed.swap(false, Ordering::SeqCst) {
-            self.next_walk.store(0, Ordering::SeqCst);
-            self.wake();
+            self.walk_soon();
         }
+    }
+
+    /// The next look whether it is time to walk finds that it is.
+    pub(super) fn walk_soon(&self) {
+        self.next_walk.store(0, Ordering::SeqCst);
+        self.wake();
     }
 
     /// Walks the whole list. Accounts that are new to the host, or authorized anew, are to be asked about, spread over

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Scene, authorized, contains, kek, scene, secret};
 use crate::{
     Action, Actor, AuditFilter, Broken, Entry, ExportedHead, InstallationPatch, InstallationState, ManifestRecord,
-    NewInstallation, NewToken, Role, StateChange, TenantPatch, Vault, Verified, read_heads, verify,
+    NewInstallation, NewToken, Restored, Role, StateChange, TenantPatch, Vault, Verified, read_heads, verify,
 };
 
 /// Somebody who may write the file: the triggers are gone first.
@@ -17,8 +17,12 @@ const UNLOCK: &str = "DROP TRIGGER audit_keeps_what_it_says; DROP TRIGGER audit_
 
 impl Scene {
     pub(super) async fn verified_with(&self, heads: &[ExportedHead]) -> Result<Verified, Broken> {
+        self.verified_by(heads, &[]).await
+    }
+
+    pub(super) async fn verified_by(&self, heads: &[ExportedHead], dated: &[Restored]) -> Result<Verified, Broken> {
         let vault = Vault::load(self.db.reader(), &kek()).await.unwrap();
-        verify(self.db.reader(), &vault, heads).await.unwrap()
+        verify(self.db.reader(), &vault, heads, dated).await.unwrap()
     }
 
     async fn verified(&self) -> Result<Verified, Broken> {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use fangshi_database::TenantId;
 use tokio::sync::Semaphore;
 
+use super::onboarding::change;
 use super::{Scene, scene, secret, tenants_of};
-use crate::{FreshLink, LinkState, StateChange, TenantPatch};
+use crate::{Arrived, ChangeKind, Deletion, FreshLink, LinkState, StateChange, TenantPatch};
 
 const SHOP: &str = "wxshop";
 const MARKS: &str = "SELECT count(*) FROM authorizers WHERE deleted_s IS NOT NULL";
@@ -68,10 +70,71 @@ async fn a_code_that_is_asked_about_only_after_the_deletion_is_as_old_as_its_red
     scene.assert_stays_deleted(&link).await;
     assert_eq!(scene.platform.accounts.count("query"), 1);
 
-    // A redirect that comes later is the merchant's new word.
+    // A link that is made later brings the merchant's new word.
     let link = scene.begin_for(None).await;
     let code = scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
     scene.tenants.onboarding().arrived(&link.nonce, secret(&code)).await.unwrap();
+    scene.settle().await;
+    assert_eq!(scene.link(&link).await.state, LinkState::Done);
+    assert!(scene.tenants.by_appid(SHOP).unwrap().is_active());
+}
+
+#[tokio::test]
+async fn a_code_that_comes_only_after_the_deletion_tells_nothing_of_when() {
+    let scene = scene().await;
+    let link = scene.begin_for(None).await;
+    let code = scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
+    scene.found_and_deleted().await;
+    scene.hand.advance(120_000);
+    let arrived = scene.tenants.onboarding().arrived(&link.nonce, secret(&code)).await.unwrap();
+    assert_eq!(arrived, Arrived::Kept(link.id));
+    scene.assert_stays_deleted(&link).await;
+
+    // An event of the platform does tell, and takes the very link up again.
+    let at = scene.clock.now_s();
+    let code = scene.platform.accounts.authorize(SHOP, &[130, 131], at);
+    scene.event(change(ChangeKind::Authorized, at, Some(&code), Some(&link.opening.pre_auth_code))).await;
+    scene.settle().await;
+    assert_eq!(scene.link(&link).await.state, LinkState::Done);
+    assert!(scene.tenants.by_appid(SHOP).unwrap().is_active());
+}
+
+#[tokio::test]
+async fn an_authorization_that_is_younger_than_the_deletion_is_looked_for_in_the_list_at_once() {
+    const DAY_MS: i64 = 86_400_000;
+    let scene = scene().await;
+    let (link, platform) = (scene.begin_for(None).await, scene.authorizer());
+    scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
+    scene.found_and_deleted().await;
+    scene.hand.advance(120_000);
+    let onboarding = scene.tenants.onboarding().clone();
+    assert!(onboarding.walk_if_due(&platform, DAY_MS).await.unwrap().is_some());
+    assert_eq!(onboarding.walk_if_due(&platform, DAY_MS).await.unwrap(), None);
+    // The merchant takes the older link once more.
+    let code = scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
+    onboarding.arrived(&link.nonce, secret(&code)).await.unwrap();
+    onboarding.step(&platform).await.unwrap();
+    assert!(scene.tenants.by_appid(SHOP).is_none());
+    assert!(onboarding.walk_if_due(&platform, DAY_MS).await.unwrap().is_some(), "the list tells when");
+    scene.settle().await;
+    assert!(scene.tenants.by_appid(SHOP).unwrap().is_active());
+}
+
+#[tokio::test]
+async fn a_word_is_as_young_as_its_code_and_outlives_a_deletion_from_before() {
+    let scene = scene().await;
+    let link = scene.begin_for(None).await;
+    scene.hand.advance(10_000);
+    let deletion = Deletion { tenant: TenantId(7), appid: SHOP.into(), at: scene.clock.now() };
+    scene.hand.advance(10_000);
+    let code = scene.platform.accounts.authorize(SHOP, &[130, 131], scene.clock.now_s());
+    scene.tenants.onboarding().arrived(&link.nonce, secret(&code)).await.unwrap();
+    // The code is asked about, and the account gives no answer yet.
+    scene.platform.accounts.unanswered.lock().unwrap().push("info");
+    scene.tenants.onboarding().step(&scene.authorizer()).await.unwrap();
+    scene.platform.accounts.unanswered.lock().unwrap().clear();
+    scene.tenants.delete_again(&deletion).await.unwrap();
+    assert_eq!(scene.work_left().await, 1, "what the merchant did after it stands");
     scene.settle().await;
     assert_eq!(scene.link(&link).await.state, LinkState::Done);
     assert!(scene.tenants.by_appid(SHOP).unwrap().is_active());

@@ -2,10 +2,11 @@
 //! the file and has no key.
 
 use fangshi_database::{Digest, TenantId};
+use serde_json::json;
 
 use super::{Scene, scene};
 use crate::audit::Link;
-use crate::{Action, Actor, AuditFilter, Entry, ExportedHead};
+use crate::{Action, Actor, AuditFilter, Entry, ExportedHead, Restored};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -149,4 +150,35 @@ async fn a_restore_that_is_dated_later_excuses_nothing_that_came_after_it() {
     scene.pass_off_as_a_restore(5, scene.clock.now() + 365 * DAY_MS).await;
     assert!(scene.verified_with(std::slice::from_ref(&head)).await.is_err());
     assert_eq!(scene.verified_with(&[lost("2026-01-01", 900)]).await.unwrap().cut.len(), 1, "its own day");
+}
+
+#[tokio::test]
+async fn a_restore_that_seals_no_time_counts_by_the_word_of_whoever_asks_alone() {
+    let scene = scene().await;
+    scene.chain().await;
+    // As builds wrote it before.
+    let entry = Entry::new(Actor::Operator(None), Action::StoreRestored, TenantId::HOST);
+    scene.tenants.audit().record(entry.with(json!({"sessions": 0, "links": 1}))).await.unwrap();
+    let head = [lost("2026-01-01", 900)];
+    let told = |number| [Restored { number, date: "2026-01-01".into() }];
+    assert_eq!(scene.verified_with(&head).await.unwrap_err().undated, [5]);
+    assert!(scene.verified_by(&head, &told(4)).await.is_err(), "of an entry that tells of none");
+    assert_eq!(scene.verified_by(&head, &told(5)).await.unwrap().cut.len(), 1);
+    assert!(scene.verified_by(&[lost("2026-01-02", 900)], &told(5)).await.is_err(), "of a day after it");
+    // Cut off behind it and dated anew: nobody's word but the one who asks makes it explain more.
+    scene.pass_off_as_a_restore(5, scene.clock.now() + 365 * DAY_MS).await;
+    assert!(scene.verified_with(&head).await.is_err());
+    assert!(scene.verified_by(&[lost("2026-01-02", 900)], &told(5)).await.is_err());
+}
+
+#[tokio::test]
+async fn an_entry_that_seals_something_else_is_no_restore_whatever_is_said_of_it() {
+    let scene = scene().await;
+    scene.chain().await;
+    let other = Entry::new(Actor::Operator(None), Action::StoreReleased, TenantId::HOST);
+    scene.tenants.audit().record(other.with(json!({"orders": 1, "unreadable": 0}))).await.unwrap();
+    scene.pass_off_as_a_restore(5, scene.clock.now()).await;
+    let told = [Restored { number: 5, date: "2026-01-01".into() }];
+    let broken = scene.verified_by(&[lost("2026-01-01", 900)], &told).await.unwrap_err();
+    assert!(broken.undated.is_empty());
 }

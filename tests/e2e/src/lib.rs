@@ -5,9 +5,10 @@
 mod until;
 
 use anyhow::{Context, Result};
-use fangshi_harness::{Admin, HostConfig, HostProcess, guest};
+use fangshi_harness::{Admin, HostClock, HostConfig, HostProcess, guest};
 use fangshi_platform::{NewShop, Platform, Settings};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 pub use until::until;
 
@@ -18,15 +19,31 @@ pub struct Scene {
     pub admin: Admin,
     pub appid: String,
     pub tenant: String,
-    pub folder: tempfile::TempDir,
+    pub folder: TempDir,
 }
 
 impl Scene {
     /// With this plugin, its grants and settings.
     pub async fn start(plugin: &str, grants: &[&str], settings: Value) -> Result<Scene> {
-        let platform = Platform::start(Settings::default()).await?;
-        let folder = tempfile::tempdir()?;
-        let host = HostProcess::start(folder.path(), &HostConfig::of(&platform, ""))?;
+        let (platform, folder) = beginning().await?;
+        let host = HostProcess::start_again(folder.path(), &[])?;
+        Scene::of(platform, folder, host, (plugin, grants, settings)).await
+    }
+
+    /// The same with a host whose clock is set by hand.
+    pub async fn start_with_clock(plugin: &str, grants: &[&str], settings: Value) -> Result<(Scene, HostClock)> {
+        let (platform, folder) = beginning().await?;
+        let clock = HostClock::new(folder.path())?;
+        let host = HostProcess::start_again(folder.path(), &clock.settings())?;
+        Ok((Scene::of(platform, folder, host, (plugin, grants, settings)).await?, clock))
+    }
+
+    async fn of(
+        platform: Platform,
+        folder: TempDir,
+        host: HostProcess,
+        (plugin, grants, settings): (&str, &[&str], Value),
+    ) -> Result<Scene> {
         let admin = host.admin();
         let shop = platform.add_shop(NewShop::authorized())?;
         let tokens = platform.issue_tokens(&shop.appid)?;
@@ -41,4 +58,12 @@ impl Scene {
         admin.install(&tenant, &uploaded, grants, settings).await?;
         Ok(Scene { platform, host, admin, appid: shop.appid, tenant, folder })
     }
+}
+
+/// A platform, and a folder with the configuration of a host that serves it.
+async fn beginning() -> Result<(Platform, TempDir)> {
+    let platform = Platform::start(Settings::default()).await?;
+    let folder = tempfile::tempdir()?;
+    HostConfig::of(&platform, "").write(folder.path())?;
+    Ok((platform, folder))
 }

@@ -1,11 +1,8 @@
 //! The host's clock jumps, forward and back, while callbacks come in and runs are at work. A library preloaded into the host
 //! adds an offset to the wall clock; the platform's pushes follow it, as if everybody's clock had been wrong before.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use anyhow::{Result, ensure};
-use fangshi_harness::{Figures, HostProcess};
+use fangshi_harness::{Figures, HostClock, HostProcess};
 
 use crate::oracle::Found;
 use crate::scene::{Mix, Scene, pause};
@@ -16,13 +13,8 @@ const LOAD: Mix = Mix { still: 400, busy: 100 };
 
 pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     let mut scene = Scene::new(seed, "")?;
-    let offset = scene.folder.path().join("clock-offset");
-    set(&offset, 0)?;
-    let settings = [
-        ("LD_PRELOAD".to_owned(), shim(scene.folder.path())?.display().to_string()),
-        ("FANGSHI_CLOCK_OFFSET".to_owned(), offset.display().to_string()),
-    ];
-    let mut host = HostProcess::start_again(scene.folder.path(), &settings)?;
+    let clock = HostClock::new(scene.folder.path())?;
+    let mut host = HostProcess::start_again(scene.folder.path(), &clock.settings())?;
     scene.prepare(&host)?;
     let mut restarts = 0;
     for round in 0..rounds {
@@ -31,7 +23,7 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
             let pushing = scene.push(&host, false)?;
             pause(100);
             scene.ahead_s += jump;
-            set(&offset, scene.ahead_s)?;
+            clock.set(scene.ahead_s)?;
             scene.pushed(pushing)?;
             // The platform pushes one every ten minutes; the last is days old now, or was given days from now.
             scene.give_ticket(&host)?;
@@ -56,21 +48,4 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     figures.add("restarts", restarts, "restarts");
     figures.add("drained_after", drained.as_secs(), "s");
     found.hold(seed)
-}
-
-/// Seconds, as the library reads them: eight bytes.
-fn set(offset: &Path, seconds: i64) -> Result<()> {
-    use std::io::Write;
-    // Written in place: the library holds the file mapped.
-    let mut file = std::fs::File::options().create(true).truncate(false).write(true).open(offset)?;
-    Ok(file.write_all(&seconds.to_ne_bytes())?)
-}
-
-fn shim(folder: &Path) -> Result<PathBuf> {
-    let shim = folder.join("clock_offset.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("shim/clock_offset.c");
-    let built =
-        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&shim).arg(source).arg("-ldl").status()?;
-    ensure!(built.success(), "the library does not compile");
-    Ok(shim)
 }

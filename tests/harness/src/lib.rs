@@ -4,12 +4,14 @@
 
 mod admin;
 pub mod callbacks;
+mod clock;
 mod config;
 mod figures;
 pub mod load;
 mod process;
 
 pub use admin::Admin;
+pub use clock::HostClock;
 pub use config::{HostConfig, OPERATOR_TOKEN};
 pub use figures::{Figures, median};
 pub use process::{HostProcess, binary, guest, language};

@@ -14,7 +14,7 @@ use crate::{Journal, JournalError, KnownOrder, NewEvent};
 pub struct Found {
     /// The event, its source `Reconciled`.
     pub event: NewEvent,
-    /// `update_time` of the reading before, unix seconds; 0 without one.
+    /// `update_time` of the reading before, unix seconds; without one, when the order was placed.
     pub since: i64,
 }
 

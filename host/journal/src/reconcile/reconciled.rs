@@ -15,7 +15,7 @@ pub struct Reconciled {
     pub event: String,
     /// `type` of ext_info_update.
     pub ext_type: Option<i64>,
-    /// `update_time` of the reading before the one that showed the change, unix seconds; 0 without one.
+    /// `update_time` of the reading before the one that showed the change, unix seconds; without one, when the order was placed.
     pub since: i64,
     /// `update_time` of the reading that showed it, unix seconds.
     pub update_time: i64,

@@ -1,39 +1,36 @@
 //! What the shell does around the decisions, over the model: the same steps in the same order, each commit a place where
 //! others may go on or the process may end.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
 
-use fangshi_journal::{
-    AttemptStart, CallKind, CallOrigin, CallRow, Digest, Effect, EffectKey, EffectState, Fence, Inputs, Intent,
-    LaneKey, LaneState, Next, OpenRun, Outcome as Settlement, PlannedEvent, RecordedCall, SnapshotRow,
-};
+use fangshi_journal::{Fence, LaneKey, LaneState, PlannedEvent};
 use fangshi_lanes::decide::choose::{Step, choose};
-use fangshi_lanes::decide::effect::{
-    Settled, Way, is_under_way, keep, leaves_open, settle, settle_at_once, unanswered, way,
-};
-use fangshi_lanes::decide::ending::{Halt as Stop, ending};
-use fangshi_lanes::decide::plan::plan;
-use fangshi_lanes::decide::retry::Tried;
-use fangshi_operations::{ContractError, Operation, Repeat, Sent};
-use fangshi_runtime::{Abort, CallError, Outcome};
-use serde_json::{Value, json};
+use fangshi_lanes::decide::echo::{Cause, SKEW_S, WINDOW_S};
+use fangshi_lanes::decide::plan::{plan, since};
+use fangshi_operations::named;
 
-use crate::guest::guest;
-use crate::model::{Answer, End, Rows, Write};
-use crate::shop::Request;
+use crate::attempt::attempt;
+use crate::model::Kept;
 use crate::world::{Halt, World};
+use crate::write::{Answer, Write};
 
 const STEPS: usize = 32;
-const RESUMES: u32 = 3;
-const SUSPICIOUS_ENTRIES: u32 = 3;
 
 /// Works in a lane until nothing is due.
 pub async fn drain(world: Rc<World>, process: usize, lane: LaneKey) {
     let more = Work { world: &world, process, lane: &lane, fence: None }.work().await;
     world.finished(process, &lane, more == Ok(true));
+}
+
+/// Makes the runs of a lane's new events and executes none: the store is held.
+pub async fn plan_alone(world: Rc<World>, process: usize, lane: LaneKey) {
+    let mut work = Work { world: &world, process, lane: &lane, fence: None };
+    for _ in 0..STEPS {
+        if work.plan_step().await != Ok(true) {
+            break;
+        }
+    }
+    world.finished(process, &lane, false);
 }
 
 struct Work<'a> {
@@ -47,17 +44,9 @@ impl Work<'_> {
     /// Whether there is more to do.
     async fn work(&mut self) -> Result<bool, Halt> {
         for _ in 0..STEPS {
-            self.world.pause().await;
-            let state = self.world.model.borrow().lane(self.lane);
-            // What is read may be old by the time it is acted on.
-            self.world.pause().await;
-            if self.fence.as_ref().is_some_and(|fence| fence.epoch != state.epoch) {
-                return Err(Halt::Stale);
-            }
+            let state = self.look().await?;
             if !state.events.is_empty() {
-                let subscribers = self.world.subscribers(self.lane.tenant);
-                let planned = plan(&state.events, &state.subscriptions, &subscribers, &[], &state.reconciled);
-                let planned = planned.expect("every installation is known");
+                let planned = self.planned(&state).await;
                 self.enter(&state, planned).await?;
                 continue;
             }
@@ -77,6 +66,53 @@ impl Work<'_> {
         Ok(true)
     }
 
+    async fn plan_step(&mut self) -> Result<bool, Halt> {
+        let state = self.look().await?;
+        if state.events.is_empty() {
+            return Ok(false);
+        }
+        let planned = self.planned(&state).await;
+        self.enter(&state, planned).await.map(|()| true)
+    }
+
+    async fn look(&self) -> Result<LaneState, Halt> {
+        self.world.pause().await;
+        let state = self.world.model.borrow().lane(self.lane);
+        // What is read may be old by the time it is acted on.
+        self.world.pause().await;
+        match &self.fence {
+            Some(fence) if fence.epoch != state.epoch => Err(Halt::Stale),
+            _ => Ok(state),
+        }
+    }
+
+    async fn planned(&self, state: &LaneState) -> Vec<PlannedEvent> {
+        let oldest = state.events.iter().map(|event| since(event, &state.reconciled)).min().unwrap_or_default();
+        let since = oldest.saturating_sub(WINDOW_S + SKEW_S).saturating_mul(1_000);
+        let causes = self.causes(since);
+        self.world.pause().await;
+        let subscribers = self.world.subscribers(self.lane.tenant);
+        plan(&state.events, &state.subscriptions, &subscribers, &causes, &state.reconciled)
+            .expect("every installation is known")
+    }
+
+    fn causes(&self, since: i64) -> Vec<Cause> {
+        let model = self.world.model.borrow();
+        let unused = model.effects_on(self.lane, since).into_iter().filter(|(_, used)| !used);
+        let cause = |kept: &Kept| {
+            let op = named(&kept.effect.key.operation)?;
+            Some(Cause {
+                id: kept.id,
+                installation: kept.installation,
+                state: kept.effect.state,
+                intent_at: kept.effect.intent_at,
+                raises: op.raises,
+                raises_events: op.raises_events,
+            })
+        };
+        unused.filter_map(|(kept, _)| cause(kept)).collect()
+    }
+
     async fn enter(&mut self, state: &LaneState, planned: Vec<PlannedEvent>) -> Result<(), Halt> {
         if let Some(fence) = &self.fence {
             let write = Write::Plan { fence: fence.clone(), planned };
@@ -87,362 +123,5 @@ impl Work<'_> {
             self.fence = Some(fence);
         }
         Ok(())
-    }
-}
-
-async fn attempt(world: &Rc<World>, process: usize, fence: &Fence, run: &OpenRun, entries: u32) -> Result<(), Halt> {
-    let number = run.attempts + 1;
-    let open = run.cut_off.and_then(|_| world.model.borrow().open_attempt(run.id, number));
-    let tried = |started_at| Tried { attempt: number, first_at: run.first_at.unwrap_or(started_at), started_at };
-    let resumes = open.is_some();
-    let (start, replay) = match open {
-        Some(mut open) => {
-            open.start.resumes += 1;
-            (open.start, open.calls.into())
-        }
-        None => {
-            let inputs = Inputs {
-                settings: Arc::new(json!({})),
-                secrets: Default::default(),
-                grants: Default::default(),
-                limits: json!({}),
-                seed: world.dice.bytes(),
-                is_last: world.schedule.is_last(tried(world.now())),
-            };
-            let snapshot = (run.installation.0 != 2).then(|| world.shop.borrow().snapshot(&fence.lane, world.now()));
-            let start = AttemptStart {
-                version: run.version,
-                engine: "simulated 1".into(),
-                clock_ms: world.now(),
-                inputs,
-                snapshot,
-                resumes: 0,
-            };
-            (start, VecDeque::new())
-        }
-    };
-    let rows = Rows { run: run.id, attempt: number, start: start.clone(), calls: Vec::new() };
-    let end = |outcome: Option<&Outcome>, stop: Option<Stop>, kv: Vec<(String, Vec<u8>)>| {
-        let end = ending(&world.schedule, tried(start.clock_ms), world.now(), world.dice.spin(), stop, None, outcome);
-        let kv = if end.next == Next::Done { kv } else { Vec::new() };
-        let first_at = tried(start.clock_ms).first_at;
-        End { event: run.event, installation: run.installation, outcome: end.outcome, next: end.next, first_at, kv }
-    };
-    if start.resumes > RESUMES {
-        let end = end(None, Some(Stop::Crashed), Vec::new());
-        return world.commit(process, Write::End { fence: fence.clone(), rows, end }).await.map(drop);
-    }
-    if resumes || entries >= SUSPICIOUS_ENTRIES {
-        world.commit(process, Write::Flush { fence: fence.clone(), rows: rows.clone() }).await?;
-    }
-    let effects = match number > 1 || resumes {
-        true => world.model.borrow().effects_of(run.id),
-        false => Vec::new(),
-    };
-    let before = start.snapshot.clone();
-    let seed = start.inputs.seed;
-    let calls = BTreeMap::new();
-    let mut host =
-        Host { world, process, fence, run, rows, effects, replay, before, position: 0, calls, kv: Vec::new() };
-    let outcome = guest(&mut host, run, number, seed).await?;
-    if !host.replay.is_empty() && !matches!(outcome, Outcome::Trap { .. }) {
-        panic!("a resumed attempt made fewer calls than its journal holds");
-    }
-    let (rows, kv) = (host.rows.clone(), std::mem::take(&mut host.kv));
-    let end = end(Some(&outcome), None, kv);
-    world.commit(process, Write::End { fence: fence.clone(), rows, end }).await.map(drop)
-}
-
-/// The host side of one attempt.
-pub struct Host<'a> {
-    pub world: &'a Rc<World>,
-    process: usize,
-    fence: &'a Fence,
-    run: &'a OpenRun,
-    rows: Rows,
-    effects: Vec<Effect>,
-    replay: VecDeque<RecordedCall>,
-    before: Option<SnapshotRow>,
-    position: u32,
-    /// Equal calls that left nothing open.
-    calls: BTreeMap<[u8; 32], u32>,
-    pub kv: Vec<(String, Vec<u8>)>,
-}
-
-struct Call {
-    name: String,
-    body: Arc<Value>,
-    digest: [u8; 32],
-    position: u32,
-    at: i64,
-}
-
-type Answered = Result<Value, CallError>;
-
-impl Host<'_> {
-    /// A read of the order.
-    pub async fn read(&mut self) -> Result<Answered, Halt> {
-        let call = self.begin("orders/get", json!({"order_id": &*self.fence.lane.order_id}));
-        if let Some(recorded) = self.replayed(&call) {
-            self.before = recorded.snapshot.or(self.before.take());
-            return Ok(answer_of(recorded.result.as_deref(), recorded.answer.as_ref()).unwrap_or(Ok(Value::Null)));
-        }
-        if self.world.read_fails() {
-            let refused = Err(CallError::Unavailable("no connection".into()));
-            return Ok(self.keep(&call, refused, None, CallOrigin::Live, CallKind::Read));
-        }
-        let snapshot = self.world.shop.borrow().snapshot(&self.fence.lane, self.world.now());
-        self.before = Some(snapshot.clone());
-        let mut row = self.row(&call, &Ok(Value::Null), None, CallOrigin::Live, CallKind::Read);
-        (row.answer, row.snapshot) = (None, Some(snapshot));
-        self.rows.calls.push(row);
-        Ok(Ok(Value::Null))
-    }
-
-    /// An effect. The error is the end of the drain.
-    pub async fn effect(&mut self, interface: &str, function: &str, body: Value) -> Result<Answered, Halt> {
-        let op = fangshi_operations::find(interface, function).expect("an operation of the table");
-        let call = self.begin(&format!("{interface}/{function}"), body);
-        let nth = self.calls.get(&call.digest).copied().unwrap_or(0);
-        let digest = call.digest;
-        let recorded = self.replayed(&call);
-        let answer = match recorded.and_then(|old| answer_of(old.result.as_deref(), old.answer.as_ref())) {
-            Some(recorded) => recorded,
-            None => self.live(op, call, nth).await?,
-        };
-        if !leaves_open(&answer) {
-            self.calls.insert(digest, nth + 1);
-        }
-        Ok(answer)
-    }
-
-    async fn live(&mut self, op: &'static Operation, call: Call, nth: u32) -> Result<Answered, Halt> {
-        let key = EffectKey { operation: call.name.clone(), digest: call.digest, nth };
-        let earlier = self.effects.iter().find(|effect| effect.key == key).cloned();
-        let mut before = self.before.clone();
-        let mut unsure = earlier.as_ref().map_or(0, |earlier| earlier.unsure);
-        match (way(earlier.as_ref()), earlier) {
-            (Way::Recorded, Some(earlier)) => {
-                let answer = answer_of(earlier.result.as_deref(), earlier.answer.as_ref())
-                    .expect("a settled effect has its answer");
-                return Ok(self.keep(&call, answer, Some(key), CallOrigin::EarlierEffect, CallKind::Effect));
-            }
-            (Way::Settle, Some(earlier)) => {
-                before = earlier.before.clone().or(before);
-                if op.repeat != Repeat::Unknown && self.world.read_fails() {
-                    let refused = Err(CallError::Unavailable("no connection".into()));
-                    return Ok(self.keep(&call, refused, Some(key), CallOrigin::Reread, CallKind::Effect));
-                }
-                let verdict = self.verdict(op, &call, before.as_ref(), earlier.intent_at);
-                match settle(op.repeat, unanswered(&earlier).saturating_sub(1), verdict) {
-                    Settled::SendAgain if is_under_way(op.repeat, earlier.intent_at, self.world.now()) => {
-                        let refused = Err(CallError::Unavailable("may still be on its way".into()));
-                        return Ok(self.keep(&call, refused, Some(key), CallOrigin::Reread, CallKind::Effect));
-                    }
-                    Settled::SendAgain => unsure = unanswered(&earlier),
-                    settled => {
-                        let (answer, state) = found(settled);
-                        return self.conclude(&call, key, answer, state, CallOrigin::Reread).await;
-                    }
-                }
-            }
-            _ => {}
-        }
-        self.send(op, call, key, before, unsure).await
-    }
-
-    async fn send(
-        &mut self,
-        op: &'static Operation,
-        call: Call,
-        key: EffectKey,
-        before: Option<SnapshotRow>,
-        mut unsure: u32,
-    ) -> Result<Answered, Halt> {
-        loop {
-            let intent = Intent {
-                key: key.clone(),
-                order_id: self.fence.lane.order_id.to_string(),
-                installation: self.run.installation,
-                request: call.body.clone(),
-                before: before.as_ref().map(|order| order.digest),
-                position: call.position,
-            };
-            let intended_at = self.world.now();
-            let write = Write::Intent { fence: self.fence.clone(), rows: self.rows.clone(), intent: Box::new(intent) };
-            self.world.commit(self.process, write).await?;
-            self.rows.calls.clear();
-            let request = Request {
-                id: 0,
-                op,
-                lane: self.fence.lane.clone(),
-                body: (*call.body).clone(),
-                run: self.run.id,
-                key: key.clone(),
-                until: 0,
-            };
-            let sent = self.world.shop.borrow_mut().send(request, self.world.now());
-            let answered = loop {
-                if let Some(answer) = self.world.shop.borrow_mut().answer(sent) {
-                    break answer;
-                }
-                self.world.pause().await;
-            };
-            let fault = match answered {
-                Ok(value) => return self.conclude(&call, key, Ok(value), EffectState::Applied, CallOrigin::Live).await,
-                Err(fault) => fault,
-            };
-            if fault.sent != Sent::Unknown {
-                let answer = Err(refusal(fault.to_contract()));
-                let state = keep(&answer, unsure);
-                return self.conclude(&call, key, answer, state, CallOrigin::Live).await;
-            }
-            let settled = match self.world.read_fails() {
-                false => settle_at_once(op.repeat, unsure, self.verdict(op, &call, before.as_ref(), intended_at)),
-                true => Settled::Unknown(fault.message.clone()),
-            };
-            if settled == Settled::SendAgain {
-                unsure += 1;
-                continue;
-            }
-            let (answer, state) = found(settled);
-            return self.conclude(&call, key, answer, state, CallOrigin::Reread).await;
-        }
-    }
-
-    fn verdict(
-        &self,
-        op: &'static Operation,
-        call: &Call,
-        before: Option<&SnapshotRow>,
-        at: i64,
-    ) -> Option<fangshi_operations::Verdict> {
-        let before = before.map(|order| &*order.json);
-        let shop = self.world.shop.borrow();
-        (op.repeat != Repeat::Unknown).then(|| shop.verdict(op, &call.body, &self.fence.lane, before, at))
-    }
-
-    async fn conclude(
-        &mut self,
-        call: &Call,
-        key: EffectKey,
-        answer: Answered,
-        state: EffectState,
-        origin: CallOrigin,
-    ) -> Result<Answered, Halt> {
-        let row = self.row(call, &answer, Some(key.clone()), origin, CallKind::Effect);
-        let outcome = Settlement { key, state, kept_back: false, platform_code: None, rid: None, call: row };
-        let (fence, rows) = (self.fence.clone(), self.rows.clone());
-        self.world.commit(self.process, Write::Outcome { fence, rows, outcome: Box::new(outcome) }).await?;
-        self.rows.calls.clear();
-        Ok(answer)
-    }
-
-    fn begin(&mut self, name: &str, body: Value) -> Call {
-        let digest = Digest::of(format!("{name} {body}").as_bytes()).0;
-        let position = self.position;
-        self.position += 1;
-        Call { name: name.to_owned(), body: Arc::new(body), digest, position, at: self.world.now() }
-    }
-
-    /// The recorded answer of a resumed attempt's call: the guest is the same function, so its calls are the same.
-    fn replayed(&mut self, call: &Call) -> Option<RecordedCall> {
-        let recorded = self.replay.pop_front()?;
-        let same = recorded.name == call.name && recorded.digest == call.digest && recorded.position == call.position;
-        assert!(same, "call {} was {} and is now {}", call.position, recorded.name, call.name);
-        recorded.result.is_some().then_some(recorded)
-    }
-
-    fn keep(
-        &mut self,
-        call: &Call,
-        answer: Answered,
-        effect: Option<EffectKey>,
-        origin: CallOrigin,
-        kind: CallKind,
-    ) -> Answered {
-        let row = self.row(call, &answer, effect, origin, kind);
-        self.rows.calls.push(row);
-        answer
-    }
-
-    fn row(
-        &self,
-        call: &Call,
-        answer: &Answered,
-        effect: Option<EffectKey>,
-        origin: CallOrigin,
-        kind: CallKind,
-    ) -> CallRow {
-        CallRow {
-            position: call.position,
-            name: call.name.clone(),
-            kind,
-            digest: call.digest,
-            request: call.body.clone(),
-            result: Some(code(answer)),
-            answer: Some(match answer {
-                Ok(value) => value.clone(),
-                Err(error) => serde_json::to_value(error).expect("an error of the contract is JSON"),
-            }),
-            snapshot: None,
-            effect,
-            origin,
-            at_ms: call.at,
-            took_ms: Some(self.world.now() - call.at),
-        }
-    }
-}
-
-fn found(settled: Settled) -> (Answered, EffectState) {
-    match settled {
-        Settled::Applied(answer) => (Ok(answer), EffectState::Applied),
-        Settled::Unknown(text) => (Err(CallError::OutcomeUnknown(text)), EffectState::Unknown),
-        Settled::SendAgain => panic!("it was to be sent again"),
-    }
-}
-
-fn code(answer: &Answered) -> &'static str {
-    match answer {
-        Ok(_) => "ok",
-        Err(CallError::Limited { .. }) => "limited",
-        Err(CallError::Conflict(_)) => "conflict",
-        Err(CallError::Unavailable(_)) => "unavailable",
-        Err(CallError::OutcomeUnknown(_)) => "outcome-unknown",
-        Err(_) => "platform",
-    }
-}
-
-fn answer_of(code: Option<&str>, answer: Option<&Value>) -> Option<Answered> {
-    match code? {
-        "ok" => Some(Ok(answer.cloned().unwrap_or(Value::Null))),
-        _ => Some(Err(serde_json::from_value(answer?.clone()).expect("an error of the contract"))),
-    }
-}
-
-fn refusal(error: ContractError) -> CallError {
-    match error {
-        ContractError::Conflict(text) => CallError::Conflict(text),
-        ContractError::Limited { retry_after } => CallError::Limited { retry_after },
-        ContractError::Unavailable(text) => CallError::Unavailable(text),
-        ContractError::Platform { code, message } => CallError::Platform { code, message },
-        other => panic!("{other:?}"),
-    }
-}
-
-/// How a guest ends whose call was refused.
-pub fn retry(error: &CallError) -> Outcome {
-    match error {
-        CallError::Abort(Abort::StaleEpoch) => panic!("the drain ends first"),
-        error => Outcome::RetryLater { reason: error.to_string(), after: after(error) },
-    }
-}
-
-fn after(error: &CallError) -> Option<u32> {
-    match error {
-        CallError::Limited { retry_after } => {
-            retry_after.map(|seconds| Duration::from_secs(seconds.into()).as_secs() as u32)
-        }
-        _ => None,
     }
 }

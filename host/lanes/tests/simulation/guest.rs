@@ -4,7 +4,8 @@ use fangshi_journal::OpenRun;
 use fangshi_runtime::{CallError, Outcome};
 use serde_json::{Value, json};
 
-use crate::drain::{Host, retry};
+use crate::attempt::{Host, retry};
+use crate::change::{Kind, Told};
 use crate::world::Halt;
 
 /// What a guest makes of a refusal.
@@ -20,8 +21,15 @@ pub fn kv_key(run: &OpenRun) -> String {
     format!("event {}", run.event)
 }
 
-pub async fn guest(host: &mut Host<'_>, run: &OpenRun, attempt: u32, seed: [u8; 32]) -> Result<Outcome, Halt> {
-    let habit = (run.event.0 * 7 + run.installation.0 * 3) as u64;
+pub async fn guest(
+    host: &mut Host<'_>,
+    run: &OpenRun,
+    told: Told,
+    attempt: u32,
+    seed: [u8; 32],
+) -> Result<Outcome, Halt> {
+    // By what happened, not by the event's number: a restored store gives another one to what it hears of once more.
+    let habit = told.change as u64 * 7 + run.installation.0 as u64 * 3;
     let temper = match seed[0] {
         0..120 => Temper::GivesWay,
         120..190 => Temper::InsistsOnce,
@@ -32,9 +40,11 @@ pub async fn guest(host: &mut Host<'_>, run: &OpenRun, attempt: u32, seed: [u8; 
     {
         return Ok(retry(&error));
     }
-    let name = format!("{} of {}", run.event, run.installation);
+    let name = format!("{} of {}", told.change, run.installation);
     let mut calls: Vec<(&str, &str, Value)> = Vec::new();
-    if !habit.is_multiple_of(3) {
+    // What raises an event is done about payments alone: else plugins would go on answering each other.
+    let paid = told.kind == Kind::PAID;
+    if paid && !habit.is_multiple_of(3) {
         let note = json!({"order_id": "1", "merchant_notes": name});
         calls.push(("notes", "set-merchant-notes", note.clone()));
         // A second equal effect, meant as one.
@@ -42,12 +52,12 @@ pub async fn guest(host: &mut Host<'_>, run: &OpenRun, attempt: u32, seed: [u8; 
             calls.push(("notes", "set-merchant-notes", note));
         }
     }
-    if habit % 4 != 1 {
+    if paid && habit % 4 != 1 {
         let parcel = json!({"delivery_id": "SF", "waybill_id": name, "deliver_type": 1,
                             "product_infos": [{"product_id": "1", "sku_id": "2", "product_cnt": 1}]});
         calls.push(("delivery", "send", json!({"order_id": "1", "delivery_list": [parcel]})));
     }
-    if habit % 4 == 2 {
+    if habit % 4 == 2 || !paid {
         calls.push(("shop-phone", "send-verify-code", json!({"mobile": name})));
     }
     // In another order in the next attempt: effects are known by their keys.

@@ -1,127 +1,84 @@
-//! The journal in memory: the rules of its SQL as plain values, one commit at a time. `replay` holds it against the real one.
+//! The journal in memory: the rules of its SQL as plain values, one commit at a time. `replay` holds it against the real one,
+//! `look` is what is read of it.
 
 use std::collections::BTreeMap;
 
 use fangshi_journal::{
     AttemptStart, CallRow, Digest, Effect, EffectKey, EffectState, EventSeq, Fence, InstallationId, Intent, LaneKey,
-    LaneState, Next, OpenAttempt, OpenRun, Outcome, PlannedEvent, RecordedCall, RunId, RunState, SnapshotRow, Source,
-    Subscription, TenantId, UnplannedEvent,
+    Next, Noted, OpenRun, PlannedEvent, Reconciled, Restore, RunId, RunState, SnapshotRow, Subscription, TenantId,
 };
 
-pub const EVENT: &str = "channels_ec_order_pay";
-pub const HOOK: &str = "on-pay";
+use crate::change::Told;
+use crate::write::{Answer, End, Reading, Refused, Rows, Write};
 
-/// Why a commit wrote nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
-    /// Somebody else entered the lane.
-    Stale,
-    /// It must not happen: a defect of whoever asked.
-    Wrong(String),
-}
+/// What a restore leaves free of the numbers of events and runs.
+const LEFT_FREE: i64 = 1_000_000;
 
-/// One commit.
 #[derive(Clone)]
-pub enum Write {
-    Record { lane: LaneKey, dedup: [u8; 32] },
-    Enter { lane: LaneKey, from: i64, planned: Vec<PlannedEvent> },
-    Plan { fence: Fence, planned: Vec<PlannedEvent> },
-    Flush { fence: Fence, rows: Rows },
-    Intent { fence: Fence, rows: Rows, intent: Box<Intent> },
-    Outcome { fence: Fence, rows: Rows, outcome: Box<Outcome> },
-    End { fence: Fence, rows: Rows, end: End },
-}
-
-impl std::fmt::Debug for Write {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Write::Record { lane, dedup } => write!(f, "record {lane:?} {}", dedup[0]),
-            Write::Enter { lane, from, planned } => {
-                write!(f, "enter {lane:?} from {from} with {} events", planned.len())
-            }
-            Write::Plan { fence, planned } => write!(f, "plan {fence:?} with {} events", planned.len()),
-            Write::Flush { fence, rows } => write!(f, "flush {fence:?} {rows:?}"),
-            Write::Intent { fence, rows, intent } => write!(f, "intent {fence:?} {rows:?} {:?}", intent.key),
-            Write::Outcome { fence, rows, outcome } => {
-                write!(f, "outcome {fence:?} {rows:?} {:?} {:?}", outcome.key, outcome.state)
-            }
-            Write::End { fence, rows, end } => write!(f, "end {fence:?} {rows:?} {end:?}"),
-        }
-    }
-}
-
-/// What an attempt holds back until its next commit.
-#[derive(Clone)]
-pub struct Rows {
-    pub run: RunId,
-    pub attempt: u32,
-    pub start: AttemptStart,
-    pub calls: Vec<CallRow>,
-}
-
-impl std::fmt::Debug for Rows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{} (+{} calls)", self.run, self.attempt, self.calls.len())
-    }
-}
-
-#[derive(Debug, Clone)]
-pub struct End {
-    pub event: EventSeq,
-    pub installation: InstallationId,
-    pub outcome: &'static str,
-    pub next: Next,
-    pub first_at: i64,
-    pub kv: Vec<(String, Vec<u8>)>,
-}
-
-/// What a commit answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    Recorded { seq: EventSeq, duplicate: bool },
-    Entered(Fence),
-    Written,
-    Ended { event_finished: bool },
-}
-
-struct Event {
-    lane: LaneKey,
-    dedup: [u8; 32],
-    at: i64,
+pub struct Event {
+    pub lane: LaneKey,
+    pub told: Told,
+    pub at: i64,
     /// 0 recorded, 1 planned, 2 finished.
-    state: u8,
+    pub state: u8,
+    /// The effect that explains it.
+    pub echo_of: Option<i64>,
+    /// The reconciled event that told of it already.
+    pub absorbed_by: Option<EventSeq>,
 }
 
+#[derive(Clone)]
 pub struct Run {
     pub open: OpenRun,
     pub lane: LaneKey,
     pub reason: Option<&'static str>,
 }
 
-struct Attempt {
-    start: AttemptStart,
-    ended: bool,
+#[derive(Clone)]
+pub(super) struct Attempt {
+    pub(super) start: AttemptStart,
+    pub(super) ended: bool,
 }
 
 /// An effect, and whose it is.
+#[derive(Clone)]
 pub struct Kept {
+    pub id: i64,
     pub run: RunId,
+    pub lane: LaneKey,
+    pub installation: InstallationId,
     pub effect: Effect,
 }
 
-#[derive(Default)]
+/// An order as it was last read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    pub changes: usize,
+    pub update_time: i64,
+    pub seen: Option<EventSeq>,
+}
+
+#[derive(Default, Clone)]
 pub struct Model {
-    events: BTreeMap<EventSeq, Event>,
+    pub events: BTreeMap<EventSeq, Event>,
     /// Numbers of events that were given out; a duplicate uses one up.
     numbers: i64,
-    lanes: BTreeMap<LaneKey, (i64, u32)>,
+    run_numbers: i64,
+    /// Of effects; one that is intended once more uses one up.
+    effect_numbers: i64,
+    pub(super) lanes: BTreeMap<LaneKey, (i64, u32)>,
     pub runs: Vec<Run>,
-    attempts: BTreeMap<(RunId, u32), Attempt>,
-    calls: BTreeMap<(RunId, u32, u32), CallRow>,
+    pub(super) attempts: BTreeMap<(RunId, u32), Attempt>,
+    pub(super) calls: BTreeMap<(RunId, u32, u32), CallRow>,
     snapshots: BTreeMap<(LaneKey, [u8; 32]), SnapshotRow>,
     pub effects: Vec<Kept>,
     pub kv: BTreeMap<(InstallationId, String), Vec<u8>>,
     pub subscriptions: BTreeMap<TenantId, Vec<Subscription>>,
+    pub reconciled: BTreeMap<LaneKey, Vec<Reconciled>>,
+    pub known: BTreeMap<LaneKey, Known>,
+    /// The last restore.
+    pub restore: Option<Restore>,
+    backup: Option<Box<Model>>,
 }
 
 impl Model {
@@ -133,11 +90,33 @@ impl Model {
     /// One commit at a time (unix milliseconds): all of it or nothing.
     pub fn commit(&mut self, write: &Write, now: i64) -> Result<Answer, Refused> {
         match write {
-            Write::Record { lane, dedup } => Ok(self.record(lane, *dedup, now)),
+            Write::Record { lane, told } => {
+                let (seq, duplicate) = self.record(lane, *told, now);
+                Ok(Answer::Recorded { seq, duplicate })
+            }
+            Write::Reading { lane, reading } => Ok(Answer::Noted(self.note(lane, reading, now))),
+            Write::BackUp => {
+                self.backup = Some(Box::new(self.clone()));
+                Ok(Answer::Written)
+            }
+            Write::Restore => {
+                let backup = self.backup.take().ok_or_else(|| Refused::Wrong("there is no backup".into()))?;
+                *self = *backup;
+                self.hold(now);
+                Ok(Answer::Written)
+            }
+            Write::Release => {
+                let restore = self.restore.as_mut().ok_or_else(|| Refused::Wrong("it is not held".into()))?;
+                restore.released_at = Some(now);
+                Ok(Answer::Written)
+            }
             Write::Enter { lane, from, planned } => {
                 let (epoch, entries) = self.lanes.get(lane).copied().unwrap_or((0, 0));
                 if epoch != *from || !self.can_plan(lane, planned) {
                     return Err(Refused::Stale);
+                }
+                if !self.can_absorb(lane, planned) {
+                    return Err(Refused::Wrong("an event can't be absorbed".into()));
                 }
                 self.lanes.insert(lane.clone(), (from + 1, entries + 1));
                 self.plan(lane, planned, now);
@@ -145,7 +124,7 @@ impl Model {
             }
             Write::Plan { fence, planned } => {
                 self.check(fence)?;
-                if !self.can_plan(&fence.lane, planned) {
+                if !self.can_plan(&fence.lane, planned) || !self.can_absorb(&fence.lane, planned) {
                     return Err(Refused::Wrong("an event can't be planned".into()));
                 }
                 self.plan(&fence.lane, planned, now);
@@ -191,15 +170,51 @@ impl Model {
         }
     }
 
-    fn record(&mut self, lane: &LaneKey, dedup: [u8; 32], at: i64) -> Answer {
+    fn record(&mut self, lane: &LaneKey, told: Told, at: i64) -> (EventSeq, bool) {
         self.numbers += 1;
-        let same = |event: &Event| event.dedup == dedup && event.lane.tenant == lane.tenant;
+        let dedup = told.dedup();
+        let same = |event: &Event| event.told.dedup() == dedup && event.lane.tenant == lane.tenant;
         if let Some((seq, _)) = self.events.iter().find(|(_, event)| same(event)) {
-            return Answer::Recorded { seq: *seq, duplicate: true };
+            return (*seq, true);
         }
         let seq = EventSeq(self.numbers);
-        self.events.insert(seq, Event { lane: lane.clone(), dedup, at, state: 0 });
-        Answer::Recorded { seq, duplicate: false }
+        let subscriptions = self.subscriptions.get(&lane.tenant).into_iter().flatten();
+        let heard = subscriptions.filter(|heard| heard.until.is_none()).any(|heard| heard.hook == told.kind.hook());
+        let state = if heard || self.effects.iter().any(|kept| kept.lane == *lane) { 0 } else { 2 };
+        let event = Event { lane: lane.clone(), told, at, state, echo_of: None, absorbed_by: None };
+        self.events.insert(seq, event);
+        (seq, false)
+    }
+
+    fn note(&mut self, lane: &LaneKey, reading: &Reading, now: i64) -> Noted {
+        if self.newest(lane) != reading.seen {
+            return Noted::Overtaken;
+        }
+        let mut fresh = 0;
+        for (told, since) in &reading.found {
+            let (seq, duplicate) = self.record(lane, *told, now);
+            if !duplicate {
+                fresh += 1;
+                self.reconciled.entry(lane.clone()).or_default().push(Reconciled {
+                    seq,
+                    event: told.kind.event.into(),
+                    ext_type: told.kind.ext_type,
+                    since: *since,
+                    update_time: reading.update_time,
+                    matched: false,
+                });
+            }
+        }
+        let Reading { seen, changes, update_time, .. } = *reading;
+        self.known.insert(lane.clone(), Known { changes, update_time, seen });
+        Noted::Written(fresh)
+    }
+
+    fn hold(&mut self, now: i64) {
+        let until = self.events.keys().next_back().copied().unwrap_or(EventSeq(0));
+        self.restore = Some(Restore::new(now, until));
+        self.numbers += LEFT_FREE;
+        self.run_numbers += LEFT_FREE;
     }
 
     fn check(&self, fence: &Fence) -> Result<(), Refused> {
@@ -213,13 +228,24 @@ impl Model {
         planned.iter().all(|one| self.events.get(&one.seq).is_some_and(|event| event.state == 0 && event.lane == *lane))
     }
 
+    /// Whether what absorbs these events may still do so.
+    fn can_absorb(&self, lane: &LaneKey, planned: &[PlannedEvent]) -> bool {
+        let open = |seq| self.reconciled.get(lane).into_iter().flatten().any(|made| made.seq == seq && !made.matched);
+        planned.iter().filter_map(|one| one.absorbed_by).all(open)
+    }
+
     fn plan(&mut self, lane: &LaneKey, planned: &[PlannedEvent], now: i64) {
         for one in planned {
             let Some(event) = self.events.get_mut(&one.seq) else { continue };
             event.state = if one.runs.is_empty() { 2 } else { 1 };
+            (event.echo_of, event.absorbed_by) = (one.echo_of, one.absorbed_by);
+            for made in self.reconciled.entry(lane.clone()).or_default() {
+                made.matched |= Some(made.seq) == one.absorbed_by;
+            }
             for run in &one.runs {
+                self.run_numbers += 1;
                 let open = OpenRun {
-                    id: RunId(self.runs.len() as i64 + 1),
+                    id: RunId(self.run_numbers),
                     event: one.seq,
                     installation: run.installation,
                     version: run.version,
@@ -230,7 +256,7 @@ impl Model {
                     first_at: None,
                     next_at: now,
                     ended_at: None,
-                    deadline_at: None,
+                    deadline_at: run.deadline_at,
                     repaired: false,
                     cut_off: None,
                 };
@@ -269,6 +295,8 @@ impl Model {
     }
 
     fn intent(&mut self, fence: &Fence, rows: &Rows, intent: &Intent, at: i64) {
+        self.effect_numbers += 1;
+        let id = self.effect_numbers;
         let before = intent.before.and_then(|digest| self.snapshots.get(&(fence.lane.clone(), digest)).cloned());
         match self.find(rows.run, &intent.key) {
             Some(effect) => {
@@ -290,7 +318,8 @@ impl Model {
                     before,
                     intent_at: at,
                 };
-                self.effects.push(Kept { run: rows.run, effect });
+                let (lane, installation) = (fence.lane.clone(), intent.installation);
+                self.effects.push(Kept { id, run: rows.run, lane, installation, effect });
             }
         }
         let call = CallRow {
@@ -327,7 +356,7 @@ impl Model {
             Next::Held => unreachable!("no installation is paused"),
             Next::Parked { .. } => RunState::Parked,
         };
-        if let Some(run) = self.runs.get_mut((rows.run.0 - 1) as usize) {
+        if let Some(run) = self.runs.iter_mut().find(|run| run.open.id == rows.run) {
             run.open.state = state;
             run.open.attempts = rows.attempt;
             run.open.ended_at = Some(at);
@@ -362,99 +391,10 @@ impl Model {
     fn find(&mut self, run: RunId, key: &EffectKey) -> Option<&mut Effect> {
         self.effects.iter_mut().find(|kept| kept.run == run && kept.effect.key == *key).map(|kept| &mut kept.effect)
     }
-
-    pub fn lane(&self, lane: &LaneKey) -> LaneState {
-        let (epoch, entries) = self.lanes.get(lane).copied().unwrap_or((0, 0));
-        let events: Vec<UnplannedEvent> = self
-            .events
-            .iter()
-            .filter(|(_, event)| event.state == 0 && event.lane == *lane)
-            .map(|(seq, event)| UnplannedEvent {
-                seq: *seq,
-                event: EVENT.into(),
-                ext_type: None,
-                source: Source::Callback,
-                only: None,
-                created_at: event.at.div_euclid(1_000),
-                received_at: event.at,
-            })
-            .collect();
-        let subscriptions = match events.is_empty() {
-            true => Vec::new(),
-            false => self.subscriptions.get(&lane.tenant).cloned().unwrap_or_default(),
-        };
-        let mut runs: Vec<OpenRun> = self
-            .runs
-            .iter()
-            .filter(|run| run.lane == *lane && !run.open.state.is_finished())
-            .map(|run| {
-                let number = run.open.attempts + 1;
-                let cut = self.attempts.get(&(run.open.id, number)).filter(|attempt| !attempt.ended);
-                OpenRun { cut_off: cut.map(|attempt| (number, attempt.start.resumes)), ..run.open.clone() }
-            })
-            .collect();
-        runs.sort_by_key(|run| (run.event, run.installation));
-        LaneState { epoch, entries, events, subscriptions, runs, ..LaneState::default() }
-    }
-
-    pub fn effects_of(&self, run: RunId) -> Vec<Effect> {
-        self.effects.iter().filter(|kept| kept.run == run).map(|kept| kept.effect.clone()).collect()
-    }
-
-    pub fn open_attempt(&self, run: RunId, number: u32) -> Option<OpenAttempt> {
-        let attempt = self.attempts.get(&(run, number)).filter(|attempt| !attempt.ended)?;
-        let calls = self.calls.range((run, number, 0)..=(run, number, u32::MAX)).map(|(_, call)| recorded(call));
-        Some(OpenAttempt { start: attempt.start.clone(), calls: calls.collect(), kept_bytes: 0 })
-    }
-
-    /// Lanes with something to do at a time: what a sweeper finds.
-    pub fn due(&self, now: i64) -> Vec<LaneKey> {
-        let recorded = self.events.values().filter(|event| event.state == 0).map(|event| event.lane.clone());
-        let due = self.runs.iter().filter(|run| !run.open.state.is_finished() && run.open.next_at <= now);
-        let mut lanes: Vec<_> = recorded.chain(due.map(|run| run.lane.clone())).collect();
-        lanes.sort();
-        lanes.dedup();
-        lanes
-    }
-
-    /// Events that are not finished.
-    pub fn backlog(&self) -> usize {
-        self.events.values().filter(|event| event.state < 2).count()
-    }
-
-    /// When the next retry is due, after a time.
-    pub fn next_due(&self, now: i64) -> Option<i64> {
-        let open = self.runs.iter().filter(|run| !run.open.state.is_finished());
-        open.map(|run| run.open.next_at).filter(|at| *at > now).min()
-    }
-
-    pub fn events(&self) -> usize {
-        self.events.len()
-    }
-
-    pub fn lane_keys(&self) -> Vec<LaneKey> {
-        let mut lanes: Vec<_> = self.events.values().map(|event| event.lane.clone()).collect();
-        lanes.sort();
-        lanes.dedup();
-        lanes
-    }
 }
 
 fn settled(state: EffectState) -> bool {
     matches!(state, EffectState::Applied | EffectState::Refused)
-}
-
-fn recorded(call: &CallRow) -> RecordedCall {
-    RecordedCall {
-        position: call.position,
-        name: call.name.clone(),
-        kind: call.kind,
-        digest: call.digest,
-        request: serde_json::Value::clone(&call.request),
-        result: call.result.map(str::to_owned),
-        answer: call.answer.clone(),
-        snapshot: call.snapshot.clone(),
-    }
 }
 
 /// The version of an installation.

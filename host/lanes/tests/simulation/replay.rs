@@ -1,14 +1,22 @@
 //! The writes of a played seed once more, on real SQLite: each must be answered as the model answered it, and every lane,
 //! effect and cut-off attempt must read the same.
 
-use fangshi_database::{Clock, Database, OpenOptions};
-use fangshi_journal::{Buffer, Effect, Ending, Journal, KvChange, LaneKey, NewEvent, OpenAttempt, Source, Usage};
-use fangshi_tenants::{Conduct, Credentials, Kek, NewTenant, Platform, Tenants};
-use serde_json::json;
+use std::path::PathBuf;
 
-use crate::model::{Answer, EVENT, HOOK, Model, Refused, Rows, Write, version};
+use fangshi_database::{Clock, Database, OpenOptions, back_up, stage};
+use fangshi_journal::{
+    Buffer, Effect, Ending, Found, Journal, KnownOrder, KvChange, LaneKey, LaneState, NewEvent, OpenAttempt, Reading,
+    Usage,
+};
+use fangshi_tenants::{Actor, Conduct, Credentials, Kek, NewTenant, Platform, Tenants};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::change::Told;
+use crate::model::{Model, version};
 use crate::rig::hear;
 use crate::world::{Entry, Played, World};
+use crate::write::{Answer, Refused, Rows, Write};
 
 /// The writes of a seed, in words.
 pub fn words(played: &Played) -> Vec<String> {
@@ -16,47 +24,106 @@ pub fn words(played: &Played) -> Vec<String> {
     trace.iter().map(|entry| format!("{} {:?} {:?}", entry.now, entry.write, entry.answer)).collect()
 }
 
-pub async fn replay(played: &Played) {
-    let folder = tempfile::tempdir().unwrap();
-    let (clock, hand) = Clock::manual();
-    let db = Database::open(OpenOptions::new(folder.path())).await.unwrap();
-    let tenants = Tenants::open(db.clone(), Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
-    let mut heard = Vec::new();
-    for (tenant, installation) in World::everybody() {
-        while tenants.get(tenant).is_none() {
-            tenants.create(new_tenant(tenant.0)).await.unwrap();
-        }
-        heard.push((tenant, HOOK, installation, version(installation)));
+/// A real store.
+struct Store {
+    /// Of this life and the ones before.
+    folders: Vec<TempDir>,
+    data: PathBuf,
+    clock: Clock,
+    db: Database,
+    tenants: Tenants,
+    journal: Journal,
+}
+
+impl Store {
+    async fn open(folder: TempDir, data: PathBuf, clock: &Clock) -> Store {
+        let db = Database::open(OpenOptions::new(&data)).await.unwrap();
+        let tenants = Tenants::open(db.clone(), Kek::from_bytes(&[7; 32]), None, clock.clone()).await.unwrap();
+        let journal = Journal::open(db.clone(), tenants.clone(), clock.clone());
+        Store { folders: vec![folder], data, clock: clock.clone(), db, tenants, journal }
     }
-    hear(&db, heard).await;
-    let journal = Journal::open(db.clone(), tenants, clock);
+
+    fn backup(&self) -> PathBuf {
+        self.folders[0].path().join("backup")
+    }
+
+    /// The backup in a folder of its own, held.
+    async fn restored(self) -> Store {
+        self.db.close().await;
+        let folder = tempfile::tempdir().unwrap();
+        let data = stage(&self.backup(), folder.path()).await.unwrap();
+        let mut store = Store::open(folder, data, &self.clock).await;
+        store.journal.hold(Actor::Operator(None)).await.unwrap();
+        store.folders.extend(self.folders);
+        store
+    }
+}
+
+pub async fn replay(played: &Played) {
+    let (clock, hand) = Clock::manual();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut store = Store::open(folder, data, &clock).await;
+    let mut heard = Vec::new();
+    for (tenant, installation, hook) in World::everybody() {
+        while store.tenants.get(tenant).is_none() {
+            store.tenants.create(new_tenant(tenant.0)).await.unwrap();
+        }
+        heard.push((tenant, hook, installation, version(installation)));
+    }
+    hear(&store.db, heard).await;
     let mut model = Model::new(played.world.model.borrow().subscriptions.clone());
     for (place, Entry { now, write, answer }) in played.world.trace.take().iter().enumerate() {
         hand.set(*now);
         assert_eq!(model.commit(write, *now), *answer, "write {place}");
-        let real = commit(&journal, write, *now).await;
-        assert_eq!(real, *answer, "write {place}: {write:?}");
-        compare(&journal, &model, &lane_of(write), place).await;
+        match write {
+            Write::BackUp => drop(back_up(&store.data, &store.backup()).await.unwrap()),
+            Write::Restore => store = store.restored().await,
+            write => {
+                let real = commit(&store.journal, write, *now).await;
+                assert_eq!(real, *answer, "write {place}: {write:?}");
+            }
+        }
+        let restored = store.journal.restored().await.unwrap();
+        assert_eq!(restored, model.restore, "the last restore after write {place}");
+        if let Some(lane) = lane_of(write) {
+            compare(&store.journal, &model, &lane, place).await;
+        }
     }
     for lane in model.lane_keys() {
-        compare(&journal, &model, &lane, usize::MAX).await;
+        compare(&store.journal, &model, &lane, usize::MAX).await;
     }
     for ((installation, key), value) in &model.kv {
         let lane = model.runs.iter().find(|run| run.open.installation == *installation).map(|run| run.lane.clone());
-        let held = journal.kv(lane.unwrap().tenant, *installation, key).await.unwrap();
+        let held = store.journal.kv(lane.unwrap().tenant, *installation, key).await.unwrap();
         assert_eq!(held.as_ref(), Some(value));
     }
-    db.close().await;
+    store.db.close().await;
 }
 
-fn lane_of(write: &Write) -> LaneKey {
+fn lane_of(write: &Write) -> Option<LaneKey> {
     match write {
-        Write::Record { lane, .. } | Write::Enter { lane, .. } => lane.clone(),
+        Write::Record { lane, .. } | Write::Reading { lane, .. } | Write::Enter { lane, .. } => Some(lane.clone()),
         Write::Plan { fence, .. }
         | Write::Flush { fence, .. }
         | Write::Intent { fence, .. }
         | Write::Outcome { fence, .. }
-        | Write::End { fence, .. } => fence.lane.clone(),
+        | Write::End { fence, .. } => Some(fence.lane.clone()),
+        Write::BackUp | Write::Restore | Write::Release => None,
+    }
+}
+
+fn event(lane: &LaneKey, told: Told, now: i64) -> NewEvent {
+    NewEvent {
+        tenant: lane.tenant,
+        event: told.kind.event.into(),
+        order_id: lane.order_id.to_string(),
+        source: told.source,
+        ext_type: told.kind.ext_type,
+        created_at: told.created_at,
+        received_at: now,
+        dedup: told.dedup(),
+        body: json!({"order_info": {"order_id": &*lane.order_id}}).to_string().into_bytes(),
     }
 }
 
@@ -72,21 +139,26 @@ fn new_tenant(number: i64) -> NewTenant {
 
 async fn commit(journal: &Journal, write: &Write, now: i64) -> Result<Answer, Refused> {
     let answer = match write {
-        Write::Record { lane, dedup } => {
-            let event = NewEvent {
-                tenant: lane.tenant,
-                event: EVENT.into(),
-                order_id: lane.order_id.to_string(),
-                source: Source::Callback,
-                ext_type: None,
-                created_at: now.div_euclid(1_000),
-                received_at: now,
-                dedup: *dedup,
-                body: json!({"order_info": {"order_id": &*lane.order_id}}).to_string().into_bytes(),
-            };
-            let recorded = journal.record_event(event).await;
+        Write::Record { lane, told } => {
+            let recorded = journal.record_event(event(lane, *told, now)).await;
             recorded.map(|recorded| Answer::Recorded { seq: recorded.seq, duplicate: recorded.duplicate })
         }
+        Write::Reading { lane, reading } => {
+            let found = |(told, since): &(Told, i64)| Found { event: event(lane, *told, now), since: *since };
+            let known = KnownOrder {
+                status: 20,
+                update_time: reading.update_time,
+                read_at: now,
+                seen: reading.seen,
+                look_at: None,
+                facts: json!(reading.changes),
+            };
+            let found = reading.found.iter().map(found).collect();
+            let reading = Reading { order: lane.clone(), known, found, transition: None };
+            journal.note_reading(reading).await.map(Answer::Noted)
+        }
+        Write::Release => journal.release(Actor::Operator(None)).await.map(|_| Answer::Written),
+        Write::BackUp | Write::Restore => unreachable!("of the store, not of its journal"),
         Write::Enter { lane, from, planned } => journal.enter(lane, *from, planned.clone()).await.map(Answer::Entered),
         Write::Plan { fence, planned } => journal.plan(fence, planned.clone()).await.map(|()| Answer::Written),
         Write::Flush { fence, rows } => {
@@ -130,7 +202,18 @@ fn buffer(journal: &Journal, lane: &LaneKey, rows: &Rows) -> Buffer {
 
 async fn compare(journal: &Journal, model: &Model, lane: &LaneKey, place: usize) {
     let (expected, real) = (model.lane(lane), journal.lane(lane).await.unwrap());
-    assert_eq!(format!("{real:?}"), format!("{expected:?}"), "the lane after write {place}");
+    assert_eq!(words_of(real), words_of(expected), "the lane after write {place}");
+    let real = journal.known_order(lane).await.unwrap();
+    let real = real.map(|known| (known.facts, known.update_time, known.seen));
+    let expected = model.known.get(lane).map(|known| (json!(known.changes), known.update_time, known.seen));
+    assert_eq!(real, expected, "the known order after write {place}");
+    let real = journal.effects_on(lane, i64::MIN).await.unwrap();
+    let real: Vec<_> =
+        real.iter().map(|trace| (trace.id, trace.run, trace.state, trace.intent_at, trace.used)).collect();
+    let expected = model.effects_on(lane, i64::MIN).into_iter();
+    let expected: Vec<_> =
+        expected.map(|(kept, used)| (kept.id, kept.run, kept.effect.state, kept.effect.intent_at, used)).collect();
+    assert_eq!(real, expected, "what may explain events after write {place}");
     for run in model.runs.iter().filter(|run| run.lane == *lane) {
         let number = run.open.attempts + 1;
         let id = run.open.id;
@@ -140,6 +223,12 @@ async fn compare(journal: &Journal, model: &Model, lane: &LaneKey, place: usize)
         let expected: Vec<_> = model.effects_of(id).iter().map(effect).collect();
         assert_eq!(real, expected, "effects of {id} after write {place}");
     }
+}
+
+/// Who hears which hook comes in no order.
+fn words_of(mut lane: LaneState) -> String {
+    lane.subscriptions.sort_by(|one, other| (one.installation, &one.hook).cmp(&(other.installation, &other.hook)));
+    format!("{lane:?}")
 }
 
 fn attempt(open: OpenAttempt) -> String {

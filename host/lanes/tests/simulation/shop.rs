@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use fangshi_journal::{EffectKey, LaneKey, RunId, SnapshotRow};
+use fangshi_journal::{EffectKey, InstallationId, LaneKey, RunId, SnapshotRow};
 use fangshi_lanes::decide::effect::UNDER_WAY_MS;
 use fangshi_operations::{Class, Evidence, Fault, Operation, Sent, Verdict};
 use serde_json::{Value, json};
+
+use crate::change::{Change, Kind};
 
 /// A request on its way.
 pub struct Request {
@@ -15,6 +17,7 @@ pub struct Request {
     pub lane: LaneKey,
     pub body: Value,
     pub run: RunId,
+    pub installation: InstallationId,
     pub key: EffectKey,
     /// It has arrived by then, or never will.
     pub until: i64,
@@ -38,7 +41,13 @@ pub struct Applied {
     pub lane: LaneKey,
     pub body: Value,
     pub run: RunId,
+    pub installation: InstallationId,
     pub key: EffectKey,
+    request: u64,
+    /// The store that knew of it was lost.
+    pub lost: bool,
+    /// In which life of the store it was applied: a restore begins the next.
+    pub life: u32,
 }
 
 #[derive(Default)]
@@ -48,13 +57,19 @@ pub struct Shop {
     answers: BTreeMap<u64, Result<Value, Fault>>,
     next: u64,
     pub ledger: Vec<Applied>,
+    /// Everything that happened to orders, by its number.
+    pub changes: Vec<Change>,
+    life: u32,
+    /// Requests sent when the last backup was taken.
+    backed_up: u64,
 }
 
 #[derive(Default, Clone)]
 struct Order {
     note: String,
     waybills: Vec<Value>,
-    changes: i64,
+    /// When it changed last, unix seconds.
+    updated: i64,
 }
 
 impl Shop {
@@ -69,18 +84,52 @@ impl Shop {
         self.answers.remove(&id)
     }
 
+    /// A merchant or a buyer changes an order.
+    pub fn happen(&mut self, lane: &LaneKey, kind: Kind, now: i64) {
+        let number = self.changes.len();
+        if kind == Kind::NOTED {
+            self.orders.entry(lane.clone()).or_default().note = format!("by hand {number}");
+        }
+        self.change(lane, kind, now, false);
+    }
+
+    fn change(&mut self, lane: &LaneKey, kind: Kind, now: i64, ours: bool) {
+        let order = self.orders.entry(lane.clone()).or_default();
+        let at = now.div_euclid(1_000).max(order.updated + 1);
+        order.updated = at;
+        self.changes.push(Change { lane: lane.clone(), kind, at, ours });
+    }
+
+    /// Changes of an order with their numbers.
+    pub fn changes_of(&self, lane: &LaneKey) -> impl Iterator<Item = (usize, &Change)> {
+        self.changes.iter().enumerate().filter(move |(_, change)| change.lane == *lane)
+    }
+
+    /// The store is backed up: what is sent from now on, that copy will not know.
+    pub fn back_up(&mut self) {
+        self.backed_up = self.next;
+    }
+
+    /// The store is lost, and the copy takes its place.
+    pub fn restore(&mut self) {
+        assert!(self.under_way.is_empty(), "a restore takes longer than a request");
+        let backed_up = self.backed_up;
+        self.ledger.iter_mut().for_each(|one| one.lost |= one.request > backed_up);
+        self.life += 1;
+    }
+
     /// The fate of one request under way, by its place.
-    pub fn meet(&mut self, place: usize, fate: Fate) {
+    pub fn meet(&mut self, place: usize, fate: Fate, now: i64) {
         let request = self.under_way.swap_remove(place);
         let id = request.id;
         let lost = || Err(Fault::new(Class::Unanswered, Sent::Unknown, "the connection broke"));
         let answer = match fate {
             Fate::Done => {
-                self.apply(request);
+                self.apply(request, now);
                 Ok(Value::Null)
             }
             Fate::AnswerLost => {
-                self.apply(request);
+                self.apply(request, now);
                 lost()
             }
             Fate::Lost => lost(),
@@ -99,7 +148,7 @@ impl Shop {
         self.answers.insert(id, answer);
     }
 
-    fn apply(&mut self, request: Request) {
+    fn apply(&mut self, request: Request, now: i64) {
         let order = self.orders.entry(request.lane.clone()).or_default();
         if let Some(note) = request.body.get("merchant_notes").and_then(Value::as_str) {
             order.note = note.to_owned();
@@ -107,16 +156,21 @@ impl Shop {
         for parcel in request.body.get("delivery_list").and_then(Value::as_array).into_iter().flatten() {
             order.waybills.push(parcel.clone());
         }
-        order.changes += 1;
-        let Request { op, lane, body, run, key, .. } = request;
-        self.ledger.push(Applied { op, lane, body, run, key });
+        let raised = request.op.raises.iter().map(|ext_type| Kind::ext(*ext_type));
+        let raised = raised.chain(request.op.raises_events.iter().map(|event| Kind { event, ext_type: None }));
+        for kind in raised {
+            self.change(&request.lane, kind, now, true);
+        }
+        let life = self.life;
+        let Request { id, op, lane, body, run, installation, key, .. } = request;
+        self.ledger.push(Applied { op, lane, body, run, installation, key, request: id, lost: false, life });
     }
 
     /// The order as it shows now.
     pub fn order(&self, lane: &LaneKey) -> Value {
         let order = self.orders.get(lane).cloned().unwrap_or_default();
         json!({
-            "order_id": &*lane.order_id, "status": 20, "update_time": 1_000 + order.changes,
+            "order_id": &*lane.order_id, "status": 20, "update_time": order.updated,
             "order_detail": {
                 "ext_info": {"merchant_notes": order.note, "customer_notes": ""},
                 "delivery_info": {"delivery_product_info": order.waybills},

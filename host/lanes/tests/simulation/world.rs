@@ -2,7 +2,7 @@
 //! with requests under way, and a clock that moves by hand. Whatever happens next is drawn, so a seed repeats exactly.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -12,11 +12,16 @@ use fangshi_journal::{EventSeq, InstallationId, LaneKey, Subscription, TenantId}
 use fangshi_lanes::decide::queue::Queue;
 use fangshi_lanes::{Schedule, Standing, Subscriber};
 
+use crate::change::Kind;
 use crate::dice::Dice;
-use crate::drain::drain;
-use crate::model::{Answer, HOOK, Model, Refused, Write, version};
+use crate::disaster::Disaster;
+use crate::drain::{drain, plan_alone};
+use crate::model::{Model, version};
 use crate::oracle;
+use crate::pushes::Push;
+use crate::reconciling::reconcile;
 use crate::shop::{Fate, Shop};
+use crate::write::{Answer, Refused, Write};
 
 /// What goes wrong at a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,25 +64,28 @@ pub struct Entry {
 pub const START: i64 = 1_767_225_600_000;
 /// Steps after which the backlog must have drained.
 const PATIENCE: usize = 60_000;
-/// The backlog is given to the schedule of attempts; its waits pass in one step each.
-const TENANTS: [(i64, &[i64]); 2] = [(1, &[1, 2]), (2, &[3])];
+/// Tenants and their installations.
+pub const TENANTS: [(i64, &[Plugin]); 2] = [(1, &[HIDDEN, TOLD]), (2, &[OTHER])];
+const HIDDEN: Plugin = Plugin { id: 1, hooks: &["on-ext-info-update", "on-pay"], echoes: false };
+const TOLD: Plugin = Plugin { id: 2, hooks: &["on-deliver", "on-ext-info-update", "on-pay"], echoes: true };
+const OTHER: Plugin = Plugin { id: 3, hooks: &["on-deliver", "on-ext-info-update", "on-pay"], echoes: false };
+
+/// An installation.
+pub struct Plugin {
+    pub id: i64,
+    pub hooks: &'static [&'static str],
+    /// Whether it hears of what it did itself.
+    pub echoes: bool,
+}
 
 struct Process {
     queue: Queue,
     alive: bool,
 }
 
-struct Task {
-    process: usize,
-    future: Pin<Box<dyn Future<Output = ()>>>,
-}
-
-/// A callback of the platform, pushed until it is acknowledged.
-struct Push {
-    lane: LaneKey,
-    dedup: [u8; 32],
-    acknowledged: Option<EventSeq>,
-    under_way: bool,
+pub struct Task {
+    pub process: usize,
+    pub future: Pin<Box<dyn Future<Output = ()>>>,
 }
 
 pub struct World {
@@ -90,11 +98,16 @@ pub struct World {
     plan: Plan,
     /// Whether installations are paused now and then.
     holds: bool,
+    /// Whether orders are read now and then, and callbacks get lost.
+    pub reconciles: bool,
+    pub disaster: Cell<Disaster>,
+    /// What merchants and buyers are still to do.
+    ahead: Cell<usize>,
     /// Faults are over: the backlog must drain.
     calm: Cell<bool>,
     commits: Cell<u64>,
     processes: RefCell<Vec<Process>>,
-    pushes: RefCell<Vec<Push>>,
+    pub pushes: RefCell<Vec<Push>>,
     held: RefCell<BTreeSet<InstallationId>>,
     /// Those that were paused at any time: what a crash cut off may then stay open while others go on.
     once_held: RefCell<BTreeSet<InstallationId>>,
@@ -109,18 +122,24 @@ pub struct Played {
 
 impl World {
     fn new(seed: u64, plan: Plan) -> World {
-        let hears = |id: &i64| Subscription {
-            installation: InstallationId(*id),
-            version: version(*id),
-            hook: HOOK.into(),
+        let hears = |(id, hook): (i64, &&str)| Subscription {
+            installation: InstallationId(id),
+            version: version(id),
+            hook: (*hook).to_owned(),
             from: EventSeq(0),
             until: None,
         };
-        let of = |(tenant, all): (i64, &[i64])| (TenantId(tenant), all.iter().map(hears).collect());
+        let hooks = |plugin: &'static Plugin| plugin.hooks.iter().map(move |hook| (plugin.id, hook));
+        let of = |(tenant, all): (i64, &'static [Plugin])| {
+            (TenantId(tenant), all.iter().flat_map(hooks).map(hears).collect())
+        };
         let model = Model::new(TENANTS.into_iter().map(of).collect());
         let dice = Dice::new(seed);
         World {
             holds: dice.percent(25),
+            reconciles: dice.percent(60),
+            disaster: Cell::new(if dice.percent(25) { Disaster::Ahead } else { Disaster::Never }),
+            ahead: Cell::new(3 + dice.below(5)),
             dice,
             model: RefCell::new(model),
             shop: RefCell::default(),
@@ -176,12 +195,19 @@ impl World {
         std::future::pending().await
     }
 
+    /// A commit of no process.
+    pub fn write_now(&self, write: Write) {
+        self.write(write).expect("nobody else is in its way");
+    }
+
     fn write(&self, write: Write) -> Result<Answer, Halt> {
+        let problem = oracle::of_plan(&self.model.borrow(), &write);
         let answer = self.model.borrow_mut().commit(&write, self.now());
         if let Err(Refused::Wrong(text)) = &answer {
             panic!("{text}: {write:?}");
         }
         if answer.is_ok() {
+            assert_eq!(problem, None, "{write:?}");
             oracle::after_write(&self.model.borrow(), &write, &self.once_held.borrow());
         }
         let told = answer.clone().map_err(|_| Halt::Stale);
@@ -189,7 +215,7 @@ impl World {
         told
     }
 
-    fn kill(&self, process: usize) {
+    pub fn kill(&self, process: usize) {
         self.processes.borrow_mut()[process].alive = false;
     }
 
@@ -199,21 +225,24 @@ impl World {
     }
 
     pub fn subscribers(&self, tenant: TenantId) -> Vec<Subscriber> {
-        let of = TENANTS.iter().find(|(id, _)| *id == tenant.0).map_or(&[][..], |(_, all)| all);
-        of.iter()
-            .map(|id| InstallationId(*id))
-            .map(|id| Subscriber { installation: id, standing: self.standing(id), echoes: true })
-            .collect()
+        let subscriber = |plugin: &Plugin| {
+            let installation = InstallationId(plugin.id);
+            Subscriber { installation, standing: self.standing(installation), echoes: plugin.echoes }
+        };
+        plugins(tenant).iter().map(subscriber).collect()
     }
 
-    /// Who hears a tenant's events.
-    pub fn hearers(tenant: TenantId) -> usize {
-        TENANTS.iter().find(|(id, _)| *id == tenant.0).map_or(0, |(_, all)| all.len())
+    /// Who hears a tenant's events of a kind, and whether it hears of what it did itself.
+    pub fn hearers(tenant: TenantId, kind: Kind) -> impl Iterator<Item = (InstallationId, bool)> {
+        let hears = move |plugin: &&Plugin| plugin.hooks.contains(&kind.hook());
+        plugins(tenant).iter().filter(hears).map(|plugin| (InstallationId(plugin.id), plugin.echoes))
     }
 
-    /// All tenants and their installations.
-    pub fn everybody() -> impl Iterator<Item = (TenantId, i64)> {
-        TENANTS.iter().flat_map(|(tenant, all)| all.iter().map(|id| (TenantId(*tenant), *id)))
+    /// All tenants, their installations, and the hooks of each.
+    pub fn everybody() -> impl Iterator<Item = (TenantId, i64, &'static str)> {
+        TENANTS.iter().flat_map(|(tenant, all)| {
+            all.iter().flat_map(|plugin| plugin.hooks.iter().map(|hook| (TenantId(*tenant), plugin.id, *hook)))
+        })
     }
 
     /// A drain gave its place back.
@@ -226,22 +255,31 @@ impl World {
         !self.calm.get() && self.dice.percent(5)
     }
 
-    /// Acknowledged callbacks and the events that were promised for them.
-    pub fn acknowledged(&self) -> BTreeMap<[u8; 32], (LaneKey, EventSeq)> {
-        let pushes = self.pushes.borrow();
-        let told = |push: &Push| Some((push.dedup, (push.lane.clone(), push.acknowledged?)));
-        pushes.iter().filter_map(told).collect()
+    /// Faults are over.
+    pub fn is_calm(&self) -> bool {
+        self.calm.get()
+    }
+
+    /// A poke may be lost: then the sweeper finds the lane.
+    pub fn poke(&self, process: usize, lane: &LaneKey) {
+        if self.calm.get() || !self.dice.percent(10) {
+            self.processes.borrow_mut()[process].queue.poke(lane, 0);
+        }
+    }
+
+    pub fn set_now(&self, now: i64) {
+        self.now.set(now);
     }
 
     /// What is still to be done, in words.
     fn words(&self) -> String {
         let model = self.model.borrow();
         let lanes: Vec<_> = model.lane_keys().iter().map(|lane| format!("{lane:?} {:?}", model.lane(lane))).collect();
-        let unanswered = self.pushes.borrow().iter().filter(|push| push.acknowledged.is_none()).count();
+        let unanswered = self.pushes.borrow().iter().filter(|push| !push.is_over()).count();
         format!("at {}, {unanswered} callbacks unanswered, {}", self.now(), lanes.join("; "))
     }
 
-    fn alive(&self) -> Vec<usize> {
+    pub fn alive(&self) -> Vec<usize> {
         let processes = self.processes.borrow();
         (0..processes.len()).filter(|process| processes[*process].alive).collect()
     }
@@ -278,20 +316,25 @@ impl World {
     }
 }
 
-/// A callback arrives at a process.
-async fn callback(world: Rc<World>, process: usize, number: usize) {
-    let (lane, dedup) = {
-        let push = &world.pushes.borrow()[number];
-        (push.lane.clone(), push.dedup)
-    };
-    let recorded = world.commit(process, Write::Record { lane: lane.clone(), dedup }).await;
-    let mut pushes = world.pushes.borrow_mut();
-    pushes[number].under_way = false;
-    if let Ok(Answer::Recorded { seq, .. }) = recorded {
-        pushes[number].acknowledged = Some(seq);
-        // A poke may be lost: then the sweeper finds the lane.
-        if world.calm.get() || !world.dice.percent(10) {
-            world.processes.borrow_mut()[process].queue.poke(&lane, 0);
+impl World {
+    /// Whether nothing is left to do.
+    fn is_over(&self) -> bool {
+        let pushed = self.pushes.borrow().iter().all(Push::is_over);
+        let read = !self.reconciles || self.unread().is_none();
+        pushed && read && self.disaster.get() == Disaster::Never && self.model.borrow().backlog() == 0
+    }
+
+    /// Starts what the places of a process allow.
+    fn start_drains(self: &Rc<Self>, process: usize, tasks: &mut Vec<Task>) {
+        loop {
+            let lane = self.processes.borrow_mut()[process].queue.start(|_| 2);
+            let Some(lane) = lane else { break };
+            let world = Rc::clone(self);
+            let future: Pin<Box<dyn Future<Output = ()>>> = match self.is_held() {
+                true => Box::pin(plan_alone(world, process, lane)),
+                false => Box::pin(drain(world, process, lane)),
+            };
+            tasks.push(Task { process, future });
         }
     }
 }
@@ -300,16 +343,8 @@ async fn callback(world: Rc<World>, process: usize, number: usize) {
 pub fn play(seed: u64, plan: Plan) -> Played {
     let world = Rc::new(World::new(seed, plan));
     let mut tasks: Vec<Task> = Vec::new();
-    let events = 3 + world.dice.below(5);
     // Two executors over one store, now and then: the fence must hold.
     let executors = if world.dice.percent(25) { 2 } else { 1 };
-    for number in 0..events {
-        let tenant = TenantId(TENANTS[world.dice.below(2)].0);
-        let mut dedup = [0; 32];
-        dedup[0] = number as u8 + 1;
-        let lane = LaneKey::new(tenant, if world.dice.percent(60) { "1" } else { "2" });
-        world.pushes.borrow_mut().push(Push { lane, dedup, acknowledged: None, under_way: false });
-    }
     let storm = 150 + world.dice.below(250);
     for step in 0.. {
         assert!(step < PATIENCE, "the backlog does not drain: {}", world.words());
@@ -318,23 +353,19 @@ pub fn play(seed: u64, plan: Plan) -> Played {
             world.held.borrow_mut().clear();
         }
         let calm = world.calm.get();
-        while world.alive().len() < if calm { 1 } else { executors } {
+        world.go_on();
+        while world.has_store() && world.alive().len() < if calm { 1 } else { executors } {
             world.start_process();
         }
         let alive = world.alive();
         tasks.retain(|task| alive.contains(&task.process));
-        for push in world.pushes.borrow_mut().iter_mut().filter(|_| tasks.is_empty()) {
-            push.under_way = false;
+        if tasks.is_empty() {
+            world.cut_off_pushes();
         }
         for process in &alive {
-            loop {
-                let lane = world.processes.borrow_mut()[*process].queue.start(|_| 2);
-                let Some(lane) = lane else { break };
-                tasks.push(Task { process: *process, future: Box::pin(drain(world.clone(), *process, lane)) });
-            }
+            world.start_drains(*process, &mut tasks);
         }
-        let done = world.pushes.borrow().iter().all(|push| push.acknowledged.is_some());
-        if calm && done && tasks.is_empty() && world.model.borrow().backlog() == 0 {
+        if calm && world.ahead.get() == 0 && tasks.is_empty() && world.is_over() {
             break;
         }
         happen(&world, &mut tasks, &alive);
@@ -346,18 +377,25 @@ pub fn play(seed: u64, plan: Plan) -> Played {
 
 /// One thing happens, drawn.
 fn happen(world: &Rc<World>, tasks: &mut Vec<Task>, alive: &[usize]) {
-    let process = alive[world.dice.below(alive.len())];
     let under_way = world.shop.borrow().under_way.len();
-    match world.dice.below(20) {
-        0 | 1 => push(world, tasks, process),
-        2..=5 if under_way > 0 => {
-            let fate = world.fate();
-            world.shop.borrow_mut().meet(world.dice.below(under_way), fate);
+    let process = (!alive.is_empty()).then(|| alive[world.dice.below(alive.len())]);
+    match (world.dice.below(20), process) {
+        (0 | 1, _) if world.ahead.get() > 0 => {
+            world.ahead.set(world.ahead.get() - 1);
+            world.happen();
         }
-        6 => world.advance(world.dice.below(2_000) as i64),
-        7 if !world.calm.get() && world.holds => hold(world),
-        8 if !world.calm.get() && matches!(world.plan, Plan::Drawn) && world.dice.percent(5) => world.kill(process),
-        9 => {
+        (0 | 1, Some(process)) => tasks.extend(world.push(process)),
+        (2..=5, _) if under_way > 0 => {
+            let fate = world.fate();
+            world.shop.borrow_mut().meet(world.dice.below(under_way), fate, world.now());
+            world.announce();
+        }
+        (6, _) => world.advance(world.dice.below(2_000) as i64),
+        (7, _) if !world.calm.get() && world.holds => hold(world),
+        (8, Some(process)) if !world.calm.get() && matches!(world.plan, Plan::Drawn) && world.dice.percent(5) => {
+            world.kill(process);
+        }
+        (9, Some(process)) => {
             world.sweep(process);
             // Nothing is under way and nothing is due: the time until the next retry passes at once.
             if tasks.is_empty()
@@ -365,6 +403,11 @@ fn happen(world: &Rc<World>, tasks: &mut Vec<Task>, alive: &[usize]) {
                 && let Some(due) = world.model.borrow().next_due(world.now())
             {
                 world.advance(due - world.now());
+            }
+        }
+        (10, Some(process)) if world.reconciles && (world.calm.get() || world.dice.percent(20)) => {
+            if let Some(lane) = world.unread() {
+                tasks.push(Task { process, future: Box::pin(reconcile(world.clone(), process, lane)) });
             }
         }
         _ if !tasks.is_empty() => {
@@ -378,20 +421,9 @@ fn happen(world: &Rc<World>, tasks: &mut Vec<Task>, alive: &[usize]) {
     }
 }
 
-fn push(world: &Rc<World>, tasks: &mut Vec<Task>, process: usize) {
-    let mut pushes = world.pushes.borrow_mut();
-    // One that was acknowledged may come again too.
-    let repeats = world.dice.percent(10);
-    let waiting: Vec<usize> = (0..pushes.len())
-        .filter(|number| !pushes[*number].under_way && (repeats || pushes[*number].acknowledged.is_none()))
-        .collect();
-    if waiting.is_empty() {
-        return;
-    }
-    let number = waiting[world.dice.below(waiting.len())];
-    pushes[number].under_way = true;
-    drop(pushes);
-    tasks.push(Task { process, future: Box::pin(callback(world.clone(), process, number)) });
+/// The installations of a tenant.
+fn plugins(tenant: TenantId) -> &'static [Plugin] {
+    TENANTS.iter().find(|(id, _)| *id == tenant.0).map_or(&[], |(_, all)| all)
 }
 
 /// An installation is paused, or goes on.

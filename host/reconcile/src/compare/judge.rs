@@ -42,7 +42,7 @@ pub struct Known {
 pub struct Told {
     /// What happened, and when.
     pub change: Change,
-    /// `update_time` of the snapshot before, unix seconds; 0 without one.
+    /// `update_time` of the snapshot before, unix seconds; without one, when the order was placed.
     pub since: i64,
 }
 
@@ -65,7 +65,7 @@ pub const SKEW_S: i64 = 10;
 pub fn judge(before: Option<&Snapshot>, after: &Snapshot, events: &[Known]) -> Judgement {
     let changes = net_changes(before.map(|before| &before.facts), &after.facts);
     let candidates: Vec<&Known> = events.iter().filter(|event| is_candidate(event, before, after, events)).collect();
-    let since = before.map_or(0, |before| before.facts.update_time);
+    let since = before.map_or(after.facts.create_time, |before| before.facts.update_time);
     let mut used: Vec<EventSeq> = Vec::new();
     let (mut announced, mut told) = (Vec::new(), Vec::new());
     for change in &changes {
