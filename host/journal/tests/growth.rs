@@ -35,7 +35,7 @@ async fn a_call_is_kept_in_four_thirds_of_what_was_said_and_is_read_as_it_was() 
     let mut intent = rig.intent(1, 0).await;
     (intent.key.operation, intent.key.digest) = ("http/send".into(), effect.digest);
     intent.request = effect.request.clone();
-    rig.journal.intent(&fence, &buffer, &intent).await.unwrap();
+    rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
     assert_eq!(buffer.waiting_bytes(), 0, "all of it is durable");
     let mut outcome = rig.outcome(&intent, EffectState::Applied).await;
     outcome.call = CallRow { effect: Some(intent.key.clone()), ..effect.clone() };
