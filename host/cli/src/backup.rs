@@ -89,10 +89,15 @@ async fn restore_from(config: &Config, from: &Path) -> anyhow::Result<ExitCode> 
     // A word that an earlier release left behind is not meant for this hold.
     let _ = std::fs::remove_file(release_file(&config.data_dir));
     put_back(&config.data_dir)?;
+    if let Some(repeated) = erased.as_ref().filter(|repeated| !repeated.carried_out.is_empty()) {
+        // Not before: a restore that is given up has decided nothing.
+        let noted = list.note(&repeated.carried_out, &|_| false);
+        noted.with_context(|| list.file().display().to_string())?;
+    }
     let mut out = std::io::stdout().lock();
     writeln!(out, "the store is back in {}, under the key {id}, and held", config.data_dir.display())?;
     match erased {
-        Some(Repeated { tenants, unreadable, begun }) => {
+        Some(Repeated { tenants, unreadable, begun, .. }) => {
             writeln!(out, "{tenants} tenants that were deleted since the backup are deleted again")?;
             for appid in begun {
                 writeln!(
@@ -133,12 +138,15 @@ struct Repeated {
     unreadable: usize,
     /// Appids of those among the tenants whose deletion may not have been carried out before.
     begun: Vec<String>,
+    /// All that the list says, if something in it is left as intended.
+    carried_out: Vec<Deletion>,
 }
 
 /// Repeats the deletions of the list in the store, rows included; none if there is no list.
 async fn delete_again(tenants: &Tenants, journal: &Journal, list: &ErasedList) -> anyhow::Result<Option<Repeated>> {
     let Some(erased) = list.read().with_context(|| list.file().display().to_string())? else { return Ok(None) };
-    let mut repeated = Repeated { tenants: 0, unreadable: erased.unreadable, begun: Vec::new() };
+    let mut repeated =
+        Repeated { tenants: 0, unreadable: erased.unreadable, begun: Vec::new(), carried_out: Vec::new() };
     for deletion in &erased.deletions {
         repeated.tenants += usize::from(tenants.delete_again(deletion).await?);
     }
@@ -149,9 +157,7 @@ async fn delete_again(tenants: &Tenants, journal: &Journal, list: &ErasedList) -
         }
     }
     if !erased.intended.is_empty() {
-        // The host would take them back at its start: a store that never had the tenant has no row of it.
-        let carried_out: Vec<Deletion> = erased.deletions.into_iter().chain(erased.intended).collect();
-        list.note(&carried_out).with_context(|| list.file().display().to_string())?;
+        repeated.carried_out = erased.deletions.into_iter().chain(erased.intended).collect();
     }
     journal.erase_deleted(journal.clock().now()).await?;
     Ok(Some(repeated))

@@ -9,14 +9,24 @@ use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Either, Encode, Executor, FromRow, Sqlite, SqliteConnection, Type};
 
+/// Statements in one trip, at most. SQLite reads what is left of a text for each of its statements, and texts are kept
+/// prepared: a plugin that makes a thousand calls must not choose how long either takes.
+const IN_ONE_TRIP: usize = 16;
+
 /// Statements and their values, executed in the order in which they were added. The first that fails ends it: the
 /// transaction around it must be rolled back then.
 #[derive(Default)]
 pub struct Script {
+    trips: Vec<Trip>,
+    count: usize,
+    unbindable: Option<BoxDynError>,
+}
+
+#[derive(Default)]
+struct Trip {
     sql: String,
     arguments: SqliteArguments,
     count: usize,
-    unbindable: Option<BoxDynError>,
 }
 
 /// A statement that was added: where to find what it did.
@@ -51,20 +61,11 @@ impl Script {
     ///
     /// It is added as text: never make it of values.
     pub fn add(&mut self, statement: &'static str) -> Binding<'_> {
-        if self.count > 0 {
-            self.sql.push_str("; ");
+        if self.trips.last().is_none_or(|trip| trip.count == IN_ONE_TRIP) {
+            self.trips.push(Trip::default());
         }
-        let before = self.arguments.len();
-        for (part, text) in statement.split('$').enumerate() {
-            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-            match text[..digits].parse::<usize>() {
-                // Numbers count over the whole script.
-                Ok(number) if part > 0 => {
-                    self.sql.push_str(&format!("${}{}", before + number, &text[digits..]));
-                }
-                _ if part > 0 => self.sql.push_str(&format!("${text}")),
-                _ => self.sql.push_str(text),
-            }
+        if let Some(trip) = self.trips.last_mut() {
+            trip.add(statement);
         }
         let place = Place(self.count);
         self.count += 1;
@@ -80,6 +81,35 @@ impl Script {
             return Err(sqlx::Error::Encode(cause));
         }
         let mut statements = Vec::with_capacity(self.count);
+        for trip in self.trips {
+            trip.run(connection, &mut statements).await?;
+        }
+        Ok(Ran { statements })
+    }
+}
+
+impl Trip {
+    fn add(&mut self, statement: &'static str) {
+        if self.count > 0 {
+            self.sql.push_str("; ");
+        }
+        let before = self.arguments.len();
+        for (part, text) in statement.split('$').enumerate() {
+            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+            match text[..digits].parse::<usize>() {
+                // Numbers count over the whole text.
+                Ok(number) if part > 0 => {
+                    self.sql.push_str(&format!("${}{}", before + number, &text[digits..]));
+                }
+                _ if part > 0 => self.sql.push_str(&format!("${text}")),
+                _ => self.sql.push_str(text),
+            }
+        }
+        self.count += 1;
+    }
+
+    async fn run(self, connection: &mut SqliteConnection, statements: &mut Vec<Did>) -> Result<(), sqlx::Error> {
+        let all = statements.len() + self.count;
         let mut current = Did::default();
         let mut steps = connection.fetch_many(sqlx::query_with(AssertSqlSafe(self.sql), self.arguments));
         while let Some(step) = steps.try_next().await? {
@@ -92,7 +122,7 @@ impl Script {
             }
         }
         // A stream that merely ended tells nothing: every statement must have told its end.
-        if statements.len() == self.count { Ok(Ran { statements }) } else { Err(sqlx::Error::WorkerCrashed) }
+        if statements.len() == all { Ok(()) } else { Err(sqlx::Error::WorkerCrashed) }
     }
 }
 
@@ -105,7 +135,8 @@ impl std::fmt::Debug for Script {
 impl Binding<'_> {
     /// The value of the next placeholder.
     pub fn bind<'t, T: Encode<'t, Sqlite> + Type<Sqlite>>(self, value: T) -> Self {
-        if let Err(cause) = self.script.arguments.add(value) {
+        let added = self.script.trips.last_mut().map(|trip| trip.arguments.add(value));
+        if let Some(Err(cause)) = added {
             self.script.unbindable.get_or_insert(cause);
         }
         self
@@ -165,6 +196,22 @@ mod tests {
         assert_eq!(rows, [("a".to_owned(), 7), ("a$x".to_owned(), 8)]);
         assert_eq!(ran.row::<(String, i64)>(read).unwrap(), Some(("a".to_owned(), 7)));
         assert_eq!(ran.row::<(String, i64)>(none).unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn many_statements_take_several_trips_and_tell_each_its_own() {
+        let mut connection = table().await;
+        let mut script = Script::new();
+        let mut places = Vec::new();
+        for size in 0..100 {
+            let name = format!("thing {size}");
+            places.push(script.add("INSERT INTO things VALUES ($1, $2) RETURNING size").bind(name).bind(size).place());
+        }
+        assert_eq!(script.trips.len(), 7);
+        let ran = script.run(&mut connection).await.unwrap();
+        for (size, place) in places.into_iter().enumerate() {
+            assert_eq!(ran.row::<(i64,)>(place).unwrap(), Some((size as i64,)));
+        }
     }
 
     #[tokio::test]

@@ -114,7 +114,8 @@ struct SealedKv {
 impl Journal {
     /// Ends an attempt with everything still buffered. Its installation is counted for how it ended.
     ///
-    /// Its effects are durable already. An end that a loss of power undoes is found again by the attempt's resume.
+    /// Its effects are durable already. An end that a loss of power undoes is found again by the attempt's resume; one that
+    /// alerts tell of is durable before they do.
     ///
     /// # Errors
     /// [`JournalError::Stale`] if the lane was entered by somebody else; the attempt has no end then and is resumed.
@@ -186,8 +187,10 @@ impl Journal {
         let finished = finish_event(&mut script, ending.event, &ending.next, now);
         let registry = self.tenants.registry().clone();
         let ending = ending.clone();
+        // Of these somebody outside is told.
+        let is_told = matches!(ending.next, Next::Parked { .. }) || matches!(ending.conduct, Conduct::Fault(_));
         let (event_finished, quarantined) = self
-            .write_unsynced(move |conn| {
+            .step(is_told, move |conn| {
                 Box::pin(async move {
                     let ran = script.run(conn).await?;
                     held.check(&ran)?;

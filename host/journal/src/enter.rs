@@ -98,7 +98,7 @@ impl Journal {
         let first = events.iter().find(|event| !event.runs.is_empty()).map(|event| event.seq);
         let body = first.map(|seq| (seq, script.add(EVENT).bind(seq.0).bind(lane.tenant.0).place()));
         let ran = self
-            .write_unsynced(move |conn| {
+            .step(false, move |conn| {
                 Box::pin(async move {
                     let ran = script.run(conn).await?;
                     // A holder plans what came after it entered without raising the epoch: then the look at the lane is old
@@ -125,7 +125,7 @@ impl Journal {
         let mut script = Script::new();
         let held = look(&mut script, fence);
         let planning = plan(&mut script, &fence.lane, &events, now);
-        self.write_unsynced(move |conn| {
+        self.step(false, move |conn| {
             Box::pin(async move {
                 let ran = script.run(conn).await?;
                 held.check(&ran)?;

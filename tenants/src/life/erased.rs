@@ -105,13 +105,14 @@ impl ErasedList {
     }
 
     /// Brings the list in line with the store that carried out these deletions, and no others: those that it does not say yet
-    /// are noted, and what is left as intended is done or withdrawn. Durable when it returns. Makes the file if there is none,
+    /// are noted, and what is left as intended is done, or withdrawn if its tenant `is_there` still. A store that knows neither
+    /// (another one, or a new one after a loss) decides nothing. Durable when it returns. Makes the file if there is none,
     /// so that its absence means something to whoever restores. A file that can't be written is an error though there be
     /// nothing to note: whoever deletes next must know before.
     ///
     /// # Errors
     /// The file can't be read or written.
-    pub fn note(&self, carried_out: &[Deletion]) -> io::Result<()> {
+    pub fn note(&self, carried_out: &[Deletion], is_there: &dyn Fn(&Deletion) -> bool) -> io::Result<()> {
         let known = self.lines()?;
         let is_new = known.is_none();
         let lines = known.unwrap_or_default().lines;
@@ -120,7 +121,7 @@ impl ErasedList {
         let missing: String =
             carried_out.iter().filter(|done| !says(done)).map(|done| Progress::Done.line(done)).collect();
         // First, since it needs no room.
-        self.end(lines.iter().filter(|line| line.progress == Progress::Intended), carried_out)?;
+        self.end(lines.iter().filter(|line| line.progress == Progress::Intended), carried_out, is_there)?;
         if missing.is_empty() && !is_new {
             return OpenOptions::new().append(true).open(&self.file).map(drop);
         }
@@ -128,7 +129,12 @@ impl ErasedList {
     }
 
     /// Writes over the word of each of these lines.
-    fn end<'a>(&self, intended: impl Iterator<Item = &'a Line>, carried_out: &[Deletion]) -> io::Result<()> {
+    fn end<'a>(
+        &self,
+        intended: impl Iterator<Item = &'a Line>,
+        carried_out: &[Deletion],
+        is_there: &dyn Fn(&Deletion) -> bool,
+    ) -> io::Result<()> {
         let mut intended = intended.peekable();
         if intended.peek().is_none() {
             return Ok(());
@@ -136,7 +142,11 @@ impl ErasedList {
         let file = OpenOptions::new().write(true).open(&self.file)?;
         for line in intended {
             let was_done = carried_out.iter().any(|done| done.is(&line.deletion));
-            let progress = if was_done { Progress::Done } else { Progress::Withdrawn };
+            let progress = match was_done {
+                true => Progress::Done,
+                false if is_there(&line.deletion) => Progress::Withdrawn,
+                false => continue,
+            };
             file.write_all_at(progress.word().as_bytes(), line.begins)?;
         }
         file.sync_all()
@@ -224,7 +234,7 @@ impl Line {
 
 impl Deletion {
     /// Whether it is the same one: a restored store may have another number for the tenant.
-    fn is(&self, other: &Deletion) -> bool {
+    pub(crate) fn is(&self, other: &Deletion) -> bool {
         (&self.appid, self.at) == (&other.appid, other.at)
     }
 
@@ -267,14 +277,14 @@ mod tests {
     fn each_deletion_stands_once_whatever_a_crash_left() {
         let (_folder, list) = list();
         assert_eq!(list.read().unwrap(), None);
-        list.note(&[]).unwrap();
+        list.note(&[], &|_| true).unwrap();
         assert_eq!(list.read().unwrap(), Some(Erased::default()), "there, and empty");
-        list.note(&[deletion(1)]).unwrap();
+        list.note(&[deletion(1)], &|_| true).unwrap();
         // A line without its end.
         let mut file = OpenOptions::new().append(true).open(list.file()).unwrap();
         file.write_all(b"t2 wx").unwrap();
         let renumbered = Deletion { tenant: TenantId(9), ..deletion(1) };
-        list.note(&[renumbered, deletion(2)]).unwrap();
+        list.note(&[renumbered, deletion(2)], &|_| true).unwrap();
         let expected = Erased { deletions: vec![deletion(1), deletion(2)], unreadable: 1, ..Erased::default() };
         assert_eq!(says(&list), expected);
     }
@@ -288,12 +298,12 @@ mod tests {
         let intended = Erased { intended: (1..=3).map(deletion).collect(), ..Erased::default() };
         assert_eq!(says(&list), intended);
         let size = std::fs::metadata(list.file()).unwrap().len();
-        list.note(&[deletion(2)]).unwrap();
+        list.note(&[deletion(2)], &|_| true).unwrap();
         let ended = Erased { deletions: vec![deletion(2)], ..Erased::default() };
         assert_eq!(says(&list), ended);
         assert_eq!(std::fs::metadata(list.file()).unwrap().len(), size, "no room was needed");
         // One that was taken back and carried out later all the same, at that very time.
-        list.note(&[deletion(2), deletion(3)]).unwrap();
+        list.note(&[deletion(2), deletion(3)], &|_| true).unwrap();
         assert_eq!(says(&list).deletions, [deletion(2), deletion(3)]);
     }
 
@@ -305,7 +315,7 @@ mod tests {
             std::fs::write(list.file(), &whole[..cut]).unwrap();
             let erased = says(&list);
             assert_eq!(erased.deletions, [], "cut after {cut}");
-            list.note(&[]).unwrap();
+            list.note(&[], &|_| true).unwrap();
             assert_eq!(says(&list).intended, [], "cut after {cut}");
         }
         // A word that was being written over, from either end.
@@ -328,7 +338,7 @@ mod tests {
         let (_folder, list) = list();
         std::fs::write(list.file(), "t1 wx1 1001\n").unwrap();
         list.intend(&deletion(2)).unwrap();
-        list.note(&[deletion(1), deletion(2)]).unwrap();
+        list.note(&[deletion(1), deletion(2)], &|_| true).unwrap();
         let expected = Erased { deletions: vec![deletion(1), deletion(2)], ..Erased::default() };
         assert_eq!(says(&list), expected);
     }
@@ -336,12 +346,12 @@ mod tests {
     #[test]
     fn a_list_that_can_be_read_and_not_written_says_so_before_there_is_anything_to_note() {
         let (_folder, list) = list();
-        list.note(&[deletion(1)]).unwrap();
+        list.note(&[deletion(1)], &|_| true).unwrap();
         let mut permissions = std::fs::metadata(list.file()).unwrap().permissions();
         permissions.set_readonly(true);
         std::fs::set_permissions(list.file(), permissions).unwrap();
         // Whoever is root may write it all the same.
         let writable = OpenOptions::new().append(true).open(list.file()).is_ok();
-        assert_eq!(list.note(&[deletion(1)]).is_ok(), writable);
+        assert_eq!(list.note(&[deletion(1)], &|_| true).is_ok(), writable);
     }
 }

@@ -49,6 +49,11 @@ impl Tenants {
     /// # Errors
     /// The store refused.
     pub async fn delete_again(&self, deletion: &Deletion) -> Result<bool, TenantsError> {
+        let known = life::all(self.directory.db.reader()).await?;
+        if known.iter().any(|one| one.is(deletion)) {
+            // The backup is younger than it: whoever has the appid now came back, whatever the clocks said.
+            return Ok(false);
+        }
         match self.by_appid(&deletion.appid) {
             Some(tenant) if tenant.created_at <= deletion.at => {
                 self.destroy(tenant.id, &deletion.appid, Order::Again(deletion.at)).await?;
@@ -89,6 +94,9 @@ impl Tenants {
     async fn compare(&self) -> Result<(), TenantsError> {
         let Some(list) = self.erased.get().cloned() else { return Ok(()) };
         let carried_out = life::all(self.directory.db.reader()).await?;
-        list.apart(move |list| list.note(&carried_out)).await
+        let tenants = self.clone();
+        let is_there =
+            move |of: &Deletion| tenants.by_appid(&of.appid).is_some_and(|tenant| tenant.created_at <= of.at);
+        list.apart(move |list| list.note(&carried_out, &is_there)).await
     }
 }

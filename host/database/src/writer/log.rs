@@ -61,7 +61,8 @@ impl Log {
 
     /// A commit returned, and was synced or not.
     pub(super) fn committed(&mut self, synced: bool) {
-        self.unsynced = if synced { 0 } else { self.unsynced + 1 };
+        // A group that wrote nothing is not synced either, so only a sync of our own ends the count.
+        self.unsynced += u32::from(!synced);
         if self.unsynced >= UNSYNCED {
             self.settle();
         }

@@ -30,10 +30,6 @@ fn fitting(left: usize) -> usize {
     }
 }
 
-/// The numbers of the rows that the insert before this statement made: without gaps, up to the last.
-const FIRST_FRESH: &str = "last_insert_rowid() - changes() + 1";
-const LAST_FRESH: &str = "last_insert_rowid()";
-
 /// A kind of row that is inserted often, with a unique key that makes a second insert of the same row harmless.
 ///
 /// The table numbers its rows with `INTEGER PRIMARY KEY AUTOINCREMENT`.
@@ -188,7 +184,11 @@ impl Shape {
         let rows = [K::VALUES].repeat(self.rows).join(", ");
         let begin = if self.begin { format!("{BEGIN}; ") } else { String::new() };
         let commit = if self.commit { format!("; {COMMIT}") } else { String::new() };
-        let mark = K::MARK.replace("FIRST", FIRST_FRESH).replace("LAST", LAST_FRESH);
+        // A row that was there before uses a number up as well, so the insert took the last ones, as many as it has rows.
+        let table = K::INTO.split(' ').next().unwrap_or_default();
+        let last = format!("(SELECT seq FROM sqlite_sequence WHERE name = '{table}')");
+        let first = format!("({last} - {})", self.rows - 1);
+        let mark = K::MARK.replace("FIRST", &first).replace("LAST", &last);
         made(format!(
             "{begin}INSERT INTO {} VALUES {rows} ON CONFLICT ({}) DO NOTHING; {mark}{commit}",
             K::INTO,

@@ -515,7 +515,11 @@ async fn mode(writer: &Writer, synced: bool) -> i64 {
 async fn a_commit_is_unsynced_only_if_nobody_in_its_group_waits_for_the_sync() {
     let store = store().await;
     let writer = store.db.writer();
-    assert_eq!((mode(writer, true).await, mode(writer, false).await, mode(writer, true).await), (2, 1, 2));
+    let mut modes = Vec::new();
+    for synced in [true, false, false, true, true, false, true] {
+        modes.push(mode(writer, synced).await);
+    }
+    assert_eq!(modes, [2, 1, 1, 2, 2, 1, 2]);
     // One that fails is undone and leaves the mode as it was.
     let failed: Result<(), WriteError> = writer
         .submit_unsynced(|c| {
@@ -552,6 +556,26 @@ async fn a_commit_is_unsynced_only_if_nobody_in_its_group_waits_for_the_sync() {
         assert_eq!(unsynced.await.unwrap(), 2);
     }
     assert_eq!(ask(&store.db, "SELECT count(*) FROM marks").await, 1);
+}
+
+#[tokio::test]
+async fn fresh_rows_are_marked_wherever_duplicates_stand_among_them() {
+    let store = store().await;
+    let writer = store.db.writer();
+    let marked = |key| Mark { value: 7, ..Mark::new(key) };
+    store.marks.insert(marked(1)).await.unwrap();
+    // 0 for the one that is there, else a new key.
+    for (n, order) in [[1, 0, 1], [0, 1, 1], [1, 1, 0], [0, 0, 1], [1, 0, 0], [0, 0, 0]].into_iter().enumerate() {
+        let release = hold(writer).await;
+        let keys: Vec<_> = order.iter().enumerate().map(|(at, new)| (10 * n + 10 + at) as i64 * new).collect();
+        let waiting: Vec<_> = keys.iter().map(|key| insert(&store, marked(if *key == 0 { 1 } else { *key }))).collect();
+        queued().await;
+        release.send(()).unwrap();
+        for (waiter, key) in waiting.into_iter().zip(keys) {
+            let told = waiter.await.unwrap().unwrap();
+            assert_eq!((told.duplicate, told.marked), (key == 0, key != 0), "{order:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -121,9 +121,11 @@ impl Work<'_> {
             let done =
                 state.runs.is_empty() && state.events.len() < 64 && planned.iter().all(|event| event.runs.is_empty());
             match self.enter(&state, planned).await? {
+                // What came meanwhile has its own look.
+                Some(now) if !now.events.is_empty() => return Ok(None),
                 _ if done => return Ok(Some(Drained::Idle)),
-                Some(now) if now.events.is_empty() => state = now,
-                _ => return Ok(None),
+                Some(now) => state = now,
+                None => return Ok(None),
             }
         }
         // Before all others: they would wait for a person, and what comes after them too.

@@ -1,8 +1,8 @@
 //! What is read of the model.
 
 use fangshi_journal::{
-    CallRow, Effect, EventSeq, LaneKey, LaneState, OpenAttempt, OpenRun, RecordedCall, RunId, StoredEvent,
-    UnplannedEvent,
+    CallRow, ECHO_REACH_S, Effect, EffectTrace, EventSeq, LaneKey, LaneState, OpenAttempt, OpenRun, RecordedCall,
+    RunId, StoredEvent, UnplannedEvent,
 };
 
 use crate::model::{Event, Kept, Model};
@@ -43,7 +43,19 @@ impl Model {
             true => Vec::new(),
             false => self.reconciled.get(lane).cloned().unwrap_or_default(),
         };
-        LaneState { epoch, entries, events, subscriptions, reconciled, runs, ..LaneState::default() }
+        let first = events.iter().map(|event| event.created_at).min();
+        let effects = first.map_or_else(Vec::new, |first| self.effects_on(lane, (first - ECHO_REACH_S) * 1_000));
+        let effects = effects.into_iter().map(|(kept, used)| EffectTrace {
+            id: kept.id,
+            run: kept.run,
+            installation: kept.installation,
+            operation: kept.effect.key.operation.clone(),
+            state: kept.effect.state,
+            intent_at: kept.effect.intent_at,
+            used,
+        });
+        let effects = effects.collect();
+        LaneState { epoch, entries, events, subscriptions, reconciled, effects, runs, ..LaneState::default() }
     }
 
     pub fn effects_of(&self, run: RunId) -> Vec<Effect> {
