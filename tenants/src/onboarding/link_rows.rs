@@ -361,8 +361,12 @@ pub(crate) async fn turn(
     Ok(())
 }
 
+/// Why a link fails whose code may be older than the deletion of its shop.
+pub(crate) const DELETED: &str = "tenant-deleted";
+
 /// The shop is a tenant: every link that brought it is done. A link made for this one account is, too, if the
-/// authorization is younger than the link, whether or not its redirect or event ever came.
+/// authorization is younger than the link, whether or not its redirect or event ever came; and one whose code could not tell
+/// that it was younger than a deletion, if it came with this authorization or after it.
 pub(crate) async fn finish(
     c: &mut SqliteConnection,
     appid: &str,
@@ -374,12 +378,14 @@ pub(crate) async fn finish(
         "UPDATE authorizations SET state = 'done', appid = $1, tenant_id = $2, reason = NULL, ended_at = $3, \
          code = NULL, work = 0, work_no = work_no + 1 \
          WHERE (appid = $1 AND state = 'working') \
-         OR (biz_appid = $1 AND appid IS NULL AND state IN ('waiting', 'working') AND created_at / 1000 <= $4)",
+         OR (biz_appid = $1 AND appid IS NULL AND state IN ('waiting', 'working') AND created_at / 1000 <= $4) \
+         OR (appid = $1 AND state = 'failed' AND reason = $5 AND arrived_at / 1000 >= $4)",
     )
     .bind(appid)
     .bind(tenant.0)
     .bind(now)
     .bind(authorized_s)
+    .bind(DELETED)
     .execute(c)
     .await?;
     Ok(())

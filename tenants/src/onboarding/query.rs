@@ -15,8 +15,6 @@ use crate::to_the_end::cut_off;
 
 /// How long a shop whose code was lost is looked for after the link's end.
 const SEARCH_MS: i64 = 3_600_000;
-/// Why a link comes to nothing whose shop was deleted after it was made.
-const DELETED: &str = "tenant-deleted";
 /// What the two clocks may differ.
 const SKEW_S: i64 = 60;
 
@@ -115,7 +113,7 @@ impl Onboarding {
                     (!bound && known.deleted_s.is_some()) || known.was_deleted_after(link.created_at.div_euclid(1000))
                 });
                 if deleted {
-                    link_rows::fail(c, appid, DELETED, now).await?;
+                    link_rows::fail(c, appid, link_rows::DELETED, now).await?;
                     return Ok(true);
                 }
                 // The redirect carries no time of the platform; what the merchant did is no younger than its arrival.
@@ -169,7 +167,7 @@ impl Onboarding {
                             let known = account_rows::known(c, &appid).await?;
                             if known.as_ref().is_some_and(|known| known.deleted_s.is_some()) {
                                 // Since it was found.
-                                return Ok(link_rows::fail(c, &appid, DELETED, now).await?);
+                                return Ok(link_rows::fail(c, &appid, link_rows::DELETED, now).await?);
                             }
                             let changed_s = known.as_ref().map_or(since, |known| known.changed_s);
                             let asked = Wanted::ask(known.as_ref(), now);

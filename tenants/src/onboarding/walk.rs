@@ -49,7 +49,9 @@ impl Onboarding {
         self.walk_owed.store(true, Ordering::SeqCst);
         let walked = self.walk(platform).await?;
         self.walk_owed.store(false, Ordering::SeqCst);
-        self.next_walk.store(now.saturating_add(every_ms), Ordering::SeqCst);
+        // Unless somebody asked for another meanwhile, of whom this one may have known nothing yet.
+        let next = now.saturating_add(every_ms);
+        let _ = self.next_walk.compare_exchange(again, next, Ordering::SeqCst, Ordering::SeqCst);
         Ok(Some(walked))
     }
 

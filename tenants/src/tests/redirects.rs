@@ -115,9 +115,11 @@ async fn an_authorization_that_is_younger_than_the_deletion_is_looked_for_in_the
     onboarding.arrived(&link.nonce, secret(&code)).await.unwrap();
     onboarding.step(&platform).await.unwrap();
     assert!(scene.tenants.by_appid(SHOP).is_none());
+    assert_eq!(scene.link(&link).await.state, LinkState::Failed);
     assert!(onboarding.walk_if_due(&platform, DAY_MS).await.unwrap().is_some(), "the list tells when");
     scene.settle().await;
     assert!(scene.tenants.by_appid(SHOP).unwrap().is_active());
+    assert_eq!(scene.link(&link).await.state, LinkState::Done, "it was this link after all");
 }
 
 #[tokio::test]
