@@ -15,7 +15,8 @@ use fangshi_harness::{Figures, HostProcess};
 use crate::oracle::Found;
 use crate::scene::{Mix, Scene, pause};
 
-const MEGABYTES: u32 = 96;
+/// Room for a whole log (96 MiB before it is brought back) beside the store.
+const MEGABYTES: u32 = 256;
 /// Callbacks of one load.
 const LOAD: Mix = Mix { still: 1_800, busy: 200 };
 /// What the host may take to acknowledge again, and how often it is asked.
