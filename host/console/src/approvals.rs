@@ -137,9 +137,7 @@ pub(crate) async fn create(
     caller: Caller,
     Ids((tenant, plugin, version)): Ids<(TenantId, String, String)>,
 ) -> Result<Json<VersionView>, Refusal> {
-    known(&console, tenant)?;
-    let version: Digest = installations::digest(&version)?;
-    let plugin = installations::plugin_id(&console, tenant, &plugin).await?;
+    let (plugin, version) = named(&console, tenant, &plugin, &version).await?;
     let tenants = console.tenants.by(caller.actor());
     let approved = tenants.registry().approve(tenant, plugin, version).await.map_err(installations::refuse)?;
     tracing::info!(%tenant, %plugin, %version, "version approved");
@@ -171,12 +169,22 @@ pub(crate) async fn remove(
     caller: Caller,
     Ids((tenant, plugin, version)): Ids<(TenantId, String, String)>,
 ) -> Result<Json<VersionView>, Refusal> {
-    known(&console, tenant)?;
-    let version: Digest = installations::digest(&version)?;
-    let plugin = installations::plugin_id(&console, tenant, &plugin).await?;
+    let (plugin, version) = named(&console, tenant, &plugin, &version).await?;
     let tenants = console.tenants.by(caller.actor());
     let revoked = tenants.registry().revoke(tenant, plugin, version).await.map_err(installations::refuse)?;
     tracing::warn!(%tenant, %plugin, %version, "the approval of a version was taken back");
     wake(&console, tenant).await;
     Ok(Json(VersionView::new(revoked, &console)))
+}
+
+/// The plugin and the version that an address names.
+async fn named(
+    console: &Console,
+    tenant: TenantId,
+    plugin: &str,
+    version: &str,
+) -> Result<(PluginId, Digest), Refusal> {
+    known(console, tenant)?;
+    let version = installations::digest(version)?;
+    Ok((installations::plugin_id(console, tenant, plugin).await?, version))
 }

@@ -1,7 +1,7 @@
 //! Several statements in one trip.
 //!
 //! A statement is executed on SQLite's own thread, and whoever waits for it wakes twice: on the way there and on the way
-//! back. Steps that every run takes would pay for that ten times over; a script pays once. Conditions between its
+//! back. Steps that every run takes would pay for that ten times over; a script pays once, but for a very long one. Conditions between its
 //! statements are looked at afterwards, before anything is committed.
 
 use futures_util::TryStreamExt;

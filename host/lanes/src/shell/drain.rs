@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fangshi_journal::{Fence, JournalError, LaneKey, LaneState, PlannedEvent, StoredEvent};
+use fangshi_journal::{ECHO_REACH_S, Fence, JournalError, LaneKey, LaneState, PlannedEvent, StoredEvent};
 use fangshi_operations::named;
 
 use super::attempt::{Of, attempt};
@@ -25,6 +25,9 @@ pub(crate) enum Drained {
     /// The store or the directory failed: try again soon.
     Failed,
 }
+
+/// What is read of a lane's effects must hold whatever can explain an event.
+const _: () = assert!(WINDOW_S + SKEW_S <= ECHO_REACH_S);
 
 /// Steps before a lane gives its place to others.
 const STEPS: usize = 32;
