@@ -43,12 +43,12 @@ pub struct Database {
     readers: SqlitePool,
     writer: Writer,
     /// For a connection of its own now and then.
-    checkpointing: Arc<SqliteConnectOptions>,
+    to_write: Arc<SqliteConnectOptions>,
 }
 
 impl Database {
-    /// Locks the data folder, opens `fangshi.db` in it (WAL, `synchronous=FULL`), brings the schema up to date and
-    /// starts the writer on a thread of its own.
+    /// Locks the data folder, opens `fangshi.db` in it (WAL; every commit is synced before it is answered), brings the
+    /// schema up to date and starts the writer.
     ///
     /// # Errors
     /// [`DatabaseError::Locked`], [`DatabaseError::NewerSchema`] and the others, each with what to do.
@@ -71,9 +71,8 @@ impl Database {
             .connect_with(reading(&path, &options))
             .await
             .map_err(sql)?;
-        let checkpointing = Arc::new(checkpointing(&to_write));
-        let writer = Writer::start(connection, to_write, lock).map_err(DatabaseError::Thread)?;
-        Ok(Database { path: Arc::new(path), readers, writer, checkpointing })
+        let writer = Writer::start(connection, to_write.clone(), lock);
+        Ok(Database { path: Arc::new(path), readers, writer, to_write: Arc::new(to_write) })
     }
 
     /// Read connections. They cannot write, and each statement sees what was committed before it.
@@ -102,14 +101,7 @@ impl Database {
     /// # Errors
     /// The file cannot be opened or written. False: a reader or a writer was in the way, try again later.
     pub async fn empty_log(&self) -> Result<bool, sqlx::Error> {
-        let mut connection = self.checkpointing.connect().await?;
-        let mut emptied = false;
-        for step in ["PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(TRUNCATE)"] {
-            let (busy, _, _): (i64, i64, i64) = sqlx::query_as(step).fetch_one(&mut connection).await?;
-            emptied = busy == 0;
-        }
-        connection.close().await?;
-        Ok(emptied)
+        truncate_log(&self.to_write).await
     }
 
     /// Commits what waits, closes every connection and frees the data folder. Writes through other clones of this
@@ -134,8 +126,9 @@ fn writing(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
-        // FULL syncs the WAL at every commit: an answer that left survives a loss of power.
-        .synchronous(SqliteSynchronous::Full)
+        // The writer syncs the log after each commit by itself, while the next group is written; SQLite still does so
+        // around what it brings back into the store.
+        .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
         .busy_timeout(options.busy_timeout)
         // 16 MiB of pages: the ends of the indexes that every event is entered in. Not more, since SQLite looks through all
@@ -162,6 +155,18 @@ const CHECKPOINT_WAIT: Duration = Duration::from_millis(100);
 
 fn checkpointing(to_write: &SqliteConnectOptions) -> SqliteConnectOptions {
     to_write.clone().busy_timeout(CHECKPOINT_WAIT)
+}
+
+/// Brings the log into the store and empties it. False: somebody was in the way.
+pub(crate) async fn truncate_log(to_write: &SqliteConnectOptions) -> Result<bool, sqlx::Error> {
+    let mut connection = checkpointing(to_write).connect().await?;
+    let mut emptied = false;
+    for step in ["PRAGMA wal_checkpoint(PASSIVE)", "PRAGMA wal_checkpoint(TRUNCATE)"] {
+        let (busy, _, _): (i64, i64, i64) = sqlx::query_as(step).fetch_one(&mut connection).await?;
+        emptied = busy == 0;
+    }
+    connection.close().await?;
+    Ok(emptied)
 }
 
 fn reading(path: &Path, options: &OpenOptions) -> SqliteConnectOptions {
@@ -284,7 +289,7 @@ mod tests {
     async fn emptying_the_log_gives_way_to_a_reader_and_does_not_hold_the_writer_up() {
         let dir = tempfile::tempdir().unwrap();
         let db = Database::open(OpenOptions::new(dir.path())).await.unwrap();
-        let mut waits = db.checkpointing.connect().await.unwrap();
+        let mut waits = checkpointing(&db.to_write).connect().await.unwrap();
         let waited: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut waits).await.unwrap();
         assert_eq!(waited, 100, "milliseconds; the writer waits for as long");
         let written = |number: i64| {

@@ -50,9 +50,6 @@ pub enum DatabaseError {
         /// What differs.
         cause: String,
     },
-    /// The system gives no thread to the writer.
-    #[error("the writer of the store cannot start: {0}; raise the limit of threads for this user")]
-    Thread(std::io::Error),
     /// SQLite refused.
     #[error("the store {} cannot be opened: {cause}", .path.display())]
     Sql {
@@ -69,7 +66,8 @@ pub enum DatabaseError {
 pub enum WriteError {
     /// The transaction that carried the write could not be begun or committed (disk full, I/O error). Every write of
     /// the group gets this. After an I/O error *inside* the commit a crash may still find the rows in the store:
-    /// to the platform that is a callback it pushes again, which deduplicates.
+    /// to the platform that is a callback it pushes again, which deduplicates. A commit that can't be synced is not
+    /// answered at all until it is.
     #[error("the store could not commit: {0}")]
     Commit(Arc<sqlx::Error>),
     /// This row alone was refused; others of its group went on.
@@ -101,7 +99,7 @@ impl From<sqlx::Error> for WriteError {
 }
 
 /// SQLITE_FULL (13), plain or extended.
-fn is_full(error: &sqlx::Error) -> bool {
+pub(crate) fn is_full(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|e| e.code()).and_then(|code| code.parse::<i64>().ok());
     code.is_some_and(|code| code & 0xff == 13)
 }

@@ -31,7 +31,7 @@ pub use ids::{
 };
 pub use reading::open_to_read;
 pub use recent::Recent;
-pub use script::{Binding, Place, Ran, Script};
+pub use script::{Binding, Place, Ran, Script, ScriptError};
 pub use writer::{BatchInsert, Inserted, Rows, Writer, WriterStats, insert_row};
 
 pub use futures_util::future::BoxFuture;

@@ -1,13 +1,16 @@
 //! Several statements in one trip.
 //!
 //! A statement is executed on SQLite's own thread, and whoever waits for it wakes twice: on the way there and on the way
-//! back. Steps that every run takes would pay for that ten times over; a script pays once, but for a very long one. Conditions between its
-//! statements are looked at afterwards, before anything is committed.
+//! back. Steps that every run takes would pay for that ten times over; a script pays once, but for a very long one, and
+//! the transaction around it costs no trip of its own. So what must hold between its statements is one of them:
+//! [`Script::require`].
 
 use futures_util::TryStreamExt;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Either, Encode, Executor, FromRow, Sqlite, SqliteConnection, Type};
+
+use crate::WriteError;
 
 /// Statements in one trip, at most. SQLite reads what is left of a text for each of its statements, and texts are kept
 /// prepared: a plugin that makes a thousand calls must not choose how long either takes.
@@ -19,7 +22,29 @@ const IN_ONE_TRIP: usize = 16;
 pub struct Script {
     trips: Vec<Trip>,
     count: usize,
+    conditions: Vec<Place>,
     unbindable: Option<BoxDynError>,
+}
+
+/// A script that was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ScriptError {
+    /// This condition does not hold. Nothing after it was executed, and nothing before it may be committed.
+    #[error("a condition of the write does not hold")]
+    Refused(Place),
+    /// A statement failed, or the transaction around it.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Why a script between two other statements was not carried out.
+pub(crate) enum Stopped {
+    /// The statement before it failed.
+    Before(sqlx::Error),
+    /// Itself.
+    Within(ScriptError),
+    /// The statement after it failed, or nothing told its end.
+    After(sqlx::Error),
 }
 
 #[derive(Default)]
@@ -61,6 +86,19 @@ impl Script {
     ///
     /// It is added as text: never make it of values.
     pub fn add(&mut self, statement: &'static str) -> Binding<'_> {
+        self.statement(statement)
+    }
+
+    /// Adds a condition, an SQL expression with placeholders of its own: if it is not true there, the script ends with
+    /// [`ScriptError::Refused`]. `changes() > 0` asks whether the statement before it wrote anything.
+    pub fn require(&mut self, condition: &'static str) -> Binding<'_> {
+        // There is no absolute value of the least integer: the one error that a plain expression can raise.
+        let place = Place(self.count);
+        self.conditions.push(place);
+        self.statement(&format!("SELECT abs(CASE WHEN {condition} THEN 0 ELSE -9223372036854775808 END)"))
+    }
+
+    fn statement(&mut self, statement: &str) -> Binding<'_> {
         if self.trips.last().is_none_or(|trip| trip.count == IN_ONE_TRIP) {
             self.trips.push(Trip::default());
         }
@@ -75,21 +113,69 @@ impl Script {
     /// Executes it.
     ///
     /// # Errors
-    /// What the first statement that failed says.
-    pub async fn run(self, connection: &mut SqliteConnection) -> Result<Ran, sqlx::Error> {
+    /// What the first statement that failed says, a condition that does not hold included.
+    pub async fn run(self, connection: &mut SqliteConnection) -> Result<Ran, ScriptError> {
+        self.run_between(None, None, connection).await.map_err(|stopped| match stopped {
+            Stopped::Within(error) => error,
+            Stopped::Before(error) | Stopped::After(error) => ScriptError::Write(error.into()),
+        })
+    }
+
+    /// Executes it between two statements, which take no trips of their own.
+    pub(crate) async fn run_between(
+        mut self,
+        before: Option<&'static str>,
+        after: Option<&'static str>,
+        connection: &mut SqliteConnection,
+    ) -> Result<Ran, Stopped> {
         if let Some(cause) = self.unbindable {
-            return Err(sqlx::Error::Encode(cause));
+            return Err(Stopped::Within(ScriptError::Write(sqlx::Error::Encode(cause).into())));
         }
-        let mut statements = Vec::with_capacity(self.count);
+        if self.trips.is_empty() {
+            self.trips.push(Trip::default());
+        }
+        if let (Some(before), Some(first)) = (before, self.trips.first_mut()) {
+            first.put(before, true);
+        }
+        if let (Some(after), Some(last)) = (after, self.trips.last_mut()) {
+            last.put(after, false);
+        }
+        let before = usize::from(before.is_some());
+        let mut statements = Vec::with_capacity(before + self.count + 1);
         for trip in self.trips {
-            trip.run(connection, &mut statements).await?;
+            if let Err(error) = trip.run(connection, &mut statements).await {
+                return Err(match statements.len().checked_sub(before) {
+                    None => Stopped::Before(error),
+                    Some(at) if at >= self.count => Stopped::After(error),
+                    Some(at) if self.conditions.contains(&Place(at)) && is_overflow(&error) => {
+                        Stopped::Within(ScriptError::Refused(Place(at)))
+                    }
+                    Some(_) => Stopped::Within(ScriptError::Write(error.into())),
+                });
+            }
         }
+        statements.drain(..before);
         Ok(Ran { statements })
     }
 }
 
+/// What a condition that does not hold raises.
+fn is_overflow(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.message() == "integer overflow")
+}
+
 impl Trip {
-    fn add(&mut self, statement: &'static str) {
+    /// Puts a statement without values around the others.
+    fn put(&mut self, statement: &'static str, first: bool) {
+        self.sql = match (self.sql.as_str(), first) {
+            ("", _) => statement.to_owned(),
+            (others, true) => format!("{statement}; {others}"),
+            (others, false) => format!("{others}; {statement}"),
+        };
+        self.count += 1;
+    }
+
+    fn add(&mut self, statement: &str) {
         if self.count > 0 {
             self.sql.push_str("; ");
         }

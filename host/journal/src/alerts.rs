@@ -7,6 +7,7 @@
 use fangshi_database::TenantId;
 use sqlx::SqliteConnection;
 
+use crate::step::Step;
 use crate::{Journal, JournalError};
 
 /// What an alert is about.
@@ -259,19 +260,30 @@ pub(crate) async fn raise(
     ended_at: Option<i64>,
     now: i64,
 ) -> Result<(), JournalError> {
-    sqlx::query(
+    let mut step = Step::new();
+    add_alert(&mut step, kind, tenant, subject, ended_at, now);
+    step.carry_out(conn).await.map(drop)
+}
+
+/// The same, as a statement of a step.
+pub(crate) fn add_alert(
+    step: &mut Step,
+    kind: AlertKind,
+    tenant: TenantId,
+    subject: &str,
+    ended_at: Option<i64>,
+    now: i64,
+) {
+    step.add(
         "INSERT INTO alerts (kind, tenant_id, subject, count, first_at, last_at, ended_at, next_at) \
          VALUES ($1, $2, $3, 1, $5, $5, $4, $5) ON CONFLICT (kind, tenant_id, subject) WHERE sent_at IS NULL \
          DO UPDATE SET count = alerts.count + 1, last_at = excluded.last_at, ended_at = excluded.ended_at",
     )
     .bind(kind.code())
     .bind(tenant.0)
-    .bind(subject)
+    .bind(subject.to_owned())
     .bind(ended_at)
-    .bind(now)
-    .execute(conn)
-    .await?;
-    Ok(())
+    .bind(now);
 }
 
 fn alerts(rows: Vec<AlertRead>) -> Result<Vec<Alert>, JournalError> {

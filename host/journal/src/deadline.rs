@@ -1,11 +1,11 @@
 //! Deadlines after which the platform decides by itself: noted when they become known, and told before they pass.
 
-use fangshi_database::{RunId, Script, TenantId};
+use fangshi_database::{RunId, TenantId};
 use sqlx::SqliteConnection;
 
 use crate::alerts::{AlertKind, raise};
-use crate::enter::look;
 use crate::lane::Fence;
+use crate::step::Step;
 use crate::{Journal, JournalError, RunState};
 
 /// A run that is not done while its deadline comes near, or has passed.
@@ -56,11 +56,10 @@ impl Journal {
     /// [`JournalError::Stale`] if somebody else entered the lane.
     pub async fn set_deadline(&self, fence: &Fence, run: RunId, deadline_at: Option<i64>) -> Result<(), JournalError> {
         let tenant = fence.lane.tenant;
-        let mut script = Script::new();
-        let held = look(&mut script, fence);
+        let held = Step::held(fence);
         self.write(move |conn| {
             Box::pin(async move {
-                held.check(&script.run(conn).await?)?;
+                held.carry_out(conn).await?;
                 note(conn, tenant, run, deadline_at, false).await
             })
         })

@@ -3,6 +3,7 @@
 use fangshi_database::{InstallationId, Place, RunId, Script};
 
 use crate::lane::LaneKey;
+use crate::step::Step;
 use crate::{EffectState, Journal, JournalError};
 
 /// An effect as seen by the echo rule.
@@ -95,18 +96,21 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// Where the script counts those that there are.
-    pub(crate) fn count(&self, script: &mut Script, order: &LaneKey, installation: InstallationId) -> Place {
-        script
-            .add(
-                "SELECT COALESCE(SUM(sends), 0) FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 \
-                 AND installation_id = $4 AND operation <> $5",
+    /// One more must be allowed.
+    pub(crate) fn require(&self, step: &mut Step, order: &LaneKey, installation: InstallationId) {
+        let left = step
+            .script
+            .require(
+                "(SELECT COALESCE(SUM(sends), 0) FROM effects WHERE tenant_id = $1 AND order_id = $2 \
+                 AND intent_at >= $3 AND installation_id = $4 AND operation <> $5) < $6",
             )
             .bind(order.tenant.0)
             .bind(order.order_id.to_string())
             .bind(self.since_ms)
             .bind(installation.0)
             .bind(self.but)
-            .place()
+            .bind(i64::from(self.effects))
+            .place();
+        step.or(left, JournalError::TooManyEffects);
     }
 }

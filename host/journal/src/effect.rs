@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use fangshi_database::{InstallationId, RunId, Script, TenantId};
+use fangshi_database::{InstallationId, RunId, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::attempt::digest;
 use crate::buffer::Buffer;
 use crate::echo::Allowance;
-use crate::enter::look;
 use crate::flush::{CallKind, CallRow, Row, add_all};
 use crate::lane::{Fence, LaneKey};
 use crate::snapshot::SnapshotRow;
+use crate::step::Step;
 use crate::{Journal, JournalError, kept, seal};
 
 /// What can't be read, in an error.
@@ -188,10 +188,9 @@ impl Journal {
     /// Makes what is buffered durable, without an intent.
     pub async fn flush(&self, fence: &Fence, buffer: &Buffer) -> Result<(), JournalError> {
         let rows = buffer.rows();
-        let mut script = Script::new();
-        let held = look(&mut script, fence);
-        add_all(&mut script, fence, &rows);
-        self.write(move |conn| Box::pin(async move { held.check(&script.run(conn).await?) })).await?;
+        let mut step = Step::held(fence);
+        add_all(&mut step.script, fence, &rows);
+        self.take(step, true).await?;
         buffer.confirm(rows.len());
         Ok(())
     }
@@ -235,16 +234,13 @@ impl Journal {
         buffer.took(intent.position);
         buffer.counted((request.len() + call.bytes()) as u64);
         let rows = buffer.rows();
-        let mut script = Script::new();
-        let held = look(&mut script, fence);
-        let made = within.map(|within| {
-            let order = LaneKey::new(tenant, &intent.order_id);
-            (within.effects, within.count(&mut script, &order, intent.installation))
-        });
-        add_all(&mut script, fence, &rows);
-        let written = script
-            .add(
-                "INSERT INTO effects (tenant_id, order_id, installation_id, run_id, operation, digest, nth, \
+        let mut step = Step::held(fence);
+        if let Some(within) = within {
+            within.require(&mut step, &LaneKey::new(tenant, &intent.order_id), intent.installation);
+        }
+        add_all(&mut step.script, fence, &rows);
+        step.add(
+            "INSERT INTO effects (tenant_id, order_id, installation_id, run_id, operation, digest, nth, \
                  attempt, position, request, before_id, state, sends, unsure, epoch, intent_at) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM snapshots \
                  WHERE tenant_id = $1 AND order_id = $2 AND digest = $11), 0, 1, 0, $12, $13) \
@@ -253,38 +249,23 @@ impl Journal {
                  unsure = effects.unsure + (effects.state IN (0, 4)), \
                  result = NULL, answer = NULL, platform_code = NULL, rid = NULL, epoch = excluded.epoch, \
                  intent_at = excluded.intent_at, outcome_at = NULL WHERE effects.state NOT IN (1, 2)",
-            )
-            .bind(tenant.0)
-            .bind(intent.order_id.clone())
-            .bind(intent.installation.0)
-            .bind(run.0)
-            .bind(intent.key.operation.clone())
-            .bind(intent.key.digest.to_vec())
-            .bind(i64::from(intent.key.nth))
-            .bind(i64::from(attempt))
-            .bind(i64::from(intent.position))
-            .bind(request)
-            .bind(intent.before.map(Vec::from))
-            .bind(fence.epoch)
-            .bind(now)
-            .place();
-        add_all(&mut script, fence, &[Arc::new(call)]);
-        self.write(move |conn| {
-            Box::pin(async move {
-                let ran = script.run(conn).await?;
-                held.check(&ran)?;
-                if let Some((allowed, made)) = made
-                    && ran.row::<(i64,)>(made)?.is_some_and(|(made,)| made >= i64::from(allowed))
-                {
-                    return Err(JournalError::TooManyEffects);
-                }
-                match ran.changed(written) {
-                    0 => Err(JournalError::Corrupt(format!("a settled effect of {run} would be sent again"))),
-                    _ => Ok(()),
-                }
-            })
-        })
-        .await?;
+        )
+        .bind(tenant.0)
+        .bind(intent.order_id.clone())
+        .bind(intent.installation.0)
+        .bind(run.0)
+        .bind(intent.key.operation.clone())
+        .bind(intent.key.digest.to_vec())
+        .bind(i64::from(intent.key.nth))
+        .bind(i64::from(attempt))
+        .bind(i64::from(intent.position))
+        .bind(request)
+        .bind(intent.before.map(Vec::from))
+        .bind(fence.epoch)
+        .bind(now);
+        step.must_change_or_corrupt(format_args!("a settled effect of {run} would be sent again"));
+        add_all(&mut step.script, fence, &[Arc::new(call)]);
+        self.take(step, true).await?;
         buffer.confirm(rows.len());
         Ok(())
     }
@@ -305,40 +286,28 @@ impl Journal {
         buffer.counted((answer.as_ref().map_or(0, Vec::len) + call.bytes()) as u64);
         let now = self.clock.now();
         let rows = buffer.rows();
-        let mut script = Script::new();
-        let held = look(&mut script, fence);
-        add_all(&mut script, fence, &rows);
-        let written = script
-            .add(
-                "UPDATE effects SET state = $1, result = $2, answer = $3, platform_code = $4, rid = $5, \
+        let mut step = Step::held(fence);
+        add_all(&mut step.script, fence, &rows);
+        step.add(
+            "UPDATE effects SET state = $1, result = $2, answer = $3, platform_code = $4, rid = $5, \
                  epoch = $6, outcome_at = $7, sends = sends - $12 \
                  WHERE run_id = $8 AND operation = $9 AND digest = $10 AND nth = $11 AND state IN (0, 3, 4)",
-            )
-            .bind(outcome.state.code())
-            .bind(outcome.call.result)
-            .bind(answer)
-            .bind(outcome.platform_code)
-            .bind(outcome.rid.clone())
-            .bind(fence.epoch)
-            .bind(now)
-            .bind(run.0)
-            .bind(outcome.key.operation.clone())
-            .bind(outcome.key.digest.to_vec())
-            .bind(i64::from(outcome.key.nth))
-            .bind(i64::from(outcome.kept_back))
-            .place();
-        add_all(&mut script, fence, &[Arc::new(call)]);
-        self.write(move |conn| {
-            Box::pin(async move {
-                let ran = script.run(conn).await?;
-                held.check(&ran)?;
-                match ran.changed(written) {
-                    0 => Err(JournalError::Corrupt(format!("an outcome of {run} without an intent"))),
-                    _ => Ok(()),
-                }
-            })
-        })
-        .await?;
+        )
+        .bind(outcome.state.code())
+        .bind(outcome.call.result)
+        .bind(answer)
+        .bind(outcome.platform_code)
+        .bind(outcome.rid.clone())
+        .bind(fence.epoch)
+        .bind(now)
+        .bind(run.0)
+        .bind(outcome.key.operation.clone())
+        .bind(outcome.key.digest.to_vec())
+        .bind(i64::from(outcome.key.nth))
+        .bind(i64::from(outcome.kept_back));
+        step.must_change_or_corrupt(format_args!("an outcome of {run} without an intent"));
+        add_all(&mut step.script, fence, &[Arc::new(call)]);
+        self.take(step, true).await?;
         buffer.confirm(rows.len());
         Ok(())
     }

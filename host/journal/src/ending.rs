@@ -1,15 +1,14 @@
 //! The end of an attempt: what it used, what becomes of its run and of its installation, and its kv changes, in one
 //! transaction.
 
-use fangshi_database::{Digest, EventSeq, InstallationId, Place, Ran, RunId, Script, TenantId};
+use fangshi_database::{Digest, EventSeq, InstallationId, Place, RunId, Script, TenantId};
 use fangshi_tenants::{Conduct, Ran as RanVersion};
-use sqlx::SqliteConnection;
 
-use crate::alerts::{AlertKind, raise};
+use crate::alerts::{AlertKind, add_alert, raise};
 use crate::buffer::Buffer;
-use crate::enter::look;
 use crate::flush::add_all;
 use crate::lane::Fence;
+use crate::step::Step;
 use crate::{Journal, JournalError, RunState, seal};
 
 /// How an attempt ended.
@@ -153,66 +152,65 @@ impl Journal {
         }
         let now = self.clock.now();
         let rows = buffer.rows();
-        let mut script = Script::new();
-        let held = look(&mut script, fence);
-        add_all(&mut script, fence, &rows);
-        let ended = script
-            .add(
-                "UPDATE attempts SET ended_at = $1, outcome = $2, reason = $3, fuel = $4, peak_memory = $5, \
+        let mut step = Step::held(fence);
+        add_all(&mut step.script, fence, &rows);
+        step.add(
+            "UPDATE attempts SET ended_at = $1, outcome = $2, reason = $3, fuel = $4, peak_memory = $5, \
                  host_calls = $6, log_bytes = $7, border_bytes = $8, wall_ms = $9 \
                  WHERE run_id = $10 AND number = $11 AND ended_at IS NULL",
-            )
-            .bind(now)
-            .bind(ending.outcome)
-            .bind(reason)
-            .bind(ending.usage.fuel as i64)
-            .bind(ending.usage.peak_memory as i64)
-            .bind(i64::from(ending.usage.host_calls))
-            .bind(ending.usage.log_bytes as i64)
-            .bind(ending.usage.border_bytes as i64)
-            .bind(ending.usage.wall_ms as i64)
-            .bind(run.0)
-            .bind(i64::from(attempt))
-            .place();
+        )
+        .bind(now)
+        .bind(ending.outcome)
+        .bind(reason)
+        .bind(ending.usage.fuel as i64)
+        .bind(ending.usage.peak_memory as i64)
+        .bind(i64::from(ending.usage.host_calls))
+        .bind(ending.usage.log_bytes as i64)
+        .bind(ending.usage.border_bytes as i64)
+        .bind(ending.usage.wall_ms as i64)
+        .bind(run.0)
+        .bind(i64::from(attempt));
+        step.must_change_or_corrupt(format_args!("attempt {attempt} of {run} has ended already"));
         for change in kv {
-            change.add_to(&mut script, tenant, installation, run, now);
+            change.add_to(&mut step.script, tenant, installation, run, now);
         }
-        script
-            .add("UPDATE lanes SET entries = 0 WHERE tenant_id = $1 AND order_id = $2")
+        step.add("UPDATE lanes SET entries = 0 WHERE tenant_id = $1 AND order_id = $2")
             .bind(tenant.0)
             .bind(fence.lane.order_id.to_string());
         // An attempt that is not counted begins no budget either.
         let first_at = (ending.next != Next::Held).then_some(ending.first_at);
-        let settled = settle_run(&mut script, run, Some(attempt), ending.outcome, &ending.next, first_at, now);
-        let finished = finish_event(&mut script, ending.event, &ending.next, now);
+        settle_run(&mut step, run, Some(attempt), ending.outcome, &ending.next, first_at, now);
+        let finished = finish_event(&mut step.script, ending.event, &ending.next, now);
+        tell_parked(&mut step, tenant, &ending.next, now);
         let registry = self.tenants.registry().clone();
-        let ending = ending.clone();
         // Of these somebody outside is told.
-        let is_told = matches!(ending.next, Next::Parked { .. }) || matches!(ending.conduct, Conduct::Fault(_));
-        let (event_finished, quarantined) = self
-            .step(is_told, move |conn| {
-                Box::pin(async move {
-                    let ran = script.run(conn).await?;
-                    held.check(&ran)?;
-                    if ran.changed(ended) == 0 {
-                        return Err(JournalError::Corrupt(format!("attempt {attempt} of {run} has ended already")));
-                    }
-                    check_settled(&ran, settled, run)?;
-                    tell_parked(conn, tenant, &ending.next, now).await?;
-                    // Once an attempt: one that has ended already was turned away above.
-                    let version = RanVersion { run, version: ending.version, hook: &ending.hook };
-                    let quarantined = registry.note_conduct(conn, tenant, installation, version, &ending.conduct).await;
-                    let quarantined = quarantined.map_err(JournalError::Registry)?;
-                    if quarantined.is_some() {
-                        let (kind, subject) = (AlertKind::InstallationQuarantined, installation.to_string());
-                        raise(conn, kind, tenant, &subject, Some(now), now).await?;
-                    }
-                    Ok((finished.is_some_and(|finished| ran.changed(finished) > 0), quarantined))
+        let is_told = matches!(ending.next, Next::Parked { .. });
+        let (ran, quarantined) = match registry.is_noted(installation, &ending.hook, &ending.conduct) {
+            false => (self.take(step, is_told).await?, false),
+            true => {
+                let ending = ending.clone();
+                self.write(move |conn| {
+                    Box::pin(async move {
+                        let ran = step.carry_out(conn).await?;
+                        // Once an attempt: one that has ended already was turned away above.
+                        let version = RanVersion { run, version: ending.version, hook: &ending.hook };
+                        let noted = registry.note_conduct(conn, tenant, installation, version, &ending.conduct).await;
+                        let quarantined = noted.map_err(JournalError::Registry)?;
+                        if quarantined.is_some() {
+                            let (kind, subject) = (AlertKind::InstallationQuarantined, installation.to_string());
+                            raise(conn, kind, tenant, &subject, Some(now), now).await?;
+                        }
+                        // What it holds of the cache ends with the commit.
+                        Ok(((ran, quarantined.is_some()), quarantined))
+                    })
                 })
-            })
-            .await?;
+                .await
+                .map(|(done, _)| done)?
+            }
+        };
+        let event_finished = finished.is_some_and(|finished| ran.changed(finished) > 0);
         buffer.confirm(rows.len());
-        Ok(Ended { event_finished, quarantined: quarantined.is_some() })
+        Ok(Ended { event_finished, quarantined })
     }
 
     /// Parks a run without an attempt (its installation was removed, say).
@@ -225,87 +223,67 @@ impl Journal {
     ) -> Result<bool, JournalError> {
         let (tenant, now) = (fence.lane.tenant, self.clock.now());
         let next = Next::Parked { reason };
-        let mut script = Script::new();
-        let held = look(&mut script, fence);
-        script
-            .add("UPDATE attempts SET ended_at = $1, outcome = $2 WHERE run_id = $3 AND ended_at IS NULL")
+        let mut step = Step::held(fence);
+        step.add("UPDATE attempts SET ended_at = $1, outcome = $2 WHERE run_id = $3 AND ended_at IS NULL")
             .bind(now)
             .bind(reason)
             .bind(run.0);
-        let settled = settle_run(&mut script, run, None, reason, &next, None, now);
-        let finished = finish_event(&mut script, event, &next, now);
-        self.write(move |conn| {
-            Box::pin(async move {
-                let ran = script.run(conn).await?;
-                held.check(&ran)?;
-                check_settled(&ran, settled, run)?;
-                tell_parked(conn, tenant, &next, now).await?;
-                Ok(finished.is_some_and(|finished| ran.changed(finished) > 0))
-            })
-        })
-        .await
+        settle_run(&mut step, run, None, reason, &next, None, now);
+        let finished = finish_event(&mut step.script, event, &next, now);
+        tell_parked(&mut step, tenant, &next, now);
+        let ran = self.take(step, true).await?;
+        Ok(finished.is_some_and(|finished| ran.changed(finished) > 0))
     }
 }
 
-/// What becomes of the run; [`check_settled`] looks whether it was open.
+/// What becomes of the run, which must be open.
 fn settle_run(
-    script: &mut Script,
+    step: &mut Step,
     run: RunId,
     attempt: Option<u32>,
     outcome: &'static str,
     next: &Next,
     first_at: Option<i64>,
     now: i64,
-) -> Place {
+) {
     let state = next.state();
     let (next_at, reason) = match next {
         Next::Retry { at_ms } => (Some(*at_ms), outcome),
         Next::Parked { reason } => (None, *reason),
         _ => (None, outcome),
     };
-    let settled = script
-        .add(
-            "UPDATE runs SET state = $1, reason = $2, attempts = COALESCE($3, attempts), \
+    step.add(
+        "UPDATE runs SET state = $1, reason = $2, attempts = COALESCE($3, attempts), \
              first_at = COALESCE(first_at, $4), next_at = COALESCE($5, next_at), finished_at = $6, \
              budget_from = budget_from + $8, \
              deadline_look_at = CASE WHEN $1 IN (2, 3) THEN NULL ELSE deadline_look_at END \
              WHERE id = $7 AND state < 2",
-        )
-        .bind(state.code())
-        .bind(reason)
-        .bind(attempt.map(i64::from))
-        .bind(first_at)
-        .bind(next_at)
-        .bind(state.is_finished().then_some(now))
-        .bind(run.0)
-        .bind(i64::from(*next == Next::Held))
-        .place();
+    )
+    .bind(state.code())
+    .bind(reason)
+    .bind(attempt.map(i64::from))
+    .bind(first_at)
+    .bind(next_at)
+    .bind(state.is_finished().then_some(now))
+    .bind(run.0)
+    .bind(i64::from(*next == Next::Held));
+    step.must_change_or_corrupt(format_args!("{run} was finished already"));
     if state.is_finished() {
         // An attempt was cut off in these and no later one asked again, or the last send was refused while one before it
         // never got an answer: nobody will find out any more.
-        script
-            .add(
-                "UPDATE effects SET state = 4, result = 'outcome-unknown', outcome_at = $1 \
+        step.add(
+            "UPDATE effects SET state = 4, result = 'outcome-unknown', outcome_at = $1 \
                  WHERE run_id = $2 AND (state = 0 OR (state = 3 AND unsure > 0))",
-            )
-            .bind(now)
-            .bind(run.0);
-    }
-    settled
-}
-
-fn check_settled(ran: &Ran, settled: Place, run: RunId) -> Result<(), JournalError> {
-    match ran.changed(settled) {
-        0 => Err(JournalError::Corrupt(format!("{run} was finished already"))),
-        _ => Ok(()),
+        )
+        .bind(now)
+        .bind(run.0);
     }
 }
 
 /// A run that is given up is told of, in the same transaction.
-async fn tell_parked(conn: &mut SqliteConnection, tenant: TenantId, next: &Next, now: i64) -> Result<(), JournalError> {
-    match next {
-        Next::Parked { reason } => raise(conn, AlertKind::RunParked, tenant, reason, Some(now), now).await,
-        Next::Done | Next::Rejected | Next::Retry { .. } | Next::Held => Ok(()),
+fn tell_parked(step: &mut Step, tenant: TenantId, next: &Next, now: i64) {
+    if let Next::Parked { reason } = next {
+        add_alert(step, AlertKind::RunParked, tenant, reason, Some(now), now);
     }
 }
 

@@ -1,12 +1,12 @@
 //! Entering a lane: the epoch is raised and the runs of new events are made, in one transaction.
 
-use fangshi_database::{Digest, EventSeq, InstallationId, Place, Ran, Script};
-use sqlx::SqliteConnection;
+use fangshi_database::{Digest, EventSeq, InstallationId};
 
 use crate::event::{EVENT, StoredEvent};
 use crate::lane::{Fence, LaneKey};
 use crate::reconcile::match_late;
 use crate::state::{LaneState, Places};
+use crate::step::Step;
 use crate::{Journal, JournalError};
 
 /// What becomes of a new event.
@@ -80,37 +80,24 @@ impl Journal {
     ) -> Result<Entered, JournalError> {
         let fence = Fence { lane: lane.clone(), epoch: from_epoch + 1 };
         let now = self.clock.now();
-        let mut script = Script::new();
-        let raised = script
-            .add(
-                "INSERT INTO lanes (tenant_id, order_id, epoch, entries, entered_at) VALUES ($1, $2, $3, 1, $4) \
-                 ON CONFLICT (tenant_id, order_id) DO UPDATE SET epoch = excluded.epoch, \
-                 entries = lanes.entries + 1, entered_at = excluded.entered_at WHERE lanes.epoch = $5",
-            )
-            .bind(lane.tenant.0)
-            .bind(lane.order_id.to_string())
-            .bind(fence.epoch)
-            .bind(now)
-            .bind(from_epoch)
-            .place();
-        let planning = plan(&mut script, lane, &events, now);
-        let look = Places::of_lane(&mut script, lane);
+        let mut step = Step::new();
+        step.add(
+            "INSERT INTO lanes (tenant_id, order_id, epoch, entries, entered_at) VALUES ($1, $2, $3, 1, $4) \
+             ON CONFLICT (tenant_id, order_id) DO UPDATE SET epoch = excluded.epoch, \
+             entries = lanes.entries + 1, entered_at = excluded.entered_at WHERE lanes.epoch = $5",
+        )
+        .bind(lane.tenant.0)
+        .bind(lane.order_id.to_string())
+        .bind(fence.epoch)
+        .bind(now)
+        .bind(from_epoch);
+        step.must_change(JournalError::Stale);
+        // A holder plans what came after it entered without raising the epoch: then the look at the lane is old too.
+        plan(&mut step, lane, &events, now, || JournalError::Stale);
+        let look = Places::of_lane(&mut step.script, lane);
         let first = events.iter().find(|event| !event.runs.is_empty()).map(|event| event.seq);
-        let body = first.map(|seq| (seq, script.add(EVENT).bind(seq.0).bind(lane.tenant.0).place()));
-        let ran = self
-            .step(false, move |conn| {
-                Box::pin(async move {
-                    let ran = script.run(conn).await?;
-                    // A holder plans what came after it entered without raising the epoch: then the look at the lane is old
-                    // too.
-                    if ran.changed(raised) == 0 || !planning.is_whole(&ran) {
-                        return Err(JournalError::Stale);
-                    }
-                    planning.absorb(conn).await?;
-                    Ok(ran)
-                })
-            })
-            .await?;
+        let body = first.map(|seq| (seq, step.add(EVENT).bind(seq.0).bind(lane.tenant.0).place()));
+        let ran = self.take(step, false).await?;
         let (state, _) = look.state(&ran, lane)?;
         let event = body.map(|(seq, place)| self.stored(lane.tenant, seq, ran.row(place)?)).transpose()?;
         Ok(Entered { fence, state, event })
@@ -121,107 +108,49 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Stale`] if somebody else entered the lane.
     pub async fn plan(&self, fence: &Fence, events: Vec<PlannedEvent>) -> Result<(), JournalError> {
-        let now = self.clock.now();
-        let mut script = Script::new();
-        let held = look(&mut script, fence);
-        let planning = plan(&mut script, &fence.lane, &events, now);
-        self.step(false, move |conn| {
-            Box::pin(async move {
-                let ran = script.run(conn).await?;
-                held.check(&ran)?;
-                match planning.is_whole(&ran) {
-                    true => planning.absorb(conn).await,
-                    false => Err(JournalError::Corrupt(format!("events of {:?} can't be planned", planning.lane))),
-                }
-            })
-        })
-        .await
+        let mut step = Step::held(fence);
+        plan(&mut step, &fence.lane, &events, self.clock.now(), || {
+            JournalError::Corrupt(format!("events of {:?} can't be planned", fence.lane))
+        });
+        self.take(step, false).await.map(drop)
     }
 }
 
-/// The look at a lane's epoch within the transaction of a step.
-pub(crate) struct Held {
-    epoch: i64,
-    seen: Place,
-}
-
-/// Looks at the lane's epoch; nothing of the transaction may be committed before [`Held::check`].
-pub(crate) fn look(script: &mut Script, fence: &Fence) -> Held {
-    let seen = script.add("SELECT epoch FROM lanes WHERE tenant_id = $1 AND order_id = $2");
-    let seen = seen.bind(fence.lane.tenant.0).bind(fence.lane.order_id.to_string()).place();
-    Held { epoch: fence.epoch, seen }
-}
-
-impl Held {
-    /// Refuses the step if the lane's epoch is not the holder's.
-    pub(crate) fn check(&self, ran: &Ran) -> Result<(), JournalError> {
-        match ran.row::<(i64,)>(self.seen)? {
-            Some((epoch,)) if self.epoch == epoch => Ok(()),
-            _ => Err(JournalError::Stale),
-        }
-    }
-}
-
-/// Events being planned.
-struct Planning {
-    lane: LaneKey,
-    /// An event that no longer waited is marked by nothing, and has its runs already.
-    made: Vec<Place>,
-    /// Reconciled events, and the callbacks that they absorb.
-    absorbed: Vec<(EventSeq, EventSeq)>,
-}
-
-impl Planning {
-    /// Whether every event still waited for its runs; if not, the transaction must not be committed.
-    fn is_whole(&self, ran: &Ran) -> bool {
-        self.made.iter().all(|made| ran.changed(*made) > 0)
-    }
-
-    async fn absorb(&self, conn: &mut SqliteConnection) -> Result<(), JournalError> {
-        for (reconciled, late) in &self.absorbed {
-            match_late(conn, &self.lane, *reconciled, *late).await?;
-        }
-        Ok(())
-    }
-}
-
-fn plan(script: &mut Script, lane: &LaneKey, events: &[PlannedEvent], now: i64) -> Planning {
-    let mut planning =
-        Planning { lane: lane.clone(), made: Vec::with_capacity(2 * events.len()), absorbed: Vec::new() };
+/// Makes the runs of events. One that no longer waits for them has them already: nothing of the step is written then.
+fn plan(step: &mut Step, lane: &LaneKey, events: &[PlannedEvent], now: i64, made: impl Fn() -> JournalError) {
     for event in events {
         let finished = event.runs.is_empty();
-        let marked = script
-            .add(
-                "UPDATE events SET state = $1, planned_at = $2, finished_at = $3, echo_of = $4 \
-                 WHERE seq = $5 AND tenant_id = $6 AND order_id = $7 AND state = 0",
+        step.add(
+            "UPDATE events SET state = $1, planned_at = $2, finished_at = $3, echo_of = $4 \
+             WHERE seq = $5 AND tenant_id = $6 AND order_id = $7 AND state = 0",
+        )
+        .bind(if finished { 2 } else { 1 })
+        .bind(now)
+        .bind(finished.then_some(now))
+        .bind(event.echo_of)
+        .bind(event.seq.0)
+        .bind(lane.tenant.0)
+        .bind(lane.order_id.to_string());
+        step.must_change(made());
+        if let Some(reconciled) = event.absorbed_by {
+            match_late(step, lane, reconciled, event.seq);
+        }
+        for run in &event.runs {
+            step.add(
+                "INSERT INTO runs (event_seq, tenant_id, order_id, installation_id, version, hook, state, next_at, \
+                 deadline_at, created_at, deadline_look_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $7, $9) \
+                 ON CONFLICT DO NOTHING",
             )
-            .bind(if finished { 2 } else { 1 })
-            .bind(now)
-            .bind(finished.then_some(now))
-            .bind(event.echo_of)
             .bind(event.seq.0)
             .bind(lane.tenant.0)
-            .bind(lane.order_id.to_string());
-        planning.made.push(marked.place());
-        planning.absorbed.extend(event.absorbed_by.map(|reconciled| (reconciled, event.seq)));
-        for run in &event.runs {
-            let made = script
-                .add(
-                    "INSERT INTO runs (event_seq, tenant_id, order_id, installation_id, version, hook, state, next_at, \
-                     deadline_at, created_at, deadline_look_at) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $7, $9) \
-                     ON CONFLICT DO NOTHING",
-                )
-                .bind(event.seq.0)
-                .bind(lane.tenant.0)
-                .bind(lane.order_id.to_string())
-                .bind(run.installation.0)
-                .bind(run.version.0.to_vec())
-                .bind(run.hook.clone())
-                .bind(now)
-                .bind(run.deadline_at)
-                .bind((run.deadline_in_order && !lane.order_id.is_empty()).then_some(now + LOOK_AFTER_MS));
-            planning.made.push(made.place());
+            .bind(lane.order_id.to_string())
+            .bind(run.installation.0)
+            .bind(run.version.0.to_vec())
+            .bind(run.hook.clone())
+            .bind(now)
+            .bind(run.deadline_at)
+            .bind((run.deadline_in_order && !lane.order_id.is_empty()).then_some(now + LOOK_AFTER_MS));
+            step.must_change(made());
         }
     }
-    planning
 }

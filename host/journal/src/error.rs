@@ -1,6 +1,6 @@
 //! What can go wrong here, for the caller and for the operator.
 
-use fangshi_database::WriteError;
+use fangshi_database::{ScriptError, WriteError};
 use fangshi_tenants::{AuditError, CustodyError, RegistryError, TenantsError};
 use thiserror::Error;
 
@@ -46,6 +46,16 @@ impl From<TenantsError> for JournalError {
             TenantsError::Write(error) => JournalError::Write(error),
             TenantsError::Sql(error) => JournalError::Sql(error),
             other => JournalError::Tenants(other),
+        }
+    }
+}
+
+/// Of a script without conditions of its own: see `step`.
+impl From<ScriptError> for JournalError {
+    fn from(error: ScriptError) -> Self {
+        match error {
+            ScriptError::Refused(_) => JournalError::Corrupt("a condition of a step".to_owned()),
+            ScriptError::Write(error) => JournalError::Write(error),
         }
     }
 }

@@ -68,19 +68,6 @@ impl Journal {
         self.db.writer().submit(job).await
     }
 
-    /// The same, though unless `synced` the commit may be synced after the return: for what would be done again just so.
-    /// Whatever is durable later makes it durable too.
-    pub(crate) async fn step<R, F>(&self, synced: bool, job: F) -> Result<R, JournalError>
-    where
-        R: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<R, JournalError>> + Send + 'static,
-    {
-        match synced {
-            true => self.db.writer().submit(job).await,
-            false => self.db.writer().submit_unsynced(job).await,
-        }
-    }
-
     pub(crate) fn seal(
         &self,
         tenant: TenantId,

@@ -44,6 +44,7 @@ mod salt;
 mod seal;
 mod snapshot;
 mod state;
+mod step;
 mod subscription;
 mod tick;
 mod views;

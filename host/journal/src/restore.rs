@@ -1,7 +1,7 @@
 //! Stores that came from a backup. Such a store does not know what was done since the backup was taken: it is held until a
 //! person releases it, and runs of the events that it brought are executed with that in mind.
 
-use fangshi_database::{EventSeq, Script, TenantId};
+use fangshi_database::{EventSeq, TenantId};
 use fangshi_tenants::{Action, Actor, Entry};
 use serde_json::json;
 use sqlx::{SqliteConnection, SqlitePool};
@@ -9,6 +9,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use crate::event::{Source, StoredEvent};
 use crate::lane::{LaneKey, SCHEDULE};
 use crate::snapshot::{SealedSnapshot, SnapshotRow};
+use crate::step::Step;
 use crate::{Journal, JournalError};
 
 /// More than a store gives out between two backups.
@@ -219,8 +220,8 @@ impl Journal {
     /// Keeps an order as it was read outside of a run.
     pub async fn keep_snapshot(&self, tenant: TenantId, snapshot: &SnapshotRow) -> Result<(), JournalError> {
         let sealed = SealedSnapshot::seal(self, tenant, snapshot)?;
-        let mut script = Script::new();
-        sealed.add_to(&mut script);
-        self.write(move |conn| Box::pin(async move { Ok(script.run(conn).await.map(drop)?) })).await
+        let mut step = Step::new();
+        sealed.add_to(&mut step.script);
+        self.take(step, true).await.map(drop)
     }
 }

@@ -93,6 +93,15 @@ impl Counted {
 }
 
 impl Registry {
+    /// Whether [`Registry::note_conduct`] has anything to write: most runs end well and have nothing to take back.
+    pub fn is_noted(&self, installation: InstallationId, hook: &str, conduct: &Conduct) -> bool {
+        match conduct {
+            Conduct::Untold => false,
+            Conduct::Well => self.counted.may_hold(installation, hook),
+            Conduct::Fault(fault) => fault.allowed > 0,
+        }
+    }
+
     /// Counts how a run of a version ended, within the transaction that ends its attempt. Gives the quarantine that follows.
     ///
     /// # Errors
@@ -105,21 +114,20 @@ impl Registry {
         ran: Ran<'_>,
         conduct: &Conduct,
     ) -> Result<Option<Quarantined>, RegistryError> {
+        if !self.is_noted(installation, ran.hook, conduct) {
+            return Ok(None);
+        }
         match conduct {
             Conduct::Untold => Ok(None),
             Conduct::Well => {
-                // Most have nothing to take back, and every statement costs the writer a turn.
-                if self.counted.may_hold(installation, ran.hook) {
-                    sqlx::query(TAKE_BACK)
-                        .bind(installation.0)
-                        .bind(ran.hook)
-                        .bind(ran.version.as_bytes().as_slice())
-                        .execute(c)
-                        .await?;
-                }
+                sqlx::query(TAKE_BACK)
+                    .bind(installation.0)
+                    .bind(ran.hook)
+                    .bind(ran.version.as_bytes().as_slice())
+                    .execute(c)
+                    .await?;
                 Ok(None)
             }
-            Conduct::Fault(fault) if fault.allowed == 0 => Ok(None),
             Conduct::Fault(fault) => {
                 self.counted.add(installation, ran.hook);
                 self.count(c, tenant, installation, ran, fault).await

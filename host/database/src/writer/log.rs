@@ -1,4 +1,4 @@
-//! The log of the store as a file: room in it ahead of the writer, and the sync of commits that were answered before it.
+//! The log of the store as a file: room in it ahead of the writer.
 //!
 //! A log that grows with a commit makes its sync write the length of the file as well: that took five times as long as the
 //! sync of room that had been there (ext4). So once the log has grown, zeros are put behind its end. SQLite reads a log up
@@ -13,8 +13,6 @@ const FIRST: u64 = 256 * 1024;
 const LARGEST: u64 = 8 * 1024 * 1024;
 /// A log is brought back into the store before it is longer than this: see `wal_autocheckpoint`.
 const ENOUGH: u64 = 100 * 1024 * 1024;
-/// Commits that may follow each other without a sync.
-const UNSYNCED: u32 = 64;
 
 /// The log, and how long it is known to be.
 pub(super) struct Log {
@@ -23,16 +21,19 @@ pub(super) struct Log {
     step: u64,
     /// No more room before it is longer than this.
     not_before: u64,
-    /// Commits since the last sync.
-    unsynced: u32,
+}
+
+/// The log of this database.
+pub(super) fn file_of(database: &Path) -> PathBuf {
+    let mut file = database.as_os_str().to_owned();
+    file.push("-wal");
+    file.into()
 }
 
 impl Log {
     /// Of this database.
     pub(super) fn of(database: &Path) -> Log {
-        let mut file = database.as_os_str().to_owned();
-        file.push("-wal");
-        Log { file: file.into(), length: 0, step: FIRST, not_before: 0, unsynced: 0 }
+        Log { file: file_of(database), length: 0, step: FIRST, not_before: 0 }
     }
 
     /// Whether commits have made it grow since the last look.
@@ -56,27 +57,6 @@ impl Log {
                 self.step = FIRST;
                 self.not_before = self.length + LARGEST;
             }
-        }
-    }
-
-    /// A commit returned, and was synced or not.
-    pub(super) fn committed(&mut self, synced: bool) {
-        // A group that wrote nothing is not synced either, so only a sync of our own ends the count.
-        self.unsynced += u32::from(!synced);
-        if self.unsynced >= UNSYNCED {
-            self.settle();
-        }
-    }
-
-    /// Syncs what was committed without: nothing waits for the writer, or too much has followed.
-    pub(super) fn settle(&mut self) {
-        if self.unsynced == 0 {
-            return;
-        }
-        self.unsynced = 0;
-        // SQLite's own next sync is told of a failure too, and its group fails.
-        if let Err(error) = File::open(&self.file).and_then(|log| log.sync_data()) {
-            tracing::error!(%error, "the log of the store can't be synced");
         }
     }
 

@@ -1,16 +1,17 @@
 //! The one writer, with group commit.
 //!
-//! Whatever waits is written in one transaction and answered after its commit, so one `fsync` pays for many. Two
-//! things can wait: rows of a kind that is inserted often (events; [`Rows`]) and arbitrary writes
-//! ([`Writer::submit`]). In a group the rows come first, and few writes ride with them: a row never waits behind a queue
-//! of writes.
+//! Whatever waits is written in one transaction and answered after the sync that follows its commit, so one sync pays for
+//! many; while it is under way, the next group is written. Two things can wait: rows of a kind that is inserted often
+//! (events; [`Rows`]) and other writes ([`Writer::run`], [`Writer::submit`]). In a group the rows come first, and few
+//! writes ride with them: a row never waits behind a queue of writes.
 //!
-//! One bad row or write fails alone; a commit that fails fails all of its group; and no answer leaves before the
-//! commit has returned.
+//! One bad row or write fails alone; a commit that fails fails all of its group; and no answer leaves before the sync has
+//! returned, but to those that asked for it sooner.
 
 mod group;
 mod log;
 mod rows;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -22,15 +23,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteConnectOptions;
-use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::WriteError;
 use crate::lock::FolderLock;
 pub use rows::{BatchInsert, Inserted, Rows, insert_row};
 
 use self::group::GroupCommit;
-use self::write::{Job, Write};
+use self::sync::{SyncLog, Syncer};
+use self::write::{Job, ScriptWrite, Write};
+use crate::{Ran, Script, ScriptError, WriteError};
 
 /// Writes that may wait before [`Writer::submit`] itself waits.
 const WAITING_WRITES: usize = 1024;
@@ -72,7 +73,7 @@ struct Counts {
 /// What the writer did since the store was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriterStats {
-    /// Groups committed: each one transaction and one `fsync`.
+    /// Groups committed: each one transaction.
     pub commits: u64,
     /// Groups that could not be begun or committed; all of their waiters got an error.
     pub failed_commits: u64,
@@ -87,24 +88,29 @@ pub struct WriterStats {
 }
 
 impl Writer {
-    /// Starts the writer on a thread of its own: among the tasks of the server, every statement of a group would wait its
-    /// turn behind the requests.
-    pub(crate) fn start(
+    /// Starts the writer as a task: a group is one trip to SQLite, so it waits for its turn behind requests once, and each
+    /// thread between a waiter and the store would have to be woken.
+    pub(crate) fn start(connection: SqliteConnection, reopen: SqliteConnectOptions, lock: FolderLock) -> Writer {
+        let sync_log = sync::log_of(reopen.get_filename());
+        Writer::start_with(connection, reopen, lock, sync_log)
+    }
+
+    fn start_with(
         connection: SqliteConnection,
         reopen: SqliteConnectOptions,
         lock: FolderLock,
-    ) -> std::io::Result<Writer> {
+        sync_log: SyncLog,
+    ) -> Writer {
         let (writes, waiting) = mpsc::channel(WAITING_WRITES);
         let shared = Arc::new(Shared::default());
-        let group_commit = GroupCommit::new(connection, reopen, waiting, Arc::clone(&shared), lock);
-        // Of the server's runtime, but outside its threads: such a thread parks without polling sockets.
-        let server = Handle::current();
+        let syncer = Syncer::new(sync_log, reopen.clone(), Arc::clone(&shared));
+        let group_commit = GroupCommit::new(connection, reopen, waiting, Arc::clone(&shared), syncer, lock);
         let (end, ended) = oneshot::channel();
-        std::thread::Builder::new().name("fangshi-commit".to_owned()).spawn(move || {
-            server.block_on(group_commit.run());
+        tokio::spawn(async move {
+            group_commit.run().await;
             let _ = end.send(());
-        })?;
-        Ok(Writer { inner: Arc::new(Inner { writes, shared, ended: tokio::sync::Mutex::new(Some(ended)) }) })
+        });
+        Writer { inner: Arc::new(Inner { writes, shared, ended: tokio::sync::Mutex::new(Some(ended)) }) }
     }
 
     /// Runs `write` inside the next group, in a savepoint of its own, and answers once the group is durable. If it
@@ -130,37 +136,30 @@ impl Writer {
         R: Send + 'static,
         E: From<WriteError> + Send + 'static,
     {
-        self.queue(write, true).await
+        let (answer, answered) = oneshot::channel();
+        self.queue(Box::new(Write::new(write, answer))).await?;
+        answered.await.map_err(|_| WriteError::Closed)?
     }
 
-    /// The same, answered once the group is committed, though the log may not be synced yet: that follows at once, or with
-    /// the next group. Later writes never survive without earlier ones, so a loss of power undoes the last of these alone,
-    /// and nothing that was answered after a sync. A crash of the process undoes none.
+    /// Executes a script inside the next group: as [`Writer::submit`], with fewer trips to SQLite.
     ///
-    /// For steps that would be taken again just so. What anybody outside is told must be synced, or a later write be.
+    /// Unless it is `synced`, it is answered once the group is committed, though the log may not be synced yet: that follows
+    /// within milliseconds, or with the next group. Later writes never survive without earlier ones, so a loss of power
+    /// undoes the last of these alone, and nothing that was answered after a sync. A crash of the process undoes none. That
+    /// is for steps that would be taken again just so: what anybody outside is told must be synced, or a later write be.
     ///
     /// # Errors
-    /// As [`Writer::submit`].
-    pub async fn submit_unsynced<R, E, F>(&self, write: F) -> Result<R, E>
-    where
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<R, E>> + Send + 'static,
-        R: Send + 'static,
-        E: From<WriteError> + Send + 'static,
-    {
-        self.queue(write, false).await
+    /// The first statement that failed, a condition that does not hold, or what happened to the whole group.
+    pub async fn run(&self, script: Script, synced: bool) -> Result<Ran, ScriptError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue(Box::new(ScriptWrite::new(script, synced, answer))).await?;
+        answered.await.map_err(|_| WriteError::Closed)?
     }
 
-    async fn queue<R, E, F>(&self, write: F, synced: bool) -> Result<R, E>
-    where
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<R, E>> + Send + 'static,
-        R: Send + 'static,
-        E: From<WriteError> + Send + 'static,
-    {
-        let (answer, answered) = oneshot::channel();
-        let job: Box<dyn Job> = Box::new(Write::new(write, synced, answer));
+    async fn queue(&self, job: Box<dyn Job>) -> Result<(), WriteError> {
         self.inner.writes.send(job).await.map_err(|_| WriteError::Closed)?;
         self.inner.shared.wake.notify_one();
-        answered.await.map_err(|_| WriteError::Closed)?
+        Ok(())
     }
 
     /// A queue for rows of kind `K`, written by multi-row inserts and ahead of everything else in a group. Make one

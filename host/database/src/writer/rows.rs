@@ -111,6 +111,9 @@ pub(super) trait Queue: Send {
     /// Up to `limit` waiting rows.
     fn take(&mut self, limit: usize) -> Option<Box<dyn Batch>>;
 
+    /// Rows that wait.
+    fn waiting(&self) -> usize;
+
     /// Nobody can add rows any more.
     fn is_finished(&self) -> bool;
 }
@@ -150,6 +153,10 @@ impl<K: BatchInsert> Queue for RowQueue<K> {
             return None;
         }
         Some(Box::new(RowBatch { outcomes: Vec::with_capacity(rows.len()), rows, statements: self.statements.clone() }))
+    }
+
+    fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     fn is_finished(&self) -> bool {

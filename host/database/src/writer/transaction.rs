@@ -5,19 +5,18 @@ use std::sync::Arc;
 
 use sqlx::{Executor, SqliteConnection};
 
+use super::write::Broken;
+use crate::error::is_full;
+
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 pub(super) const COMMIT: &str = "COMMIT";
-/// Commits that are not synced by themselves: see [`Writer::submit_unsynced`](super::Writer::submit_unsynced). The mode is of
-/// the connection, so it is set back with the transaction's end.
-const BEGIN_UNSYNCED: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
-const COMMIT_UNSYNCED: &str = "COMMIT; PRAGMA synchronous = FULL";
-const ROLL_BACK_UNSYNCED: &str = "ROLLBACK; PRAGMA synchronous = FULL";
+const ROLL_BACK: &str = "ROLLBACK";
 
 /// The transaction of a group is gone: nothing of it can be committed.
 #[derive(Debug)]
 pub(super) struct Fatal {
     pub(super) cause: Arc<sqlx::Error>,
-    /// It may have been the commit that failed: after a failed sync the pages in the connection's hands are in doubt.
+    /// It may have been the commit that failed: what the connection holds in memory is in doubt.
     pub(super) in_doubt: bool,
 }
 
@@ -27,25 +26,38 @@ impl From<sqlx::Error> for Fatal {
     }
 }
 
+impl From<Broken> for Fatal {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Before(error) => error.into(),
+            Broken::After(error) => Fatal { cause: Arc::new(error), in_doubt: true },
+        }
+    }
+}
+
+impl Fatal {
+    /// The disk is full.
+    pub(super) fn is_full(&self) -> bool {
+        is_full(&self.cause)
+    }
+}
+
 /// The connection, and how far the group's transaction is.
 pub(super) struct Transaction<'c> {
     pub(super) connection: &'c mut SqliteConnection,
-    synced: bool,
     pub(super) begun: bool,
     pub(super) committed: bool,
 }
 
 impl<'c> Transaction<'c> {
-    /// Of writes alone, if it is not to be synced.
-    pub(super) fn new(connection: &'c mut SqliteConnection, synced: bool) -> Self {
-        Transaction { connection, synced, begun: false, committed: false }
+    pub(super) fn new(connection: &'c mut SqliteConnection) -> Self {
+        Transaction { connection, begun: false, committed: false }
     }
 
     /// Begins it, if nothing has.
     pub(super) async fn begin(&mut self) -> Result<(), Fatal> {
         if !self.begun {
-            let begin = if self.synced { BEGIN } else { BEGIN_UNSYNCED };
-            self.connection.execute(begin).await?;
+            self.connection.execute(BEGIN).await?;
             self.begun = true;
         }
         Ok(())
@@ -54,8 +66,7 @@ impl<'c> Transaction<'c> {
     /// Commits it, if nothing has.
     pub(super) async fn commit(self) -> Result<(), Fatal> {
         if !self.committed {
-            let commit = if self.synced { COMMIT } else { COMMIT_UNSYNCED };
-            let done = self.connection.execute(commit).await;
+            let done = self.connection.execute(COMMIT).await;
             done.map_err(|error| Fatal { cause: Arc::new(error), in_doubt: true })?;
         }
         Ok(())
@@ -63,8 +74,7 @@ impl<'c> Transaction<'c> {
 
     /// Undoes it. An error means that SQLite has undone it already, with whatever was written since.
     pub(super) async fn roll_back(self) -> Result<(), Fatal> {
-        let roll_back = if self.synced { "ROLLBACK" } else { ROLL_BACK_UNSYNCED };
-        self.connection.execute(roll_back).await?;
+        self.connection.execute(ROLL_BACK).await?;
         Ok(())
     }
 

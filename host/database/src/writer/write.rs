@@ -1,18 +1,25 @@
-//! A write of any shape: a closure over the write connection.
+//! A write of any shape: a closure over the write connection, or a script.
 
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use sqlx::SqliteConnection;
+use sqlx::{Executor, SqliteConnection};
 use tokio::sync::oneshot;
 
-use crate::WriteError;
+use crate::script::Stopped;
+use crate::{Ran, Script, ScriptError, WriteError};
 
 /// A write whose types the writer need not know.
 pub(super) trait Job: Send {
-    /// Does the work; false if it failed and must be rolled back.
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, bool>;
+    /// Does the work between two statements: false if it failed and must be rolled back, in which case the second was not
+    /// executed.
+    fn run_between<'c>(
+        &'c mut self,
+        before: Option<&'static str>,
+        after: &'static str,
+        connection: &'c mut SqliteConnection,
+    ) -> BoxFuture<'c, Result<bool, Broken>>;
 
     /// Whether its waiter must not be answered before the log is synced.
     fn is_synced(&self) -> bool;
@@ -21,16 +28,21 @@ pub(super) trait Job: Send {
     fn answer(self: Box<Self>, group: Result<(), WriteError>);
 }
 
+/// One of the statements around a write failed.
+pub(super) enum Broken {
+    Before(sqlx::Error),
+    After(sqlx::Error),
+}
+
 pub(super) struct Write<F, R, E> {
     work: Option<F>,
-    synced: bool,
     outcome: Option<Result<R, E>>,
     answer: oneshot::Sender<Result<R, E>>,
 }
 
 impl<F, R, E> Write<F, R, E> {
-    pub(super) fn new(work: F, synced: bool, answer: oneshot::Sender<Result<R, E>>) -> Self {
-        Write { work: Some(work), synced, outcome: None, answer }
+    pub(super) fn new(work: F, answer: oneshot::Sender<Result<R, E>>) -> Self {
+        Write { work: Some(work), outcome: None, answer }
     }
 }
 
@@ -40,13 +52,67 @@ where
     R: Send,
     E: From<WriteError> + Send,
 {
-    fn run<'c>(&'c mut self, connection: &'c mut SqliteConnection) -> BoxFuture<'c, bool> {
+    fn run_between<'c>(
+        &'c mut self,
+        before: Option<&'static str>,
+        after: &'static str,
+        connection: &'c mut SqliteConnection,
+    ) -> BoxFuture<'c, Result<bool, Broken>> {
         Box::pin(async move {
-            let Some(work) = self.work.take() else { return false };
+            if let Some(before) = before {
+                connection.execute(before).await.map_err(Broken::Before)?;
+            }
+            let Some(work) = self.work.take() else { return Ok(false) };
+            let within = &mut *connection;
             // A panic in one write must not end the writer, and with it every other write.
-            let ended = AssertUnwindSafe(async move { work(connection).await }).catch_unwind().await;
+            let ended = AssertUnwindSafe(async move { work(within).await }).catch_unwind().await;
             let outcome = ended.unwrap_or_else(|_| Err(E::from(WriteError::Panicked)));
-            self.outcome.insert(outcome).is_ok()
+            let is_done = self.outcome.insert(outcome).is_ok();
+            if is_done {
+                connection.execute(after).await.map_err(Broken::After)?;
+            }
+            Ok(is_done)
+        })
+    }
+
+    fn is_synced(&self) -> bool {
+        true
+    }
+
+    fn answer(self: Box<Self>, group: Result<(), WriteError>) {
+        answer(self.answer, self.outcome, group);
+    }
+}
+
+pub(super) struct ScriptWrite {
+    script: Option<Script>,
+    synced: bool,
+    outcome: Option<Result<Ran, ScriptError>>,
+    answer: oneshot::Sender<Result<Ran, ScriptError>>,
+}
+
+impl ScriptWrite {
+    pub(super) fn new(script: Script, synced: bool, answer: oneshot::Sender<Result<Ran, ScriptError>>) -> Self {
+        ScriptWrite { script: Some(script), synced, outcome: None, answer }
+    }
+}
+
+impl Job for ScriptWrite {
+    fn run_between<'c>(
+        &'c mut self,
+        before: Option<&'static str>,
+        after: &'static str,
+        connection: &'c mut SqliteConnection,
+    ) -> BoxFuture<'c, Result<bool, Broken>> {
+        Box::pin(async move {
+            let Some(script) = self.script.take() else { return Ok(false) };
+            let outcome = match script.run_between(before, Some(after), connection).await {
+                Ok(ran) => Ok(ran),
+                Err(Stopped::Within(error)) => Err(error),
+                Err(Stopped::Before(error)) => return Err(Broken::Before(error)),
+                Err(Stopped::After(error)) => return Err(Broken::After(error)),
+            };
+            Ok(self.outcome.insert(outcome).is_ok())
         })
     }
 
@@ -55,14 +121,22 @@ where
     }
 
     fn answer(self: Box<Self>, group: Result<(), WriteError>) {
-        let outcome = match (self.outcome, group) {
-            // Its own error says more than the group's.
-            (Some(Err(own)), _) => Err(own),
-            (_, Err(group)) => Err(E::from(group)),
-            (Some(Ok(done)), Ok(())) => Ok(done),
-            (None, Ok(())) => Err(E::from(WriteError::Closed)),
-        };
-        // A waiter that went away needs no answer.
-        let _ = self.answer.send(outcome);
+        answer(self.answer, self.outcome, group);
     }
+}
+
+fn answer<R, E: From<WriteError>>(
+    waiter: oneshot::Sender<Result<R, E>>,
+    outcome: Option<Result<R, E>>,
+    group: Result<(), WriteError>,
+) {
+    let outcome = match (outcome, group) {
+        // Its own error says more than the group's.
+        (Some(Err(own)), _) => Err(own),
+        (_, Err(group)) => Err(E::from(group)),
+        (Some(Ok(done)), Ok(())) => Ok(done),
+        (None, Ok(())) => Err(E::from(WriteError::Closed)),
+    };
+    // A waiter that went away needs no answer.
+    let _ = waiter.send(outcome);
 }

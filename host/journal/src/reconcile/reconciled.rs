@@ -4,6 +4,7 @@ use fangshi_database::EventSeq;
 use sqlx::SqliteConnection;
 
 use crate::lane::LaneKey;
+use crate::step::Step;
 use crate::{Journal, JournalError};
 
 /// A reconciled event of an order.
@@ -56,24 +57,14 @@ pub(crate) async fn of_order(conn: &mut SqliteConnection, order: &LaneKey) -> Re
 }
 
 /// Notes that a reconciled event absorbed a callback; it absorbs no other.
-pub(crate) async fn match_late(
-    conn: &mut SqliteConnection,
-    order: &LaneKey,
-    reconciled: EventSeq,
-    late: EventSeq,
-) -> Result<(), JournalError> {
-    let matched = sqlx::query(
+pub(crate) fn match_late(step: &mut Step, order: &LaneKey, reconciled: EventSeq, late: EventSeq) {
+    step.add(
         "UPDATE reconciled SET matched_by = $1 \
          WHERE tenant_id = $2 AND order_id = $3 AND event_seq = $4 AND matched_by IS NULL",
     )
     .bind(late.0)
     .bind(order.tenant.0)
-    .bind(&*order.order_id)
-    .bind(reconciled.0)
-    .execute(conn)
-    .await?;
-    match matched.rows_affected() {
-        1 => Ok(()),
-        _ => Err(JournalError::Corrupt(format!("event {late} can't be absorbed by {reconciled}"))),
-    }
+    .bind(order.order_id.to_string())
+    .bind(reconciled.0);
+    step.must_change_or_corrupt(format_args!("event {late} can't be absorbed by {reconciled}"));
 }
