@@ -48,7 +48,7 @@ mod subscription;
 mod tick;
 mod views;
 
-pub use alerts::{Alert, AlertKind, Condition};
+pub use alerts::{ALERT_WAIT_MS, Alert, AlertKind, Condition};
 pub use attempt::{AttemptStart, Inputs, OpenAttempt, RecordedCall};
 pub use buffer::Buffer;
 pub use deadline::{NearDeadline, UnknownDeadline};
