@@ -70,7 +70,7 @@ pub use reconcile::{
 };
 pub use recorded::{EndedAs, RecordedAttempt};
 pub use repair::{Repair, Repaired};
-pub use restore::{Restore, last_restore};
+pub use restore::{Restore, SentPerhaps, last_restore};
 pub use run::RunState;
 pub use snapshot::SnapshotRow;
 pub use state::{LaneState, OpenRun, UnplannedEvent};
