@@ -99,7 +99,10 @@ async fn approved(console: &Console, tenant: TenantId, run: RunId, attempt: Opti
 /// Try a version on recorded events
 ///
 /// Answered from the journals of the runs that were: tells which effects would be added, lost or changed if the version
-/// had been active. Requests are redacted. Nothing is sent and nothing is written; one backtest runs at a time.
+/// had been active. Requests are redacted. Nothing is sent and nothing is written; one backtest runs at a time. Sums beside
+/// those of effects: `uncertain` counts events where the journal lacks an answer, `assumed` those where something was taken for
+/// given (an effect as done, an order of another time, a key as absent), `untried` those that the version could not be tried on;
+/// the effects of then of these are in no other sum.
 #[utoipa::path(
     post, path = "/tenants/{tenant}/backtests", tag = "runs", operation_id = "createBacktest", request_body = BacktestBody,
     params(("tenant" = String, Path, description = "t1"), BacktestQuery),

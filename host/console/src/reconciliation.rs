@@ -76,7 +76,8 @@ pub(crate) struct ReportView {
     begun_at: i64,
     /// Unix milliseconds.
     ended_at: i64,
-    /// `done`, or the class of what the platform refused it for, such as `permission`.
+    /// `done`; or the class of what the platform refused it, or a part of it, for, such as `permission`; or `cursor`: a list
+    /// had more and showed no way on.
     outcome: String,
     /// End of its range, the platform's unix seconds.
     until: i64,

@@ -97,6 +97,9 @@ pub struct Alert {
 /// days.
 const KEPT_MS: i64 = 30 * 24 * 3_600_000;
 
+/// No alert that was refused waits for longer than this, milliseconds: an hour.
+pub const ALERT_WAIT_MS: i64 = 3_600_000;
+
 #[derive(sqlx::FromRow)]
 struct AlertRead {
     id: i64,
@@ -156,14 +159,17 @@ impl Journal {
         .await
     }
 
-    /// Alerts that are to be sent by now, the oldest first.
+    /// Alerts that are to be sent by now, the oldest first. One that nobody refused waits for nothing; one
+    /// that waits for longer than any can was noted by a clock that was set back since.
     pub async fn due_alerts(&self, limit: u32) -> Result<Vec<Alert>, JournalError> {
+        let now = self.clock.now();
         let rows = sqlx::query_as(
             "SELECT id, kind, tenant_id, subject, count, first_at, last_at, ended_at, tries, sent_at FROM alerts \
-             WHERE sent_at IS NULL AND next_at <= $1 ORDER BY next_at, id LIMIT $2",
+             WHERE sent_at IS NULL AND (tries = 0 OR next_at <= $1 OR next_at > $3) ORDER BY next_at, id LIMIT $2",
         )
-        .bind(self.clock.now())
+        .bind(now)
         .bind(i64::from(limit))
+        .bind(now.saturating_add(ALERT_WAIT_MS))
         .fetch_all(self.reader())
         .await?;
         alerts(rows)
@@ -234,7 +240,7 @@ impl Journal {
         .await
     }
 
-    /// Nobody took it: not again before `next_at`, unix milliseconds.
+    /// Nobody took it: not again before `next_at`, unix milliseconds, which is [`ALERT_WAIT_MS`] off at most.
     pub async fn alert_refused(&self, alert: &Alert, next_at: i64) -> Result<(), JournalError> {
         let id = alert.id;
         self.write(move |conn| {

@@ -43,6 +43,9 @@ pub struct UnknownDeadline {
 /// How long after its event a deadline is looked for, seconds: 8 days. A buyer's wish waits for no longer than a week.
 const LOOKED_FOR_S: i64 = 8 * 86_400;
 
+/// No look for a deadline is put off for longer than this, milliseconds: an hour.
+const LOOK_WITHIN_MS: i64 = 3_600_000;
+
 /// A deadline that was found makes the run one that is to be told of (again); that the order shows none changes nothing
 /// but that nobody looks any more.
 const NOTE: &str = "UPDATE runs SET deadline_at = COALESCE($1, deadline_at), deadline_look_at = NULL, \
@@ -78,17 +81,19 @@ impl Journal {
     }
 
     /// Runs neither done nor rejected whose deadline should be looked for by `now_ms`, the longest overdue first. Where
-    /// the event is older than any deadline lasts, the order need not be found out about any more.
+    /// the event is older than any deadline lasts, the order need not be found out about any more. A look that is put off for
+    /// longer than any can be was noted by a clock that was set back since.
     pub async fn unknown_deadlines(&self, now_ms: i64, limit: u32) -> Result<Vec<UnknownDeadline>, JournalError> {
         let rows: Vec<UnknownRow> = sqlx::query_as(
             "SELECT r.tenant_id, r.id, r.order_id, r.state, e.created_at, r.alerted_at IS NOT NULL \
              FROM runs r JOIN events e ON e.seq = r.event_seq WHERE r.deadline_look_at IS NOT NULL \
-             AND r.deadline_look_at <= $1 AND r.state <> 2 AND r.state <> 3 AND e.created_at > $3 \
-             ORDER BY r.deadline_look_at LIMIT $2",
+             AND (r.deadline_look_at <= $1 OR r.deadline_look_at > $4) AND r.state <> 2 AND r.state <> 3 \
+             AND e.created_at > $3 ORDER BY r.deadline_look_at LIMIT $2",
         )
         .bind(now_ms)
         .bind(i64::from(limit))
         .bind(now_ms.div_euclid(1_000) - LOOKED_FOR_S)
+        .bind(now_ms.saturating_add(LOOK_WITHIN_MS))
         .fetch_all(self.reader())
         .await?;
         rows.into_iter()

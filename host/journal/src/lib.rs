@@ -49,7 +49,7 @@ mod subscription;
 mod tick;
 mod views;
 
-pub use alerts::{Alert, AlertKind, Condition};
+pub use alerts::{ALERT_WAIT_MS, Alert, AlertKind, Condition};
 pub use attempt::{AttemptStart, Inputs, OpenAttempt, RecordedCall};
 pub use buffer::Buffer;
 pub use deadline::{NearDeadline, UnknownDeadline};
@@ -71,7 +71,7 @@ pub use reconcile::{
 };
 pub use recorded::{EndedAs, RecordedAttempt};
 pub use repair::{Repair, Repaired};
-pub use restore::{Restore, last_restore};
+pub use restore::{Restore, SentPerhaps, last_restore};
 pub use run::RunState;
 pub use snapshot::SnapshotRow;
 pub use state::{LaneState, OpenRun, UnplannedEvent};

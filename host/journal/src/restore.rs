@@ -15,6 +15,18 @@ use crate::{Journal, JournalError};
 /// More than a store gives out between two backups.
 const IDS_LEFT_FREE: i64 = 1_000_000;
 
+/// How far the clock of a host that restores a store may be behind, milliseconds: a quarter of an hour.
+const BEHIND_MS: i64 = 900_000;
+
+/// Effects that a store that was lost may have sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentPerhaps {
+    /// Since when, unix milliseconds.
+    pub since: i64,
+    /// Only if the clock of the restore was behind.
+    pub by_clock: bool,
+}
+
 /// The last restore of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
 pub struct Restore {
@@ -52,17 +64,21 @@ impl Restore {
         EventSeq(self.until_seq)
     }
 
-    /// Since when effects of an event's runs may have been sent of which this store knows nothing, unix milliseconds; none
-    /// if it knows them all. That is so for the events of the backup, and for those of what happened before the restore: the
-    /// store that was lost may have heard of it. The platform repeats a callback whose answer it did not get for hours, and
-    /// reconciliation finds what it does not repeat.
-    pub fn sent_perhaps_since(&self, event: &StoredEvent) -> Option<i64> {
+    /// Effects of an event's runs that may have been sent and that this store does not know of; none if it knows them all.
+    /// There may be some for the events of the backup, and for those of what happened before the restore: the store that was
+    /// lost may have heard of it. The platform repeats a callback whose answer it did not get for hours, and reconciliation
+    /// finds what it does not repeat. The platform dates what happened, and this host the restore: what is dated a little
+    /// later than the restore may have happened before it, too.
+    pub fn sent_perhaps(&self, event: &StoredEvent) -> Option<SentPerhaps> {
         // What a reading showed may have happened long before the update that it is dated by.
         let happened_at = event.since.saturating_mul(1_000);
+        let by_clock = happened_at > self.restored_at;
         match event.source {
-            _ if event.seq <= self.until() => Some(event.received_at),
-            Source::Callback | Source::Reconciled | Source::Schedule if happened_at <= self.restored_at => {
-                Some(happened_at.min(event.received_at))
+            _ if event.seq <= self.until() => Some(SentPerhaps { since: event.received_at, by_clock: false }),
+            Source::Callback | Source::Reconciled | Source::Schedule
+                if happened_at <= self.restored_at.saturating_add(BEHIND_MS) =>
+            {
+                Some(SentPerhaps { since: happened_at.min(event.received_at), by_clock })
             }
             _ => None,
         }

@@ -3,7 +3,7 @@
 
 mod rig;
 
-use fangshi_journal::{AlertKind, Condition, JournalError, Next, Repair, TenantId};
+use fangshi_journal::{ALERT_WAIT_MS, AlertKind, Condition, JournalError, Next, Repair, TenantId};
 use fangshi_tenants::{Actor, StateChange, TenantPatch};
 use rig::Rig;
 
@@ -123,6 +123,29 @@ async fn runs_that_are_parked_are_counted_in_one_alert_until_it_is_sent() {
     park(4).await;
     let new = rig.journal.due_alerts(9).await.unwrap();
     assert!(new[0].id > rest[0].id && new[0].count == 1, "what was sent is not counted on");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_keeps_no_alert_back() {
+    let rig = Rig::new().await;
+    let now = rig.clock.now();
+    let park = async |n: u8| {
+        let (fence, run, event) = rig.entered(n).await;
+        let buffer = rig.begin(run, 1);
+        let ending = rig.ending(event, Next::Parked { reason: "attempts" });
+        rig.journal.end_attempt(&fence, &buffer, fangshi_journal::InstallationId(1), &ending).await.unwrap();
+    };
+    rig.hand.advance(40 * 86_400_000);
+    park(1).await;
+    let due = rig.journal.due_alerts(9).await.unwrap();
+    rig.journal.alert_refused(&due[0], rig.clock.now() + ALERT_WAIT_MS).await.unwrap();
+    assert!(rig.journal.due_alerts(9).await.unwrap().is_empty(), "it waits, as long as it can");
+    rig.hand.set(now);
+    park(2).await;
+    let due = rig.journal.due_alerts(9).await.unwrap();
+    assert_eq!((due.len(), due[0].count), (1, 2), "at the same reason");
+    rig.journal.alert_refused(&due[0], now + 1_000).await.unwrap();
+    assert!(rig.journal.due_alerts(9).await.unwrap().is_empty(), "and waits by the clock of now");
 }
 
 #[tokio::test]

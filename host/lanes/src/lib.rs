@@ -42,7 +42,7 @@ pub use plans::{
 };
 pub use replay::{
     Backtest, BacktestReport, Changed, Difference, EffectSeen, EventTried, ReplayError, ReplayVerdict, Replayed,
-    Replays, Totals,
+    Replays, Totals, Untried,
 };
 pub use seams::{Directory, Guest, Guests, Installed, Seat, Shop, Throughput, WasmGuests};
 pub use ticker::Ticker;

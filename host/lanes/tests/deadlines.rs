@@ -121,6 +121,25 @@ async fn an_order_that_cannot_be_read_for_its_deadline_is_told_once_and_tried_ag
 }
 
 #[tokio::test]
+async fn a_clock_that_was_ahead_puts_no_look_off() {
+    let rig = Rig::new().await;
+    let deadline_at = wish(&rig, 5 * 3_600);
+    rig.install(1, false, script!(|_input, _host| Outcome::Done));
+    rig.stand(1, Standing::Held);
+    rig.push(EXT_INFO, ORDER, SKU_WISH).await;
+    rig.settle().await;
+    let now = rig.clock.now();
+    rig.shop.reads_fail.store(1, Ordering::SeqCst);
+    rig.advance(2 * 86_400).await;
+    rig.lanes.sweep().await.unwrap();
+    assert_eq!(rig.count(LOOKED_FOR).await, 1, "it could not be read");
+    rig.hand.set(now);
+    rig.lanes.sweep().await.unwrap();
+    assert_eq!(rig.shop.reads.load(Ordering::SeqCst), 2);
+    assert_eq!((rig.runs().await[0].deadline_at, rig.count(LOOKED_FOR).await), (Some(deadline_at), 0));
+}
+
+#[tokio::test]
 async fn nobody_looks_for_a_deadline_that_is_known_or_not_needed() {
     let rig = Rig::new().await;
     rig.install(1, false, script!(|_input, _host| Outcome::Done));

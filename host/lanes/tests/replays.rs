@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use fangshi_database::{Digest, InstallationId};
 use fangshi_journal::{Found, KnownOrder, NewEvent, Reading, Repair, RunState, Source};
-use fangshi_lanes::{Backtest, BacktestReport, ReplayError, ReplayVerdict, Standing};
+use fangshi_lanes::{Backtest, BacktestReport, ReplayError, ReplayVerdict, Standing, Totals};
 use fangshi_operations::Class;
 use fangshi_runtime::Outcome;
 use fangshi_tenants::Actor;
@@ -302,6 +302,48 @@ async fn a_backtest_answers_reads_from_the_journal_and_says_where_it_has_no_answ
     let report = tried(&rig, &["on-pay"], search(2)).await;
     assert_eq!((report.totals.uncertain, report.totals.lost), (2, 2));
     assert_eq!(report.items[0].unanswered, ["search/list-orders"]);
+}
+
+#[tokio::test]
+async fn an_event_that_a_version_cannot_be_tried_on_is_told_with_its_effects_and_counts_nowhere_else() {
+    let rig = Rig::new().await;
+    let note = || script!(|_input, host| { outcome_of(set_note(host, ORDER, "CANARY").await.map(drop)) });
+    // Nobody read the order then.
+    rig.install(1, false, note());
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    rig.scripts.install_reader(NEW, note());
+    let report = rig.lanes.replays().backtest(&backtest(&rig, &["on-pay"])).await.unwrap();
+    assert_eq!((report.events, report.totals), (1, Totals { untried: 1, ..Totals::default() }));
+    let untried = report.items[0].untried.as_ref().unwrap();
+    assert_eq!((untried.effects.len(), &*untried.effects[0].operation), (1, "notes/set-merchant-notes"));
+    let (table, text) = (report.table(), serde_json::to_string(&report).unwrap());
+    assert!(table.contains("! not tried: ") && table.contains("1 not tried"), "{table}");
+    assert!(table.contains("! notes/set-merchant-notes") && !table.contains("->"), "{table}");
+    assert!(!table.contains("CANARY") && !text.contains("CANARY"), "requests are redacted: {table} {text}");
+}
+
+#[tokio::test]
+async fn what_a_backtest_takes_for_given_is_counted_and_told() {
+    let rig = Rig::new().await;
+    rig.install(1, true, script!(|_input, _host| Outcome::Done));
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    let looks = script!(|_input, host| {
+        for _ in 0..3 {
+            host.kv_get("never read").await.unwrap();
+        }
+        Outcome::Done
+    });
+    let report = tried(&rig, &["on-pay"], looks).await;
+    assert_eq!((report.totals.assumed, report.totals.uncertain, report.items.len()), (1, 0, 1), "{report:?}");
+    assert_eq!(report.items[0].assumed.len(), 1, "once");
+    let table = report.table();
+    assert!(table.contains("= assumed: kv/get") && table.contains("1 with something assumed"), "{table}");
+    let notes = script!(|_input, host| outcome_of(set_note(host, ORDER, "one").await.map(drop)));
+    let report = tried(&rig, &["on-pay"], notes).await;
+    assert_eq!((report.totals.assumed, report.totals.added), (1, 1));
+    assert!(report.table().contains("= assumed: notes/set-merchant-notes"), "{}", report.table());
 }
 
 #[tokio::test]

@@ -11,13 +11,14 @@
 
 mod rig;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use fangshi_database::{Digest, InstallationId};
 use fangshi_journal::{AttemptStart, EffectKey, Inputs, Intent, NewRun, PlannedEvent, RunState};
+use fangshi_operations::Class;
 use fangshi_runtime::{Abort, CallError, Outcome};
-use rig::{Mood, ORDER, Rig, outcome_of, set_note};
+use rig::{Mood, ORDER, Rig, outcome_of, refused, set_note};
 use serde_json::json;
 
 /// A guest that notes an order, after a read; hangs where the shop does.
@@ -151,6 +152,67 @@ async fn what_is_verified_is_sent_again_only_by_a_later_attempt_that_does_not_se
         assert_eq!(rig.shop.applied().len(), 1, "{mood:?}");
         let detail = rig.journal.run(rig.tenant, rig.runs().await[0].id).await.unwrap().unwrap();
         assert_eq!(detail.effects[0].sends, sends, "{mood:?}");
+    }
+}
+
+/// Ships, and keeps what it was told.
+fn ship_and_tell(told: &Told) -> rig::Script {
+    let told = Arc::clone(told);
+    script!(
+        [told] | _input,
+        host | {
+            let parcel = json!({"delivery_id": "SF", "waybill_id": "SF1", "deliver_type": 1,
+                                "product_infos": [{"product_id": "1", "sku_id": "2", "product_cnt": 1}]});
+            let request = json!({"order_id": ORDER, "delivery_list": [parcel]});
+            let answer = host.operation("delivery", "send", request).await.map(drop);
+            told.lock().unwrap().push(answer.clone());
+            outcome_of(answer)
+        }
+    )
+}
+
+type Told = Arc<Mutex<Vec<Result<(), CallError>>>>;
+
+fn says_doubt(told: &Told) -> bool {
+    told.lock().unwrap().last().is_some_and(|told| format!("{told:?}").contains("may have been applied"))
+}
+
+#[tokio::test]
+async fn a_plugin_is_never_told_that_nothing_was_done_while_an_earlier_try_is_in_doubt() {
+    // Cut off: what it did does not show yet, or can't be looked for.
+    for looks in [true, false] {
+        let told = Told::default();
+        let mut rig = Rig::new().await;
+        rig.install(1, true, ship_and_tell(&told));
+        cut_off_in_the_effect(&rig, Mood::Hang).await;
+        let shown = rig.shop.orders.lock().unwrap().remove(ORDER).unwrap();
+        rig.shop.looks_fail.store(u32::from(!looks), Ordering::SeqCst);
+        rig.hand.advance(1_000);
+        rig.restart().await;
+        rig.settle().await;
+        assert!(says_doubt(&told), "{told:?}");
+        assert_eq!(rig.states().await, [RunState::Waiting]);
+        rig.shop.orders.lock().unwrap().insert(ORDER.into(), shown);
+        rig.advance(7).await;
+        assert_eq!((rig.states().await, rig.shop.applied().len()), (vec![RunState::Done], 1), "{told:?}");
+    }
+    // Refused at the second send: the first may have been done.
+    for (class, wait_s) in [(Class::TooOften, 90), (Class::Conflict, 0), (Class::Busy, 0)] {
+        let told = Told::default();
+        let rig = Rig::new().await;
+        rig.install(1, true, ship_and_tell(&told));
+        let mut refused = refused(class, 1);
+        refused.retry_after = (wait_s > 0).then_some(wait_s);
+        rig.shop.moods.lock().unwrap().extend([Mood::LoseRequest, Mood::Refuse(refused)]);
+        rig.pay(ORDER).await;
+        rig.settle().await;
+        rig.advance(7).await;
+        assert_eq!(told.lock().unwrap().len(), 2, "{class:?}");
+        assert!(says_doubt(&told), "{class:?}: {told:?}");
+        rig.advance(40).await;
+        assert_eq!(told.lock().unwrap().len() == 2, wait_s > 0, "{class:?}: the platform's wait holds");
+        rig.advance(80).await;
+        assert_eq!((rig.states().await, rig.shop.applied().len()), (vec![RunState::Done], 1), "{class:?}: {told:?}");
     }
 }
 

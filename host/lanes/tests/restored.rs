@@ -224,7 +224,8 @@ async fn a_change_of_the_lost_time_that_reconciliation_finds_may_have_had_its_ef
     assert_eq!(rig.shop.applied(), [parcel()]);
     let told = std::mem::take(&mut *answers.lock().unwrap());
     assert!(is_unknown(&told[0].1) && told[1].1.is_ok() && is_unknown(&told[2].1), "{told:?}");
-    // What happened after the restore no other store has heard of.
+    // What happened well after the restore no other store has heard of.
+    rig.hand.advance(900_000);
     rig.reconcile("channels_ec_order_pay", "3700000000000000009", rig.clock.now_s() - 300).await;
     rig.settle().await;
     assert!(answers.lock().unwrap().iter().all(|(_, answer)| answer.is_ok()));
@@ -279,11 +280,34 @@ async fn events_after_the_restore_are_as_ever() {
     let answers = Answers::default();
     let rig = restored(&answers).await;
     release(&rig).await;
+    rig.advance(900).await;
     let before = rig.shop.applied().len();
     rig.push("channels_ec_order_new", ORDER, None).await;
     rig.settle().await;
     assert!(answers.lock().unwrap().iter().all(|(_, answer)| answer.is_ok()));
     assert_eq!(rig.shop.applied().len(), before + 3);
+}
+
+#[tokio::test]
+async fn what_a_clock_that_was_behind_dates_after_the_restore_is_not_done_twice() {
+    let answers = Answers::default();
+    let mut rig = Rig::new().await;
+    rig.install(1, false, three(&answers));
+    rig.crash().await;
+    // The store was lost ten minutes from now, by the platform's clock, and had heard of a payment.
+    let paid_at = rig.clock.now_s() + 540;
+    rig.journal.hold(Actor::Operator(None)).await.unwrap();
+    rig.restart().await;
+    rig.push_of("channels_ec_order_pay", ORDER, paid_at).await;
+    let order = json!({"order_id": ORDER, "status": 30, "update_time": paid_at + 1, "order_detail": {
+        "ext_info": {"merchant_notes": "one", "customer_notes": ""},
+        "delivery_info": {"delivery_product_info": parcel()["delivery_list"]}}});
+    rig.shop.orders.lock().unwrap().insert(ORDER.into(), order);
+    release(&rig).await;
+    let told = std::mem::take(&mut *answers.lock().unwrap());
+    assert!(told[0].1.is_ok() && told[1].1.is_ok() && is_unknown(&told[2].1), "{told:?}");
+    // The same note once more does no harm; a parcel is looked for, and for a code nothing shows.
+    assert_eq!(rig.shop.applied(), [json!({"order_id": ORDER, "merchant_notes": "one"})]);
 }
 
 #[tokio::test]

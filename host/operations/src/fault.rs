@@ -124,7 +124,7 @@ pub enum ContractError {
         /// Seconds to wait, where known.
         retry_after: Option<u32>,
     },
-    /// The platform can't be reached or is busy; nothing was changed.
+    /// The platform can't be reached or is busy; this call changed nothing.
     Unavailable(String),
     /// Sent without an answer: applied or not.
     OutcomeUnknown(String),

@@ -16,8 +16,9 @@ pub(crate) enum Read {
     Made(u32),
     /// The order's last update is too young: its callback may be on its way, and the next pass lists it again.
     Young,
-    /// The status lags behind the payment: read again at this time, unix milliseconds.
-    Lagging(i64),
+    /// The status lags behind the payment, or the order's events came quicker than it could be compared with them: read
+    /// again at this time, unix milliseconds.
+    Later(i64),
     /// The answer is older than what is known, or no order.
     Unusable,
 }
@@ -36,8 +37,8 @@ pub(crate) struct Reader<'a> {
 
 /// A status that lags longer than this after the payment is taken as it is, seconds.
 const LAG_S: i64 = 86_400;
-/// When a lagging order is read again, milliseconds.
-const LAG_AGAIN_MS: i64 = 600_000;
+/// When such an order, or one that could not be compared, is read again, milliseconds.
+const AGAIN_MS: i64 = 600_000;
 /// Comparisons of one reading: each is repeated only if an event of the order came meanwhile.
 const COMPARISONS: usize = 5;
 
@@ -65,7 +66,7 @@ impl Reader<'_> {
             return Ok(Ok(Read::Young));
         }
         if facts.lags() && read_s - facts.pay_time < LAG_S {
-            return Ok(Ok(Read::Lagging(read_at + LAG_AGAIN_MS)));
+            return Ok(Ok(Read::Later(read_at + AGAIN_MS)));
         }
         let after = Snapshot { facts, read_at, seen: None };
         for _ in 0..COMPARISONS {
@@ -73,21 +74,22 @@ impl Reader<'_> {
                 return Ok(Ok(made));
             }
         }
-        // An order this busy has its callbacks; the next pass lists it again.
-        Ok(Ok(Read::Young))
+        // An order this busy has its callbacks. No list shows it again unless it is updated once more.
+        Ok(Ok(Read::Later(read_at + AGAIN_MS)))
     }
 
     /// One comparison; none if an event of the order came meanwhile.
     async fn compare(&self, order: &LaneKey, json: &Value, after: &Snapshot) -> Result<Option<Read>, ReconcileError> {
         let known = self.journal.known_order(order).await?;
-        let before = known.as_ref().and_then(snapshot);
         let facts = &after.facts;
+        let (before, whole) = known.as_ref().and_then(|known| self.snapshot(order, known, facts)).unzip();
         if before.as_ref().is_some_and(|before| before.facts.update_time > facts.update_time) {
             return Ok(Some(Read::Unusable));
         }
         let look_at = facts.number.as_ref().filter(|number| !number.expired && number.expires_at > 0);
         let look_at = look_at.map(|number| number.expires_at.saturating_mul(1_000));
-        let unchanged = before.as_ref().is_some_and(|before| before.facts == *facts);
+        // Facts of another version are kept anew, so that the next change shows in all of them.
+        let unchanged = whole == Some(true) && before.as_ref().is_some_and(|before| before.facts == *facts);
         if unchanged && known.as_ref().is_some_and(|known| known.look_at == look_at) {
             return Ok(Some(Read::Made(0)));
         }
@@ -134,6 +136,18 @@ impl Reader<'_> {
         }
     }
 
+    /// The snapshot of a known order, and whether it is whole. One that another version of the host wrote may be unreadable:
+    /// the order is then taken as it is found.
+    fn snapshot(&self, order: &LaneKey, known: &KnownOrder, now: &Facts) -> Option<(Snapshot, bool)> {
+        let Some((facts, whole)) = Facts::kept(&known.facts, now) else {
+            metrics::counter!("fangshi_unreadable_snapshots_total").increment(1);
+            tracing::warn!(tenant = %self.tenant.id, order_id = %order.order_id,
+                "what is known of an order can't be read: what changed since then is not told");
+            return None;
+        };
+        Some((Snapshot { facts, read_at: known.read_at, seen: known.seen }, whole))
+    }
+
     /// A change of status without a way in the guide's chart is told of, and not dropped.
     fn report(&self, order: &LaneKey, judgement: &Judgement) {
         let Some(transition) = judgement.transition else { return };
@@ -148,13 +162,6 @@ impl Reader<'_> {
                 "a change of status that no chart has");
         }
     }
-}
-
-/// The snapshot of a known order. One that another version of the host wrote may be unreadable: the order is then taken as
-/// it is found.
-fn snapshot(known: &KnownOrder) -> Option<Snapshot> {
-    let facts: Facts = serde_json::from_value(known.facts.clone()).ok()?;
-    Some(Snapshot { facts, read_at: known.read_at, seen: known.seen })
 }
 
 /// Events as the comparison takes them. A reconciled one counts with the `update_time` of its reading.

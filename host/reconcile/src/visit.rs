@@ -8,7 +8,7 @@ use crate::bucket::Bucket;
 use crate::config::ReconcileConfig;
 use crate::error::ReconcileError;
 use crate::reading::{Read, Reader};
-use crate::seams::Shop;
+use crate::seams::{Shop, Span};
 use crate::walk::{self, Step, Which};
 
 /// Orders whose time of their own has come, taken into one incremental pass at most.
@@ -73,7 +73,7 @@ impl Visit<'_> {
         }
         let mut steps = 0;
         let again = loop {
-            let Some(step) = walk::next(&standing) else { break walk::due_at(&standing) };
+            let Some(step) = walk::next(&standing, self.clock.now()) else { break walk::due_at(&standing) };
             if steps == STEPS {
                 break self.clock.now();
             }
@@ -132,19 +132,7 @@ impl Visit<'_> {
                     }
                     Ok(None)
                 }
-                Err(fault) => {
-                    let setback = setback(&fault, self.clock.now());
-                    if let (Setback::Once, Some(walk), false) =
-                        (&setback, &mut which.of(standing).walk, span.next_key.is_empty())
-                    {
-                        // The platform does not know its cursor any more: this span from its begin.
-                        walk.next_key = String::new();
-                        return Ok(None);
-                    }
-                    let setback =
-                        if let Setback::Once = setback { Setback::Refused(fault.class.name()) } else { setback };
-                    Ok(self.yield_to(standing, which, setback))
-                }
+                Err(fault) => Ok(self.unlisted(standing, which, &span, &fault)),
             },
             Step::Read(which, order_id) => {
                 let reader = Reader {
@@ -158,7 +146,7 @@ impl Visit<'_> {
                 let made = match reader.read(&order_id).await {
                     Ok(Ok(Read::Made(made))) => Some(made),
                     Ok(Ok(Read::Young)) => Some(0),
-                    Ok(Ok(Read::Lagging(at))) => {
+                    Ok(Ok(Read::Later(at))) => {
                         walk::keep_for_later(standing, &order_id, at);
                         Some(0)
                     }
@@ -191,6 +179,28 @@ impl Visit<'_> {
         }
     }
 
+    /// What a page that was not listed makes of the visit.
+    fn unlisted(&self, standing: &mut Standing, which: Which, span: &Span, fault: &Fault) -> Option<i64> {
+        let (now, class) = (self.clock.now(), fault.class.name());
+        let walk = which.of(standing).walk.as_mut()?;
+        let setback = match setback(fault, now) {
+            Setback::Once if !span.next_key.is_empty() => {
+                walk::cursor_refused(walk, class);
+                return None;
+            }
+            Setback::Tried => {
+                let wish_ms = i64::from(fault.retry_after.unwrap_or(0)) * 1_000;
+                if walk::list_tried(walk, wish_ms, now) {
+                    return None;
+                }
+                Setback::Refused(class)
+            }
+            Setback::Once => Setback::Refused(class),
+            other => other,
+        };
+        self.yield_to(standing, which, setback)
+    }
+
     /// What a setback makes of the visit.
     fn yield_to(&self, standing: &mut Standing, which: Which, setback: Setback) -> Option<i64> {
         match setback {
@@ -208,10 +218,11 @@ impl Visit<'_> {
 
     fn end(&self, standing: &mut Standing, which: Which, refused: Option<&'static str>) {
         walk::end(standing, which, refused, self.clock.now(), self.spread(), self.config);
-        let outcome = refused.unwrap_or("done");
-        metrics::counter!("fangshi_reconcile_passes_total", "pass" => which.name(), "outcome" => outcome).increment(1);
         if let Some(last) = &which.of(standing).last {
-            tracing::info!(tenant = %self.tenant.id, pass = which.name(), outcome, listed = last.listed, read = last.read,
+            let (pass, outcome) = (which.name(), &*last.outcome);
+            let labels = [("pass", pass.to_owned()), ("outcome", outcome.to_owned())];
+            metrics::counter!("fangshi_reconcile_passes_total", &labels).increment(1);
+            tracing::info!(tenant = %self.tenant.id, pass, outcome, listed = last.listed, read = last.read,
                 made = last.made, failed = last.failed, "a pass of reconciliation ended");
         }
     }
@@ -227,10 +238,10 @@ fn setback(fault: &Fault, now: i64) -> Setback {
         Class::Token | Class::Ticket | Class::Host => Setback::Later,
         // Nothing left the host: that says nothing about an order.
         Class::Unreachable if fault.sent == Sent::NotSent => Setback::Later,
-        Class::Unreachable | Class::Busy | Class::Unanswered | Class::Unreadable => Setback::Tried,
+        Class::Unreachable | Class::Busy | Class::TooOften | Class::Unanswered | Class::Unreadable => Setback::Tried,
         Class::Permission | Class::Revoked | Class::Reauthorize | Class::Suspended | Class::Config | Class::Bug => {
             Setback::Refused(fault.class.name())
         }
-        Class::NotFound | Class::Conflict | Class::Invalid | Class::TooOften | Class::Other => Setback::Once,
+        Class::NotFound | Class::Conflict | Class::Invalid | Class::Other => Setback::Once,
     }
 }

@@ -37,6 +37,14 @@ const DAY_S: i64 = 86_400;
 const LATER: usize = 1_000;
 /// Readings of one order before a pass goes on without it.
 const TRIES: u32 = 3;
+/// Listings of one page before the pass ends as refused: a quarter of an hour, by the waits between them.
+const LIST_TRIES: u32 = 5;
+/// The first of these waits, milliseconds; each of the next is twice as long.
+const LIST_AGAIN_MS: i64 = 60_000;
+/// No such wait is longer, whatever the platform wishes, milliseconds.
+const LONGEST_WAIT_MS: i64 = 3_600_000;
+/// A list that has more and shows no way on, where a pass's outcome is told.
+const NO_WAY_ON: &str = "cursor";
 /// When an order that was given up is read again, milliseconds.
 const GIVEN_UP_MS: i64 = 3_600_000;
 /// No order is noted for later than this, milliseconds.
@@ -113,11 +121,12 @@ pub fn begin(standing: &mut Standing, now: i64, config: &ReconcileConfig) -> Vec
     begun
 }
 
-/// What comes next; none if no pass is under way.
-pub fn next(standing: &Standing) -> Option<Step> {
+/// What comes next at `now` (unix milliseconds); none if no pass is under way, or each waits. While one waits, the other has
+/// its turn.
+pub fn next(standing: &Standing, now: i64) -> Option<Step> {
     [(Which::Incremental, &standing.incremental), (Which::Full, &standing.full)].into_iter().find_map(
         |(which, pass)| {
-            let walk = pass.walk.as_ref()?;
+            let walk = pass.walk.as_ref().filter(|walk| !waits(walk, now))?;
             Some(match walk.pending.first() {
                 Some(order_id) => Step::Read(which, order_id.clone()),
                 None if walk.listed_all => Step::End(which),
@@ -139,18 +148,56 @@ fn span_end(walk: &Walk) -> i64 {
     walk.until_s.min(walk.from_s + SPAN_S)
 }
 
-/// Takes in a page. A page that has more and no way on ends its span: the next pass lists it again.
+/// Whether no page is asked for yet. A wait that ends later than any can was noted by a clock that was set back since.
+fn waits(walk: &Walk, now: i64) -> bool {
+    walk.waits_until > now && walk.waits_until <= now.saturating_add(LONGEST_WAIT_MS)
+}
+
+/// Takes in a page. One that has more and shows no way on cuts its span off.
 pub fn listed(walk: &mut Walk, page: Listed) {
     walk.listed = walk.listed.saturating_add(page.order_ids.len() as u32);
+    (walk.list_tries, walk.waits_until) = (0, 0);
     for id in page.order_ids {
         if !walk.pending.contains(&id) {
             walk.pending.push(id);
         }
     }
-    if page.has_more && !page.next_key.is_empty() && page.next_key != walk.next_key {
-        walk.next_key = page.next_key;
-        return;
+    match page.has_more {
+        true if page.next_key.is_empty() || page.next_key == walk.next_key => cut(walk, NO_WAY_ON),
+        true => walk.next_key = page.next_key,
+        false => {
+            walk.refusals = 0;
+            next_span(walk);
+        }
     }
+}
+
+/// The page behind a cursor was refused (`class`). The platform may not know its cursor any more: the span is listed from its
+/// begin, once. Refused again it is cut off; so is every later one of the pass, until one was listed to its end.
+pub fn cursor_refused(walk: &mut Walk, class: &str) {
+    walk.refusals += 1;
+    match walk.refusals {
+        1 => walk.next_key = String::new(),
+        _ => cut(walk, class),
+    }
+}
+
+/// A page could not be listed now; the platform wishes a wait of `wish_ms`. Whether it is asked for again: after the last try
+/// it is not.
+pub fn list_tried(walk: &mut Walk, wish_ms: i64, now: i64) -> bool {
+    walk.list_tries += 1;
+    let wait = LIST_AGAIN_MS << (walk.list_tries - 1).min(LIST_TRIES);
+    walk.waits_until = now.saturating_add(wait.max(wish_ms).min(LONGEST_WAIT_MS));
+    walk.list_tries < LIST_TRIES
+}
+
+/// Goes on behind a span that can't be listed to its end: what the other spans have is told all the same.
+fn cut(walk: &mut Walk, why: &str) {
+    walk.cut.get_or_insert_with(|| why.to_owned());
+    next_span(walk);
+}
+
+fn next_span(walk: &mut Walk) {
     walk.next_key = String::new();
     let end = span_end(walk);
     walk.listed_all = end >= walk.until_s;
@@ -187,7 +234,8 @@ pub fn read(walk: &mut Walk, made: Option<u32>) {
     }
 }
 
-/// Ends a pass that was walked to its end, or that the platform refuses (`refused`: the class of its fault).
+/// Ends a pass that was walked to its end, or that the platform refuses (`refused`: the class of its fault). One that was
+/// cut off somewhere is told of as refused, and its range is listed again.
 /// `spread`: the tenant's own number, see [`first`].
 pub fn end(
     standing: &mut Standing,
@@ -199,20 +247,26 @@ pub fn end(
 ) {
     let pass = which.of(standing);
     let Some(walk) = pass.walk.take() else { return };
-    if refused.is_none() && which == Which::Incremental {
+    let (whole, outcome) = match (refused, walk.cut) {
+        (None, None) => (true, "done".to_owned()),
+        (Some(class), _) => (false, class.to_owned()),
+        (None, Some(why)) => (false, why),
+    };
+    if whole && which == Which::Incremental {
         pass.done_until_s = walk.until_s;
     }
     let interval = now.saturating_add(config.interval.as_millis() as i64);
     let tomorrow = config.full_pass_at.after(now, spread);
     pass.due_at = match (which, refused) {
         (Which::Incremental, _) => interval,
+        // Cut off or not, it went through all days.
         (Which::Full, None) => tomorrow,
         (Which::Full, Some(_)) => interval.min(tomorrow),
     };
     pass.last = Some(PassReport {
         begun_at: walk.begun_at,
         ended_at: now,
-        outcome: refused.unwrap_or("done").to_owned(),
+        outcome,
         until_s: walk.until_s,
         listed: walk.listed,
         read: walk.read,
@@ -221,7 +275,7 @@ pub fn end(
     });
 }
 
-/// Notes an order whose status lags: to be read again then (unix milliseconds). Beyond a bound the full pass has it.
+/// Notes an order to be read again then (unix milliseconds), whether it is listed again or not. Beyond a bound the full pass has it.
 pub fn keep_for_later(standing: &mut Standing, order_id: &str, at: i64) {
     let known = standing.later.iter().any(|(_, id)| id == order_id);
     if !known && standing.later.len() < LATER {
@@ -257,13 +311,17 @@ pub fn take_of_day(standing: &mut Standing, which: Which, now: i64, calls_per_da
     match which {
         Which::Incremental => Err(midnight),
         // The incremental one need not wait with it.
-        Which::Full => Err(midnight.min(standing.incremental.due_at)),
+        Which::Full => Err(midnight.min(goes_on_at(&standing.incremental))),
     }
 }
 
-/// When there will be something to do if nothing is under way, unix milliseconds.
+/// When there will be something to do if nothing is now, unix milliseconds.
 pub fn due_at(standing: &Standing) -> i64 {
-    standing.incremental.due_at.min(standing.full.due_at)
+    goes_on_at(&standing.incremental).min(goes_on_at(&standing.full))
+}
+
+fn goes_on_at(pass: &Pass) -> i64 {
+    pass.walk.as_ref().map_or(pass.due_at, |walk| walk.waits_until)
 }
 
 #[cfg(test)]
@@ -280,7 +338,7 @@ mod tests {
     /// Walks to the end; gives every span that was listed.
     fn spans(standing: &mut Standing, now: i64, config: &ReconcileConfig) -> Vec<Span> {
         let mut spans = Vec::new();
-        while let Some(step) = next(standing) {
+        while let Some(step) = next(standing, now) {
             match step {
                 Step::List(which, span) => {
                     spans.push(span);
@@ -311,7 +369,7 @@ mod tests {
             assert!(updated.windows(2).all(|pair| pair[1].from_s == pair[0].until_s));
             assert!(spans.iter().all(|span| (0..=SPAN_S).contains(&(span.until_s - span.from_s))));
             covered = covered.max(end);
-            assert!(next(&standing).is_none() && due_at(&standing) > now);
+            assert!(next(&standing, now).is_none() && due_at(&standing) > now);
         }
         assert_eq!(standing.incremental.last.as_ref().unwrap().outcome, "done");
     }
@@ -337,23 +395,84 @@ mod tests {
         let walk = |standing: &mut Standing| standing.incremental.walk.clone().unwrap();
         listed(standing.incremental.walk.as_mut().unwrap(), page(&["1", "2", "1"], "k"));
         assert_eq!(walk(&mut standing).pending, ["1", "2"]);
-        assert_eq!(next(&standing), Some(Step::Read(Which::Incremental, "1".into())));
+        assert_eq!(next(&standing, NOW), Some(Step::Read(Which::Incremental, "1".into())));
         read(standing.incremental.walk.as_mut().unwrap(), Some(2));
         // A restart goes on here.
         let kept = serde_json::to_value(&standing).unwrap();
         let mut standing: Standing = serde_json::from_value(kept).unwrap();
         read(standing.incremental.walk.as_mut().unwrap(), None);
-        let Some(Step::List(_, span)) = next(&standing) else { panic!() };
+        let Some(Step::List(_, span)) = next(&standing, NOW) else { panic!() };
         assert_eq!(span.next_key, "k");
-        // A cursor that leads nowhere does not hold the pass up.
+        // A cursor that leads nowhere does not hold the pass up, and is no end.
         listed(standing.incremental.walk.as_mut().unwrap(), page(&["3"], "k"));
         read(standing.incremental.walk.as_mut().unwrap(), Some(0));
-        assert_eq!(next(&standing), Some(Step::End(Which::Incremental)));
-        end(&mut standing, Which::Incremental, Some("permission"), NOW, 0, &config);
+        assert_eq!(next(&standing, NOW), Some(Step::End(Which::Incremental)));
+        end(&mut standing, Which::Incremental, None, NOW, 0, &config);
         let last = standing.incremental.last.clone().unwrap();
         assert_eq!((last.listed, last.read, last.made, last.failed), (4, 2, 2, 1));
-        assert_eq!(last.outcome, "permission");
+        assert_eq!(last.outcome, "cursor");
+        assert_eq!(standing.incremental.done_until_s, NOW / 1_000, "not all was listed");
+        begin(&mut standing, NOW + 900_000, &config);
+        end(&mut standing, Which::Incremental, Some("permission"), NOW, 0, &config);
+        assert_eq!(standing.incremental.last.as_ref().unwrap().outcome, "permission");
         assert_eq!(standing.incremental.done_until_s, NOW / 1_000, "a refused pass covered nothing");
+    }
+
+    #[test]
+    fn a_span_whose_cursor_is_refused_is_listed_once_more_and_then_cut_off() {
+        let config = ReconcileConfig::default();
+        let mut standing = first(NOW, 0, &config);
+        begin(&mut standing, NOW, &config);
+        standing.incremental.walk = None;
+        let mut begins = Vec::new();
+        while let Some(step) = next(&standing, NOW) {
+            let walk = standing.full.walk.as_mut().unwrap();
+            match step {
+                // The first two spans alone have a second page, which is refused.
+                Step::List(_, span) if span.next_key.is_empty() => {
+                    begins.push(span.from_s);
+                    let first = begins.iter().filter(|from| **from != span.from_s).count() < 3;
+                    listed(walk, page(&["1"], if first { "k" } else { "" }));
+                }
+                Step::List(..) => cursor_refused(walk, "invalid"),
+                Step::Read(..) => read(walk, Some(0)),
+                Step::End(which) => end(&mut standing, which, None, NOW, 0, &config),
+            }
+        }
+        let spans: Vec<i64> = begins.iter().map(|from| (from - begins[0]) / SPAN_S).collect();
+        assert_eq!(spans, [0, 0, 1, 2, 3, 4], "once more in a pass, and every span was listed");
+        assert_eq!(standing.full.last.as_ref().unwrap().outcome, "invalid");
+        assert_eq!(standing.full.due_at, config.full_pass_at.after(NOW, 0), "it comes again tomorrow");
+    }
+
+    #[test]
+    fn a_pass_whose_page_has_to_wait_leaves_the_turn_to_the_other() {
+        let config = ReconcileConfig::default();
+        let mut standing = first(NOW, 0, &config);
+        begin(&mut standing, NOW, &config);
+        let walk = |standing: &mut Standing| standing.incremental.walk.clone().unwrap();
+        let is_incremental = |step: Option<Step>| matches!(step, Some(Step::List(Which::Incremental, _)));
+        assert!(is_incremental(next(&standing, NOW)));
+        let (mut now, mut waits) = (NOW, Vec::new());
+        while list_tried(standing.incremental.walk.as_mut().unwrap(), 0, now) {
+            let until = walk(&mut standing).waits_until;
+            assert!(matches!(next(&standing, now), Some(Step::List(Which::Full, _))));
+            assert!(matches!(next(&standing, until - 1), Some(Step::List(Which::Full, _))));
+            assert!(is_incremental(next(&standing, until)));
+            waits.push((until - now) / 60_000);
+            now = until;
+        }
+        assert_eq!(waits, [1, 2, 4, 8]);
+        standing.full = Pass { due_at: i64::MAX, ..Pass::default() };
+        assert_eq!(due_at(&standing), walk(&mut standing).waits_until);
+        listed(standing.incremental.walk.as_mut().unwrap(), page(&[], "k"));
+        assert!(is_incremental(next(&standing, now)), "what was listed ends the wait");
+        // The platform's wish counts, within bounds; a wait that no clock can have noted yet does not.
+        assert!(list_tried(standing.incremental.walk.as_mut().unwrap(), 600_000, now));
+        assert_eq!(walk(&mut standing).waits_until, now + 600_000);
+        assert!(list_tried(standing.incremental.walk.as_mut().unwrap(), i64::MAX, now));
+        assert_eq!((next(&standing, now), walk(&mut standing).waits_until), (None, now + LONGEST_WAIT_MS));
+        assert!(is_incremental(next(&standing, now - 1)));
     }
 
     #[test]

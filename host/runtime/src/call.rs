@@ -59,7 +59,8 @@ pub enum CallError {
         /// Seconds to wait, where known.
         retry_after: Option<u32>,
     },
-    /// The platform can't be reached or is busy; nothing was changed.
+    /// The platform can't be reached or is busy, or it can't be found out what an earlier try of an effect did; this try
+    /// changed nothing.
     #[error("unavailable: {0}")]
     Unavailable(String),
     /// Sent without an answer: applied or not.

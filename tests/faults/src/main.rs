@@ -9,6 +9,7 @@ mod disk;
 mod fairness;
 mod fuzzing;
 mod oracle;
+mod receiver;
 mod reconcile;
 mod restore;
 mod scene;
@@ -56,7 +57,7 @@ enum Fault {
     /// up. recovered_after: from free space to the first acknowledgement, at most 10,000 ms. Needs the right to mount a tmpfs.
     Disk,
     /// The host's wall clock jumps by up to 40 days, forward and back, under load and between kills (1 round of 8 jumps;
-    /// --full: 20).
+    /// --full: 20). alerts_after_a_wrong_clock: of a run that was parked while the clock was ahead, must be 1.
     Clock,
     /// Three processes demand the same expired token, with kills around the platform's call: no refresh is lost or doubled.
     Custody,

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use fangshi_harness::callbacks::{self, Callback, Paid, Shop};
 use fangshi_harness::{HostConfig, HostProcess, guest, load};
 use fangshi_platform::{CallbackSecrets, NewItem, NewOrder, NewShop, Platform, Settings, Step};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 /// Shops whose plugin (`settings-only`) asks nothing of the platform.
@@ -43,6 +43,7 @@ pub struct Scene {
     secrets: CallbackSecrets,
     still: Vec<Shop>,
     busy: Vec<Shop>,
+    parking: Option<Shop>,
     next_order: u64,
     /// What the host answered with 200: order and CreateTime.
     pub acknowledged: Vec<(String, i64)>,
@@ -72,6 +73,7 @@ impl Scene {
             ahead_s: 0,
             still,
             busy,
+            parking: None,
             next_order: 3_700_000_000_000_000_000,
             acknowledged: Vec::new(),
             waiting: Vec::new(),
@@ -97,36 +99,60 @@ impl Scene {
     /// The same with other plugins for busy shops.
     pub fn prepare_with(&self, host: &HostProcess, busy: &[&str]) -> Result<()> {
         self.give_ticket(host)?;
-        let admin = host.admin();
         for (shops, names) in [(&self.still, &["settings-only"][..]), (&self.busy, busy)] {
-            let plugins: Vec<(&str, Vec<u8>)> =
-                names.iter().map(|name| Ok((*name, guest(name)?))).collect::<Result<_>>()?;
+            let plugins = plugins(names)?;
             for shop in shops {
-                let issued = self.platform.issue_tokens(&shop.appid)?;
-                // Codes belong to no order: an hour's worth of all of them counts as one.
-                let tenant = json!({
-                    "platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name,
-                    "name": shop.appid, "access_token": issued.access(), "refresh_token": issued.refresh(),
-                    "limits": {"effects_per_hour": 10_000},
-                });
-                self.runtime.block_on(async {
-                    let tenant = admin.post("/api/v1/tenants", &tenant).await?;
-                    let tenant = tenant["id"].as_str().context("no id of the tenant")?;
-                    for (name, wasm) in &plugins {
-                        let uploaded = admin.upload(tenant, name, wasm.clone()).await?;
-                        let asked = uploaded["grants"].as_array().into_iter().flatten();
-                        let grants: Vec<&str> = asked.filter_map(|grant| grant["name"].as_str()).collect();
-                        let installation = json!({
-                            "plugin": uploaded["plugin"], "version": uploaded["version"], "grants": grants,
-                            "settings": {}, "limits": {},
-                        });
-                        admin.post(&format!("/api/v1/tenants/{tenant}/installations"), &installation).await?;
-                    }
-                    anyhow::Ok(())
-                })?;
+                self.install(host, shop, &plugins, &json!({}))?;
             }
         }
         Ok(())
+    }
+
+    /// A shop more, whose installations may have no effect: each of its events parks a run. Gives its tenant.
+    pub fn add_parking(&mut self, host: &HostProcess) -> Result<String> {
+        let shop = self.platform.add_shop(NewShop::authorized()).map(|shop| named(&shop))?;
+        let tenant = self.install(host, &shop, &plugins(&BUSY_GUESTS[..1])?, &json!({"effects_per_hour": 0}))?;
+        self.parking = Some(shop);
+        Ok(tenant)
+    }
+
+    /// Makes a callback of that shop; it waits to be pushed.
+    pub fn make_parking(&mut self) -> Result<()> {
+        let now = now_s() + self.ahead_s;
+        let shop = self.parking.as_ref().context("no shop parks")?;
+        let order_id = self.platform.add_order(&shop.appid, NewOrder::default())?;
+        self.platform.drive(&order_id, Step::Pay)?;
+        let made = callbacks::told(&self.secrets, std::iter::once(Paid { shop, order_id, at: now }), now)?;
+        self.made += made.len();
+        self.waiting.extend(made);
+        Ok(())
+    }
+
+    /// Makes a shop a tenant and installs plugins.
+    fn install(&self, host: &HostProcess, shop: &Shop, plugins: &[Plugin<'_>], limits: &Value) -> Result<String> {
+        let admin = host.admin();
+        let issued = self.platform.issue_tokens(&shop.appid)?;
+        // Codes belong to no order: an hour's worth of all of them counts as one.
+        let tenant = json!({
+            "platform": "weixin", "kind": "authorized", "appid": shop.appid, "user_name": shop.user_name,
+            "name": shop.appid, "access_token": issued.access(), "refresh_token": issued.refresh(),
+            "limits": {"effects_per_hour": 10_000},
+        });
+        self.runtime.block_on(async {
+            let tenant = admin.post("/api/v1/tenants", &tenant).await?;
+            let tenant = tenant["id"].as_str().context("no id of the tenant")?;
+            for (name, wasm) in plugins {
+                let uploaded = admin.upload(tenant, name, wasm.clone()).await?;
+                let asked = uploaded["grants"].as_array().into_iter().flatten();
+                let grants: Vec<&str> = asked.filter_map(|grant| grant["name"].as_str()).collect();
+                let installation = json!({
+                    "plugin": uploaded["plugin"], "version": uploaded["version"], "grants": grants,
+                    "settings": {}, "limits": limits,
+                });
+                admin.post(&format!("/api/v1/tenants/{tenant}/installations"), &installation).await?;
+            }
+            Ok(tenant.to_owned())
+        })
     }
 
     /// What the host asks the list of authorizers with: a restored store reads its tokens again.
@@ -169,7 +195,7 @@ impl Scene {
     /// Signs what waits anew, at the host's present time; what it tells stays as it was.
     pub fn sign_again(&mut self) -> Result<()> {
         let now = now_s() + self.ahead_s;
-        let shops: Vec<&Shop> = self.still.iter().chain(&self.busy).collect();
+        let shops: Vec<&Shop> = self.still.iter().chain(&self.busy).chain(&self.parking).collect();
         let of = |callback: Callback| {
             let shop = shops.iter().find(|shop| shop.appid == callback.appid).copied();
             shop.map(|shop| Paid { shop, order_id: callback.order_id, at: callback.at })
@@ -234,6 +260,13 @@ impl Scene {
 }
 
 pub type Pushing = std::thread::JoinHandle<Result<load::Report>>;
+
+/// A guest's name, and its component.
+type Plugin<'n> = (&'n str, Vec<u8>);
+
+fn plugins<'n>(names: &[&'n str]) -> Result<Vec<Plugin<'n>>> {
+    names.iter().map(|name| Ok((*name, guest(name)?))).collect()
+}
 
 fn address(host: &HostProcess) -> Result<SocketAddr> {
     Ok(host.address.trim_start_matches("http://").trim_end_matches('/').parse()?)

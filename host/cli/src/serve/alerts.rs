@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use fangshi_journal::{Alert, AlertKind, Condition, Journal, JournalError};
+use fangshi_journal::{ALERT_WAIT_MS, Alert, AlertKind, Condition, Journal, JournalError};
 use fangshi_operations::{Operations, Outgoing};
 use fangshi_tenants::{TenantId, Tenants};
 use serde_json::{Value, json};
@@ -19,7 +19,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Alerts of one look.
 const AT_ONCE: u32 = 50;
 const FIRST_WAIT_MS: i64 = 5_000;
-const LONGEST_WAIT_MS: i64 = 3_600_000;
 
 /// What the task works with.
 pub struct Watch {
@@ -83,7 +82,7 @@ impl Watch {
 
 /// How long to wait after so many sendings that failed: 5 s, doubled up to an hour.
 fn wait_ms(tries: u32) -> i64 {
-    FIRST_WAIT_MS.saturating_mul(1 << tries.min(16)).min(LONGEST_WAIT_MS)
+    FIRST_WAIT_MS.saturating_mul(1 << tries.min(16)).min(ALERT_WAIT_MS)
 }
 
 fn body(alert: &Alert) -> Value {

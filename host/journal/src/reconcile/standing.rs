@@ -58,6 +58,18 @@ pub struct Walk {
     /// Readings of the first of them that failed.
     #[serde(default)]
     pub tries: u32,
+    /// Listings of the present page that failed.
+    #[serde(default)]
+    pub list_tries: u32,
+    /// No page is asked for before this: the last listing failed.
+    #[serde(default)]
+    pub waits_until: i64,
+    /// Cursors that were refused since a range was listed to its end.
+    #[serde(default)]
+    pub refusals: u32,
+    /// Why a range could not be listed to its end, the first of them: a class, or `cursor`.
+    #[serde(default)]
+    pub cut: Option<String>,
     /// Orders listed so far.
     pub listed: u32,
     /// Orders read so far.
@@ -75,7 +87,8 @@ pub struct PassReport {
     pub begun_at: i64,
     /// When it ended.
     pub ended_at: i64,
-    /// `done`, or the class of what the platform refused it for.
+    /// `done`; or the class of what the platform refused it, or a part of it, for; or `cursor`: a list had more and showed no
+    /// way on.
     pub outcome: String,
     /// End of its range.
     pub until_s: i64,

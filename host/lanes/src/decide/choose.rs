@@ -30,9 +30,12 @@ pub enum Step {
 
 /// Chooses among a lane's unfinished runs, which come by event and installation.
 ///
-/// An attempt that was cut off goes first, since nothing else may run while its effects are in doubt. A run that waits
-/// for its retry frees the lane for other installations, while later events of its own installation wait. Repaired runs
-/// stand outside that sequence: they neither wait for others nor hold them up.
+/// An attempt that was cut off goes first, so that its effects are settled before anybody else changes the order. Not so one
+/// whose installation is held: that may last for days and must not hold up the others, who may change the order meanwhile.
+/// When it goes on, its effects in doubt are settled by the order as it shows then, as after a change by the merchant.
+///
+/// A run that waits for its retry frees the lane for other installations, while later events of its own installation wait.
+/// Repaired runs stand outside that sequence: they neither wait for others nor hold them up.
 pub fn choose(runs: &[OpenRun], standing: impl Fn(InstallationId) -> Standing, now: i64) -> Step {
     if let Some(gone) = runs.iter().find(|run| standing(run.installation) == Standing::Gone) {
         return Step::Park(gone.id);

@@ -88,6 +88,23 @@ pub fn settle_at_once(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> 
     }
 }
 
+/// A refusal of an effect that an earlier send may have done: so the plugin is told, in a text of every case. It is about this
+/// try alone, and nothing else should be done in the effect's place.
+pub fn in_doubt(refused: CallError) -> CallError {
+    let told = |text: String| format!("an earlier try was sent without an answer and may have been applied: {text}");
+    match refused {
+        CallError::Unavailable(text) => CallError::Unavailable(told(text)),
+        CallError::Conflict(text) => CallError::Conflict(told(text)),
+        CallError::Invalid(text) => CallError::Invalid(told(text)),
+        CallError::Denied(text) => CallError::Denied(told(text)),
+        CallError::Platform { code, message } => CallError::Platform { code, message: told(message) },
+        // A case without a text would say that nothing was done.
+        CallError::Limited { .. } => CallError::Unavailable(told("too often, or a quota is used up".into())),
+        CallError::NotFound(text) => CallError::Unavailable(told(text)),
+        other => other,
+    }
+}
+
 /// Whether an answer leaves its effect open: the next equal call of the attempt is then the same effect once more, not a
 /// second one. A plugin that calls again what was refused for now wants it done once.
 pub fn leaves_open(answer: &Result<Value, CallError>) -> bool {
@@ -152,6 +169,27 @@ mod tests {
         assert!(!under_way(1_000 + UNDER_WAY_MS));
         assert!(!under_way(999), "a clock that was set back holds nothing up");
         assert!(!is_under_way(Repeat::Resend, 1_000, 1_000), "the same value again does no harm");
+    }
+
+    #[test]
+    fn a_refusal_says_that_an_earlier_try_is_in_doubt_and_stays_what_it_is() {
+        let refused = [
+            CallError::Unavailable("busy".into()),
+            CallError::Conflict("busy".into()),
+            CallError::Invalid("busy".into()),
+            CallError::Denied("busy".into()),
+            CallError::Platform { code: 9, message: "busy".into() },
+        ];
+        for refused in refused {
+            let told = in_doubt(refused.clone());
+            assert_eq!(std::mem::discriminant(&told), std::mem::discriminant(&refused));
+            let text = format!("{told:?}");
+            assert!(text.contains("may have been applied") && text.contains("busy"), "{text}");
+        }
+        for wordless in [CallError::Limited { retry_after: Some(5) }, CallError::NotFound(String::new())] {
+            let CallError::Unavailable(text) = in_doubt(wordless) else { panic!("it has no text to say so") };
+            assert!(text.contains("may have been applied"), "{text}");
+        }
     }
 
     #[test]

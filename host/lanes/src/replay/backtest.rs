@@ -13,7 +13,7 @@ use fangshi_tenants::{Registry, SecretValues, SettingsSchema};
 use serde_json::Value;
 
 use super::compare::{Difference, EffectSeen, compare};
-use super::report::{BacktestReport, EventTried, Totals};
+use super::report::{BacktestReport, EventTried, Totals, Untried};
 use super::world::{Recorded, Store, World};
 use super::{DEADLINE, ReplayError, Replays};
 use crate::config::RunLimits;
@@ -157,6 +157,7 @@ impl Replays {
             run: run.as_ref().map(|run| run.id),
             outcome_then: run.as_ref().map(outcome_then),
             outcome_now: None,
+            untried: None,
             difference: Difference::default(),
             unanswered: Vec::new(),
             assumed: Vec::new(),
@@ -173,9 +174,9 @@ impl Replays {
             start.snapshot = self.journal.snapshot_near(&lane, start.clock_ms).await?;
             match start.snapshot {
                 Some(_) => tried.assumed.push("the order as it was read at another time".into()),
+                // Without an order the version can't run, so that nothing of then is lost or stays.
                 None => {
-                    tried.unanswered.push("orders/get".into());
-                    tried.difference = Difference::default();
+                    tried.untried = Some(Untried::new("no reading of the order is in the journal", then));
                     return Ok(Some(tried));
                 }
             }

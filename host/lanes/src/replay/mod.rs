@@ -26,7 +26,7 @@ use thiserror::Error;
 pub use backtest::Backtest;
 pub use compare::{Changed, Difference, EffectSeen};
 pub use exact::{ReplayVerdict, Replayed};
-pub use report::{BacktestReport, EventTried, Totals};
+pub use report::{BacktestReport, EventTried, Totals, Untried};
 
 use crate::seams::Guests;
 

@@ -20,7 +20,7 @@ pub struct BacktestReport {
     pub events: u32,
     /// Sums over them.
     pub totals: Totals,
-    /// The events where something would be otherwise, or is uncertain; oldest first.
+    /// The events where something would be otherwise, is uncertain, was taken for given or could not be tried; oldest first.
     pub items: Vec<EventTried>,
 }
 
@@ -39,6 +39,25 @@ pub struct Totals {
     pub outcomes_changed: u32,
     /// Events where the journal lacks an answer, so that nobody can tell for sure.
     pub uncertain: u32,
+    /// Events where something was taken for given: an effect as done, an order of another time, a key as absent.
+    pub assumed: u32,
+    /// Events that the version could not be tried on: nothing of theirs is in the other sums.
+    pub untried: u32,
+}
+
+/// An event that the version could not be tried on.
+#[derive(Debug, Clone, Serialize)]
+pub struct Untried {
+    /// Why.
+    pub reason: String,
+    /// The effects of then: compared with nothing.
+    pub effects: Vec<EffectSeen>,
+}
+
+impl Untried {
+    pub(super) fn new(reason: &str, effects: Vec<EffectSeen>) -> Untried {
+        Untried { reason: reason.to_owned(), effects }
+    }
 }
 
 /// One event of a backtest.
@@ -58,6 +77,8 @@ pub struct EventTried {
     pub outcome_then: Option<String>,
     /// How it would end; none: the new version does not hear it, or could not be tried.
     pub outcome_now: Option<String>,
+    /// Why it could not be tried; none: it was.
+    pub untried: Option<Untried>,
     /// Its effects.
     #[serde(flatten)]
     pub difference: Difference,
@@ -70,12 +91,13 @@ pub struct EventTried {
 impl EventTried {
     /// Whether the run would end otherwise. A run that waits or is parked ended its last attempt with the code behind.
     pub(super) fn ends_otherwise(&self) -> bool {
-        let Some(then) = self.outcome_then.as_deref() else { return false };
+        let Some(then) = self.outcome_then.as_deref().filter(|_| self.untried.is_none()) else { return false };
         Some(then.rsplit(": ").next().unwrap_or(then)) != self.outcome_now.as_deref()
     }
 
     pub(super) fn tells(&self) -> bool {
-        self.ends_otherwise() || !self.difference.is_none() || !self.unanswered.is_empty()
+        let otherwise = self.ends_otherwise() || !self.difference.is_none();
+        otherwise || !self.unanswered.is_empty() || !self.assumed.is_empty() || self.untried.is_some()
     }
 }
 
@@ -90,6 +112,8 @@ impl BacktestReport {
         totals.changed += tried.difference.changed.len() as u32;
         totals.outcomes_changed += u32::from(tried.ends_otherwise());
         totals.uncertain += u32::from(!tried.unanswered.is_empty());
+        totals.assumed += u32::from(!tried.assumed.is_empty());
+        totals.untried += u32::from(tried.untried.is_some());
         if tried.tells() {
             self.items.push(tried);
         }
@@ -114,11 +138,11 @@ impl BacktestReport {
                 head = " ".repeat(head.chars().count());
             }
         }
-        let Totals { same, added, lost, changed, outcomes_changed, uncertain } = self.totals;
+        let Totals { same, added, lost, changed, outcomes_changed, uncertain, assumed, untried } = self.totals;
         let _ = writeln!(
             text,
             "\n{} events: {same} effects the same, {added} added, {lost} lost, {changed} changed; {outcomes_changed} \
-             outcomes changed; {uncertain} uncertain",
+             outcomes changed; {uncertain} uncertain; {assumed} with something assumed; {untried} not tried",
             self.events
         );
         text
@@ -133,5 +157,10 @@ fn lines(item: &EventTried) -> Vec<String> {
         lines.push(format!("~ {} ({})", changed.operation, changed.members.join(", ")));
     }
     lines.extend(item.unanswered.iter().map(|name| format!("? {name}: the journal has no answer")));
+    lines.extend(item.assumed.iter().map(|text| format!("= assumed: {text}")));
+    if let Some(Untried { reason, effects }) = &item.untried {
+        lines.push(format!("! not tried: {reason}"));
+        lines.extend(effects.iter().map(|effect| line('!', effect)));
+    }
     lines
 }

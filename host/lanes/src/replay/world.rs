@@ -103,6 +103,15 @@ impl World {
         change(&mut self.tried.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
+    /// Notes what is taken for given, once.
+    fn assume(&self, text: String) {
+        self.tried(|tried| {
+            if !tried.assumed.contains(&text) {
+                tried.assumed.push(text);
+            }
+        });
+    }
+
     /// The recorded call of this name and request that is due now: the n-th for the n-th, the last one for more.
     async fn due(&mut self, name: &str, request: &Value) -> Result<(EffectKey, Option<RecordedCall>), CallError> {
         let digest = self.journal.call_digest(self.lane.tenant, name, request).await;
@@ -142,7 +151,10 @@ impl World {
             None => {
                 // What the platform says at least; an operation that must bring more has no answer here.
                 match op.answer(json!({"errcode": 0, "errmsg": "ok"})) {
-                    Ok(answer) => (Ok(answer), "assumed"),
+                    Ok(answer) => {
+                        self.assume(format!("{}: an effect that was not made then is taken as done", key.operation));
+                        (Ok(answer), "assumed")
+                    }
                     Err(_) => {
                         self.tried(|tried| tried.unanswered.push(key.operation.clone()));
                         (Err(CallError::Unavailable("not in the journal".into())), "assumed")
@@ -219,7 +231,7 @@ impl RunHost for World {
         };
         match near {
             Some(snapshot) => {
-                self.tried(|tried| tried.assumed.push("orders/get: the order as it was read at another time".into()));
+                self.assume("orders/get: the order as it was read at another time".into());
                 Ok(for_guest(&snapshot))
             }
             None => {
@@ -240,9 +252,7 @@ impl RunHost for World {
         match call.and_then(|call| from_json(call.result.as_deref(), call.answer.as_ref())) {
             Some(answer) => Ok(answer?.as_str().and_then(|text| hex::decode(text).ok())),
             None => {
-                self.tried(|tried| {
-                    tried.assumed.push("kv/get: a key that was not read then is taken as absent".into())
-                });
+                self.assume("kv/get: a key that was not read then is taken as absent".into());
                 Ok(None)
             }
         }

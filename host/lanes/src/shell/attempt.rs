@@ -197,7 +197,7 @@ impl One<'_> {
             effects: known.into_iter().map(|effect| (effect.key.clone(), effect)).collect::<HashMap<_, _>>(),
             snapshot: start.snapshot.clone(),
             replay,
-            restored_at: self.core.restored.and_then(|restored| restored.sent_perhaps_since(&self.event)),
+            sent_perhaps: self.core.restored.and_then(|restored| restored.sent_perhaps(&self.event)),
             hidden: hidden(&start),
         });
         let schema = guest.settings_schema();

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::host::{Call, Host};
 use super::told::{from_json, refusal};
 use crate::decide::effect::{
-    Settled, Way, is_under_way, keep, settle, settle_at_once, settle_restored, unanswered, way,
+    Settled, Way, in_doubt, is_under_way, keep, settle, settle_at_once, settle_restored, unanswered, way,
 };
 use crate::decide::ending::Halt;
 
@@ -56,7 +56,8 @@ impl Host {
                 return answered;
             }
         }
-        if let Some(since) = self.known.restored_at
+        let restored_at = self.restored_at(op);
+        if let Some(since) = restored_at
             && way == Way::Send
         {
             // It may have been sent after the backup was taken: as if its intent had been in it.
@@ -72,26 +73,25 @@ impl Host {
             (Way::Settle, Some(earlier)) => {
                 // Of a restored run it is not known when it was sent first, whatever was intended since; nor does what the
                 // order shows now tell how it was before that.
-                before = earlier.before.clone().or(before.filter(|_| self.known.restored_at.is_none()));
-                let intended_at = self.known.restored_at.map_or(earlier.intent_at, |at| at.min(earlier.intent_at));
+                before = earlier.before.clone().or(before.filter(|_| restored_at.is_none()));
+                let intended_at = restored_at.map_or(earlier.intent_at, |at| at.min(earlier.intent_at));
                 let verdict = match self.verdict(op, &call, before.as_ref(), intended_at).await {
                     Ok(verdict) => verdict,
                     // It can't be found out now: the effect stays as it is, and the plugin may come back.
                     Err(fault) => {
-                        let refused = Err(refusal(fault.to_contract()));
-                        return self.keep(&call, refused, Some(key), CallOrigin::Reread);
+                        let refused = self.in_doubt(refusal(fault.to_contract()));
+                        return self.keep(&call, Err(refused), Some(key), CallOrigin::Reread);
                     }
                 };
                 let unsure_before = unanswered(&earlier).saturating_sub(1);
-                let settled = match self.known.restored_at {
+                let settled = match restored_at {
                     None => settle(op.repeat, unsure_before, verdict),
                     Some(_) => settle_restored(op.repeat, unsure_before, verdict),
                 };
                 match settled {
                     Settled::SendAgain if is_under_way(op.repeat, earlier.intent_at, self.known.clock.now()) => {
-                        let text = "sent without an answer, and may still be on its way";
-                        let refused = Err(CallError::Unavailable(text.into()));
-                        return self.keep(&call, refused, Some(key), CallOrigin::Reread);
+                        let refused = self.in_doubt(CallError::Unavailable("it may still be on its way".into()));
+                        return self.keep(&call, Err(refused), Some(key), CallOrigin::Reread);
                     }
                     Settled::SendAgain => unsure = unanswered(&earlier),
                     settled => {
@@ -139,7 +139,8 @@ impl Host {
                 Err(fault) => fault,
             };
             if fault.sent != Sent::Unknown {
-                let answer = Err(refusal(fault.to_contract()));
+                let refused = refusal(fault.to_contract());
+                let answer = Err(if unsure > 0 { self.in_doubt(refused) } else { refused });
                 // Done, says the platform, in an answer that can't be used: never to be sent again.
                 let state = if fault.class == Class::Unreadable { EffectState::Applied } else { keep(&answer, unsure) };
                 let kept_back = fault.sent == Sent::NotSent;
@@ -230,6 +231,19 @@ impl Host {
             Ok(value) => self.keep(call, Ok(value), None, CallOrigin::Kept),
             Err(fault) => self.keep(call, Err(refusal(fault.to_contract())), None, CallOrigin::Live),
         })
+    }
+
+    /// Since when a lost store may have sent this effect, unix milliseconds. Where only a clock that was behind would have it
+    /// so, the same value once more does no harm.
+    fn restored_at(&self, op: &Operation) -> Option<i64> {
+        let perhaps = self.known.sent_perhaps.filter(|perhaps| !(perhaps.by_clock && op.repeat == Repeat::Resend));
+        perhaps.map(|perhaps| perhaps.since)
+    }
+
+    /// What the plugin is told instead; a wait that the refusal asks for holds.
+    fn in_doubt(&self, refused: CallError) -> CallError {
+        self.limited(&refused);
+        in_doubt(refused)
     }
 
     fn asker(&self) -> Asker {

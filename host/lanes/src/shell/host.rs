@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use fangshi_journal::{
     Buffer, CallKind, CallOrigin, CallRow, Clock, Digest, Effect, EffectKey, Fence, InstallationId, Journal,
-    JournalError, KvChange, RecordedCall, SnapshotRow, TenantId,
+    JournalError, KvChange, RecordedCall, SentPerhaps, SnapshotRow, TenantId,
 };
 use fangshi_operations::{Fault, Kind, Operation, covers, interfaces, is_outside, not_approved};
 use fangshi_runtime::{Abort, CallError, RunHost, Snapshot};
@@ -48,9 +48,8 @@ pub(crate) struct Known {
     pub snapshot: Option<SnapshotRow>,
     /// Calls that this attempt made before it was cut off.
     pub replay: VecDeque<RecordedCall>,
-    /// The store was restored, and the event came with it: nobody knows what this run has sent since then (the event's
-    /// receipt), unix milliseconds.
-    pub restored_at: Option<i64>,
+    /// The store was restored, and the event came with it or is from before: nobody knows what was sent for it.
+    pub sent_perhaps: Option<SentPerhaps>,
     /// What no line of the log may say.
     pub hidden: SecretValues,
 }
@@ -195,9 +194,8 @@ impl Host {
         effect: Option<EffectKey>,
         origin: CallOrigin,
     ) -> CallRow {
-        if let Err(CallError::Limited { retry_after: Some(seconds) }) = answer {
-            let until = self.known.clock.now().saturating_add(i64::from(*seconds) * 1_000);
-            self.left.with(|left| left.limited_until = left.limited_until.max(Some(until)));
+        if let Err(refused) = answer {
+            self.limited(refused);
         }
         CallRow {
             position: call.position,
@@ -212,6 +210,14 @@ impl Host {
             origin,
             at_ms: call.began,
             took_ms: Some(self.known.clock.now().saturating_sub(call.began)),
+        }
+    }
+
+    /// Notes until when a quota is used up.
+    pub(super) fn limited(&self, refused: &CallError) {
+        if let CallError::Limited { retry_after: Some(seconds) } = refused {
+            let until = self.known.clock.now().saturating_add(i64::from(*seconds) * 1_000);
+            self.left.with(|left| left.limited_until = left.limited_until.max(Some(until)));
         }
     }
 

@@ -73,6 +73,11 @@ impl Scripts {
     pub fn install(&self, version: Digest, script: Script) {
         self.scripts.lock().unwrap().insert(version, (false, script));
     }
+
+    /// What a version does that reads the order first.
+    pub fn install_reader(&self, version: Digest, script: Script) {
+        self.scripts.lock().unwrap().insert(version, (true, script));
+    }
 }
 
 struct Scripted {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fangshi_journal::{
     AttemptStart, CallKind, CallOrigin, CallRow, Digest, Effect, EffectKey, EffectState, Fence, Inputs, Intent, Next,
-    OpenRun, Outcome as Settlement, RecordedCall, SnapshotRow,
+    OpenRun, Outcome as Settlement, RecordedCall, SentPerhaps, SnapshotRow,
 };
 use fangshi_lanes::decide::effect::{
     Settled, Way, is_under_way, keep, leaves_open, settle, settle_at_once, settle_restored, unanswered, way,
@@ -82,11 +82,11 @@ pub async fn attempt(
         true => world.model.borrow().effects_of(run.id),
         false => Vec::new(),
     };
-    let (told, restored_at) = {
+    let (told, sent_perhaps) = {
         let model = world.model.borrow();
         let event = model.stored(run.event);
-        let restored_at = model.restore.and_then(|restore| restore.sent_perhaps_since(&event));
-        (model.events[&run.event].told, restored_at)
+        let sent_perhaps = model.restore.and_then(|restore| restore.sent_perhaps(&event));
+        (model.events[&run.event].told, sent_perhaps)
     };
     let seed = start.inputs.seed;
     let mut host = Host {
@@ -97,7 +97,7 @@ pub async fn attempt(
         rows,
         effects,
         replay,
-        restored_at,
+        sent_perhaps,
         before: start.snapshot.clone(),
         position: 0,
         calls: BTreeMap::new(),
@@ -121,8 +121,8 @@ pub struct Host<'a> {
     rows: Rows,
     effects: Vec<Effect>,
     replay: VecDeque<RecordedCall>,
-    /// Since when effects of this run may have been sent of which the store knows nothing.
-    restored_at: Option<i64>,
+    /// Effects of this run that may have been sent and of which the store knows nothing.
+    sent_perhaps: Option<SentPerhaps>,
     before: Option<SnapshotRow>,
     position: u32,
     /// Equal calls that left nothing open.
@@ -183,7 +183,9 @@ impl Host<'_> {
         let mut before = self.before.clone();
         let mut unsure = earlier.as_ref().map_or(0, |earlier| earlier.unsure);
         let mut way = way(earlier.as_ref());
-        if let Some(since) = self.restored_at
+        let perhaps = self.sent_perhaps.filter(|perhaps| !(perhaps.by_clock && op.repeat == Repeat::Resend));
+        let restored_at = perhaps.map(|perhaps| perhaps.since);
+        if let Some(since) = restored_at
             && way == Way::Send
         {
             self.intend(&call, &key, None).await?;
@@ -196,15 +198,15 @@ impl Host<'_> {
                 return Ok(self.keep(&call, answer, Some(key), CallOrigin::EarlierEffect, CallKind::Effect));
             }
             (Way::Settle, Some(earlier)) => {
-                before = earlier.before.clone().or(before.filter(|_| self.restored_at.is_none()));
+                before = earlier.before.clone().or(before.filter(|_| restored_at.is_none()));
                 if op.repeat != Repeat::Unknown && self.world.read_fails() {
                     let refused = Err(CallError::Unavailable("no connection".into()));
                     return Ok(self.keep(&call, refused, Some(key), CallOrigin::Reread, CallKind::Effect));
                 }
-                let intended_at = self.restored_at.map_or(earlier.intent_at, |at| at.min(earlier.intent_at));
+                let intended_at = restored_at.map_or(earlier.intent_at, |at| at.min(earlier.intent_at));
                 let verdict = self.verdict(op, &call, before.as_ref(), intended_at);
                 let unsure_before = unanswered(&earlier).saturating_sub(1);
-                let settled = match self.restored_at {
+                let settled = match restored_at {
                     None => settle(op.repeat, unsure_before, verdict),
                     Some(_) => settle_restored(op.repeat, unsure_before, verdict),
                 };

@@ -3,6 +3,9 @@
 use crate::world::World;
 use crate::write::Write;
 
+/// How far that clock may be behind, milliseconds: some minutes less than a restore reckons with.
+const BEHIND_MS: usize = 600_000;
+
 /// How far it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disaster {
@@ -44,9 +47,9 @@ impl World {
     }
 
     fn put_back(&self) {
-        // A restore takes its time, and no change so far is dated later.
-        let last = self.shop.borrow().changes.iter().map(|change| change.at).max().unwrap_or_default();
-        self.set_now((self.now() + 60_000).max((last + 1) * 1_000));
+        // A restore takes its time, and the clock of the machine that it is on may be behind.
+        let behind = self.dice.below(BEHIND_MS) as i64;
+        self.set_now(self.now() + 60_000 - behind);
         self.write_now(Write::Restore);
         self.shop.borrow_mut().restore();
         let model = self.model.borrow();

@@ -80,7 +80,9 @@ fn explained_wrongly(
     let made = model.reconciled.get(lane).into_iter().flatten().find(|made| made.seq == seq);
     let since = made.map_or(event.told.created_at, |made| made.since);
     let intended = cause.effect.intent_at.div_euclid(1_000);
-    let in_time = event.told.created_at >= intended - CLOCKS_S && since <= intended + ECHO_S;
+    // One that was sent again since the look may have been intended long before.
+    let begun = event.told.created_at >= intended - CLOCKS_S || cause.effect.sends > 1;
+    let in_time = begun && since <= intended + ECHO_S;
     let used = twice || model.events.values().any(|event| event.echo_of == Some(cause.id));
     let fits = cause.lane == *lane && raises(cause, event.told.kind);
     (!in_time || used || !fits).then(|| format!("{seq} is explained by effect {} of {}", cause.id, cause.run))
@@ -233,8 +235,11 @@ fn effects(world: &World, model: &Model) {
             let same = other.installation == one.installation && other.lane == one.lane && other.body == one.body;
             same && other.life < one.life && other.key.operation == one.key.operation
         };
+        // Where only a clock that was behind hides that it may have been done, the same value is set once more.
+        let perhaps = run.and_then(|run| model.restore?.sent_perhaps(&model.stored(run.open.event)));
+        let harmless = one.op.repeat == Repeat::Resend && perhaps.is_some_and(|perhaps| perhaps.by_clock);
         let again = shop.ledger.iter().find(before);
-        assert!(again.is_none(), "{:?} of {} was done before the restore: {}", one.op, one.run, one.body);
+        assert!(again.is_none() || harmless, "{:?} of {} was done before the restore: {}", one.op, one.run, one.body);
     }
     let mut applied: BTreeMap<(RunId, &str, [u8; 32], u32), u32> = BTreeMap::new();
     for one in shop.ledger.iter().filter(|one| !one.lost) {

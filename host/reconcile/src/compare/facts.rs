@@ -186,9 +186,37 @@ impl Facts {
         }
     }
 
+    /// Facts as they were kept, if this version of the host can read them, and whether they are whole. What the version that
+    /// kept them knew nothing of is taken as it is `now`: that is no change.
+    pub fn kept(kept: &Value, now: &Facts) -> Option<(Facts, bool)> {
+        if ["status", "create_time", "update_time"].iter().any(|name| kept.get(name).is_none()) {
+            return None;
+        }
+        let mut filled = serde_json::to_value(now).ok()?;
+        let whole = lay_over(&mut filled, kept);
+        Some((serde_json::from_value(filled).ok()?, whole))
+    }
+
     /// Whether the status lags behind the payment (platform page, section 0, row 8): the reading is not to be believed yet.
     pub fn lags(&self) -> bool {
         self.status == chart::UNPAID && self.pay_time > 0
+    }
+}
+
+/// Puts the members of one value in the place of another's. Whether all of them were there.
+fn lay_over(on: &mut Value, from: &Value) -> bool {
+    match (on, from) {
+        (Value::Object(on), Value::Object(from)) => {
+            let mut whole = true;
+            for (name, on) in on.iter_mut() {
+                whole &= from.get(name).is_some_and(|from| lay_over(on, from));
+            }
+            whole
+        }
+        (on, from) => {
+            *on = from.clone();
+            true
+        }
     }
 }
 
