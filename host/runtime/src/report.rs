@@ -52,7 +52,7 @@ pub enum Outcome {
     },
     /// The guest used up one of its [`Limits`](crate::Limits).
     Limit {
-        /// The limit's name: the field of [`Limits`](crate::Limits), or `stack`.
+        /// The limit's name: the field of [`Limits`](crate::Limits), or `stack`, `handles`, `pollables`.
         limit: &'static str,
         /// What was allowed.
         allowed: u64,
