@@ -6,7 +6,8 @@ use fangshi_tenants::{Conduct, Fault};
 use super::ending::{Halt, JOURNAL_BYTES, code_of, figure};
 
 /// What the end of a run says about its plugin; `halt` outranks what the runtime reports, as in [`ending`]. `waiting`: at
-/// its deadline it waited for the host. `allowed`: faults in a row before its installation is put into quarantine.
+/// its deadline it waited for the host or the platform, not for an outside host. `allowed`: faults in a row before its
+/// installation is put into quarantine.
 ///
 /// [`ending`]: super::ending::ending
 pub fn conduct(halt: Option<&Halt>, outcome: Option<&Outcome>, waiting: bool, allowed: u32) -> Conduct {

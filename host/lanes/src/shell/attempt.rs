@@ -251,7 +251,8 @@ impl One<'_> {
             aftermath.limited_until.map(|until| Duration::from_millis(until.saturating_sub(now).max(0) as u64));
         let outcome = report.map(|report| &report.outcome);
         let allowed = self.core.directory.quarantine_after(self.fence.lane.tenant);
-        let conduct = conduct(halt.as_ref(), outcome, report.is_some_and(|report| report.waiting), allowed);
+        let waiting = report.is_some_and(|report| report.waiting) && !aftermath.outside;
+        let conduct = conduct(halt.as_ref(), outcome, waiting, allowed);
         let end = ending(&self.core.config.schedule, tried, now, spin, halt, limited, outcome);
         let usage = report.map(used).unwrap_or_default();
         let ending = Ending {

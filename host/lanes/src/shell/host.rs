@@ -72,6 +72,8 @@ pub(crate) struct Aftermath {
     pub limited_until: Option<i64>,
     /// Changes of the installation's own store, to be kept if the run ended ok.
     pub kv: Vec<KvChange>,
+    /// A request to an outside host is on its way: how long that one takes is the doing of the plugin that chose it.
+    pub outside: bool,
 }
 
 /// A run's aftermath, filled while it runs.
@@ -291,10 +293,14 @@ impl Host {
     /// Sends a call where it belongs: to the platform, or to an outside host.
     pub(super) async fn call(&self, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
         let (shop, tenant) = (&self.known.shop, self.tenant());
-        match is_outside(op) {
-            true => shop.outside(tenant, request, self.known.http_answer_bytes).await,
-            false => shop.call(tenant, op, request).await,
+        if !is_outside(op) {
+            return shop.call(tenant, op, request).await;
         }
+        // Whoever drops this at the deadline finds it set.
+        self.left.with(|left| left.outside = true);
+        let answer = shop.outside(tenant, request, self.known.http_answer_bytes).await;
+        self.left.with(|left| left.outside = false);
+        answer
     }
 
     async fn read(&mut self, op: &'static Operation, call: &Call) -> Result<Value, CallError> {
