@@ -9,6 +9,7 @@ use crate::alerts::{AlertKind, raise};
 use crate::buffer::Buffer;
 use crate::enter::look;
 use crate::flush::add_all;
+use crate::kv_room::{KvAllowed, Room};
 use crate::lane::Fence;
 use crate::{Journal, JournalError, RunState, seal};
 
@@ -35,6 +36,8 @@ pub struct Ending {
     pub first_at: i64,
     /// Changes of the installation's own store; given only if the attempt ended ok.
     pub kv: Vec<KvChange>,
+    /// How much of it the installation may keep.
+    pub kv_allowed: KvAllowed,
 }
 
 /// What followed from the end of an attempt.
@@ -119,6 +122,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Stale`] if the lane was entered by somebody else; the attempt has no end then and is resumed.
+    /// [`JournalError::KvFull`] if its kv changes have no room any more; it has to end without them.
     pub async fn end_attempt(
         &self,
         fence: &Fence,
@@ -174,8 +178,12 @@ impl Journal {
             .bind(run.0)
             .bind(i64::from(attempt))
             .place();
+        let mut room = (!kv.is_empty()).then(|| Room::before(&mut script, installation, ending.kv_allowed));
         for change in kv {
             change.add_to(&mut script, tenant, installation, run, now);
+        }
+        if let Some(room) = &mut room {
+            room.after(&mut script, installation);
         }
         script
             .add("UPDATE lanes SET entries = 0 WHERE tenant_id = $1 AND order_id = $2")
@@ -198,6 +206,9 @@ impl Journal {
                         return Err(JournalError::Corrupt(format!("attempt {attempt} of {run} has ended already")));
                     }
                     check_settled(&ran, settled, run)?;
+                    if let Some(room) = room {
+                        room.check(&ran)?;
+                    }
                     tell_parked(conn, tenant, &ending.next, now).await?;
                     // Once an attempt: one that has ended already was turned away above.
                     let version = RanVersion { run, version: ending.version, hook: &ending.hook };
