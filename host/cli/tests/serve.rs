@@ -328,3 +328,16 @@ fn system_calls_that_nobody_makes_are_closed_unless_the_config_says_otherwise() 
     assert!(open.get("/readyz", TOKEN).contains("\"seccomp\":false"));
     assert_eq!(open.end("-TERM").0, Some(0));
 }
+
+#[test]
+fn landlock_is_up_as_far_as_the_kernel_can_unless_the_config_says_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = config(folder.path(), "listen = \"127.0.0.1:0\"");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}[walls]\nlandlock = \"off\"\n")).unwrap();
+    let open = Host::start(&file);
+    let ready = open.get("/readyz", TOKEN);
+    assert!(ready.contains("\"landlock_files\":false,\"landlock_ports\":false"), "{ready}");
+    assert!(ready.contains("\"no_new_privileges\":true"), "{ready}");
+    assert_eq!(open.end("-TERM").0, Some(0));
+}

@@ -51,8 +51,10 @@ pub struct Walls {
     pub no_new_privileges: bool,
     /// It leaves no core file: in its memory are keys and buyers' data.
     pub core_dumps_off: bool,
-    /// It makes no devices, sockets, pipes or links, and listens on no port but its own.
-    pub landlock: bool,
+    /// It makes no devices, sockets, pipes or links (Landlock, Linux 5.13 and later).
+    pub landlock_files: bool,
+    /// It listens on no port but its own (Landlock, Linux 6.7 and later).
+    pub landlock_ports: bool,
     /// No other process of the same user reads its memory.
     pub memory_closed: bool,
     /// It makes no system call that it never needs: tracing others, mounting, namespaces, loading code into the kernel.

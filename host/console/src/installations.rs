@@ -50,7 +50,8 @@ pub(crate) struct InstallationBody {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InstallationChange {
-    /// "paused": events wait. "active": they go on; ends a quarantine, as another version does.
+    /// "paused": events wait; of an installation in quarantine it makes the pause your own, which another version does not end.
+    /// "active": they go on; ends a quarantine, as another version does.
     state: Option<StateName>,
     /// Replaces the version by another one of the same plugin.
     version: Option<String>,

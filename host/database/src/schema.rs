@@ -42,3 +42,34 @@ async fn refuse_newer(connection: &mut SqliteConnection, path: &Path) -> Result<
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection;
+    use sqlx::sqlite::SqliteConnectOptions;
+
+    use super::*;
+
+    /// What a store of before kept of its own is counted when it is brought up to date.
+    #[tokio::test]
+    async fn kv_of_an_older_store_has_its_totals() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        migrate(&mut connection, &path).await.unwrap();
+        sqlx::raw_sql(
+            "DROP TRIGGER kv_totals_grow; DROP TRIGGER kv_totals_follow; DROP TRIGGER kv_totals_shrink; \
+                 DROP TABLE kv_totals; DELETE FROM _sqlx_migrations WHERE version = 28; \
+                 INSERT INTO kv VALUES (1, x'01', 7, x'', x'', 10, 1, 1), (1, x'02', 7, x'', x'', 5, 1, 1), \
+                 (2, x'01', 7, x'', x'', 3, 1, 1)",
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        migrate(&mut connection, &path).await.unwrap();
+        let totals: Vec<(i64, i64, i64, i64)> =
+            sqlx::query_as("SELECT * FROM kv_totals ORDER BY 1").fetch_all(&mut connection).await.unwrap();
+        assert_eq!(totals, [(1, 7, 2, 15), (2, 7, 1, 3)]);
+    }
+}

@@ -7,6 +7,7 @@ use fangshi_tenants::{Conduct, Ran as RanVersion};
 use crate::alerts::{AlertKind, add_alert, raise};
 use crate::buffer::Buffer;
 use crate::flush::add_all;
+use crate::kv_room::{KvAllowed, Room};
 use crate::lane::Fence;
 use crate::step::Step;
 use crate::{Journal, JournalError, RunState, seal};
@@ -34,6 +35,8 @@ pub struct Ending {
     pub first_at: i64,
     /// Changes of the installation's own store; given only if the attempt ended ok.
     pub kv: Vec<KvChange>,
+    /// How much of it the installation may keep.
+    pub kv_allowed: KvAllowed,
 }
 
 /// What followed from the end of an attempt.
@@ -118,6 +121,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`JournalError::Stale`] if the lane was entered by somebody else; the attempt has no end then and is resumed.
+    /// [`JournalError::KvFull`] if its kv changes have no room any more; it has to end without them.
     pub async fn end_attempt(
         &self,
         fence: &Fence,
@@ -171,8 +175,12 @@ impl Journal {
         .bind(run.0)
         .bind(i64::from(attempt));
         step.must_change_or_corrupt(format_args!("attempt {attempt} of {run} has ended already"));
+        let mut room = (!kv.is_empty()).then(|| Room::before(&mut step.script, installation, ending.kv_allowed));
         for change in kv {
             change.add_to(&mut step.script, tenant, installation, run, now);
+        }
+        if let Some(room) = &mut room {
+            room.after(&mut step.script, installation);
         }
         step.add("UPDATE lanes SET entries = 0 WHERE tenant_id = $1 AND order_id = $2")
             .bind(tenant.0)
@@ -185,13 +193,17 @@ impl Journal {
         let registry = self.tenants.registry().clone();
         // Of these somebody outside is told.
         let is_told = matches!(ending.next, Next::Parked { .. });
-        let (ran, quarantined) = match registry.is_noted(installation, &ending.hook, &ending.conduct) {
-            false => (self.take(step, is_told).await?, false),
-            true => {
+        let is_noted = registry.is_noted(installation, &ending.hook, &ending.conduct);
+        let (ran, quarantined) = match room {
+            None if !is_noted => (self.take(step, is_told).await?, false),
+            room => {
                 let ending = ending.clone();
                 self.write(move |conn| {
                     Box::pin(async move {
                         let ran = step.carry_out(conn).await?;
+                        if let Some(room) = room {
+                            room.check(&ran)?;
+                        }
                         // Once an attempt: one that has ended already was turned away above.
                         let version = RanVersion { run, version: ending.version, hook: &ending.hook };
                         let noted = registry.note_conduct(conn, tenant, installation, version, &ending.conduct).await;

@@ -13,6 +13,14 @@ pub enum JournalError {
     /// The installation has sent as many effects on the order as it may for now.
     #[error("more effects on this order than are allowed: nothing was written")]
     TooManyEffects,
+    /// The installation would keep more of its own than it may; attempts side by side took the room.
+    #[error("{limit}: {allowed} allowed: nothing was written")]
+    KvFull {
+        /// `kv_keys` or `kv_bytes`.
+        limit: &'static str,
+        /// How many.
+        allowed: u64,
+    },
     /// The store failed (disk full, say). The step may be tried again.
     #[error("the store can't be written")]
     Write(#[from] WriteError),

@@ -11,7 +11,7 @@
 //!
 //! All SQL about events, lanes, runs, attempts, calls, effects, snapshots, logs, kv, alerts, restores and reconciliation is
 //! here; the tables are in `host/database/migrations/sqlite` (`0002_journal.sql`, `0009_reconcile.sql`,
-//! `0010_repair.sql`, `0019_schedules.sql`). Every column that can carry platform or merchant data is sealed with the tenant's key before it reaches the writer. This room decides nothing: `lanes` does.
+//! `0010_repair.sql`, `0019_schedules.sql`, `0028_kv_totals.sql`). Every column that can carry platform or merchant data is sealed with the tenant's key before it reaches the writer. This room decides nothing: `lanes` does.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 mod alerts;
@@ -33,6 +33,7 @@ mod intake;
 mod journal;
 mod kept;
 mod kv;
+mod kv_room;
 mod lane;
 mod places;
 mod reconcile;
@@ -65,6 +66,7 @@ pub use fangshi_database::{AttemptId, Clock, Digest, EventSeq, InstallationId, P
 pub use flush::{CallKind, CallOrigin, CallRow};
 pub use hook::hook_of;
 pub use journal::Journal;
+pub use kv_room::KvAllowed;
 pub use lane::{Executor, Fence, LaneKey};
 pub use reconcile::{
     Found, KnownOrder, Noted, Pass, PassReport, Reading, Reconciled, Standing, Transition, TransitionView, Walk,

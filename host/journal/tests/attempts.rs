@@ -4,8 +4,8 @@
 mod rig;
 
 use fangshi_journal::{
-    Allowance, CallKind, EffectState, InstallationId, Intent, JournalError, KvChange, LaneKey, Next, Outcome, Repair,
-    Repaired, RunFilter, RunState,
+    Allowance, CallKind, EffectState, Ending, InstallationId, Intent, JournalError, KvAllowed, KvChange, LaneKey, Next,
+    Outcome, Repair, Repaired, RunFilter, RunState,
 };
 use fangshi_tenants::Actor;
 use rig::{CANARY, ORDER, Rig};
@@ -181,6 +181,56 @@ async fn kv_commits_with_the_end_and_a_removal_removes() {
     assert_eq!(rig.journal.kv(rig.tenant, ONE, "b").await.unwrap(), None);
     let again = rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await;
     assert!(matches!(again, Err(JournalError::Corrupt(_))), "an attempt ends once");
+}
+
+#[tokio::test]
+async fn kv_that_has_no_room_any_more_ends_nothing_and_what_does_not_grow_always_has_it() {
+    let rig = Rig::new().await;
+    let set = |key: &str, bytes: usize| KvChange { key: key.into(), value: Some(vec![0; bytes]) };
+    let remove = |key: &str| KvChange { key: key.into(), value: None };
+    let allowed = KvAllowed { keys: 2, bytes: 100 };
+    // Changes, what is allowed, and what is kept after them: none if they are refused by this limit.
+    let less = KvAllowed { keys: 1, bytes: 10 };
+    for (n, (kv, allowed, kept)) in [
+        (vec![set("a", 9), set("b", 9)], allowed, Ok((2, 20))),
+        (vec![set("c", 1)], allowed, Err(("kv_keys", 2))),
+        (vec![remove("b"), set("c", 88)], allowed, Ok((2, 99))),
+        (vec![set("a", 11)], allowed, Err(("kv_bytes", 100))),
+        (vec![set("a", 10)], allowed, Ok((2, 100))),
+        (vec![set("c", 80)], less, Ok((2, 92))),
+        (vec![remove("c"), set("d", 80)], less, Ok((2, 92))),
+        (vec![set("d", 81)], less, Err(("kv_bytes", 10))),
+        (vec![remove("a"), remove("d"), remove("x")], less, Ok((0, 0))),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (fence, run, event) = rig.entered(n as u8 + 1).await;
+        let buffer = rig.begin(run, 1);
+        let before = (rig.journal.kv_size(ONE).await.unwrap(), rig.dump().await);
+        let ending = Ending { kv, kv_allowed: allowed, ..rig.ending(event, Next::Done) };
+        let ended = rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await;
+        match (ended, kept) {
+            (Ok(_), Ok(kept)) => assert_eq!(rig.journal.kv_size(ONE).await.unwrap(), kept, "{n}"),
+            (Err(JournalError::KvFull { limit, allowed }), Err(met)) => {
+                assert_eq!((limit, allowed), met, "{n}");
+                assert_eq!(
+                    (rig.journal.kv_size(ONE).await.unwrap(), rig.dump().await),
+                    before,
+                    "{n}: nothing is written"
+                );
+                // It can end otherwise.
+                let ending = rig.ending(event, Next::Done);
+                rig.journal.end_attempt(&fence, &buffer, ONE, &ending).await.unwrap();
+            }
+            (ended, kept) => panic!("{n}: {ended:?}, {kept:?}"),
+        }
+        let counted = rig.count("SELECT count(*) * 1000 + COALESCE(sum(size), 0) FROM kv").await;
+        let told = rig.journal.kv_size(ONE).await.unwrap();
+        assert_eq!(counted as u64, told.0 * 1000 + told.1, "{n}: the totals are those of the rows");
+    }
+    assert_eq!(rig.count("SELECT count(*) FROM kv_totals").await, 0, "gone with the last key");
+    assert_eq!(rig.journal.kv_key_size(rig.tenant, ONE, "a").await.unwrap(), None);
 }
 
 #[tokio::test]

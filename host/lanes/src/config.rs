@@ -64,8 +64,8 @@ pub struct RunLimits {
     /// Effects that the installation may make on one order within an hour (`effects_per_hour`); beyond, the run is
     /// parked as a loop. Default 60 (range 0 to 10,000; with 0 the installation can read only).
     pub effects_per_hour: u32,
-    /// Keys that the installation may keep in `kv` (`kv_keys`); beyond, `set` is answered `invalid` with the figure. Default
-    /// 10,000 (range 0 to 1,000,000).
+    /// Keys that the installation may keep in `kv` (`kv_keys`); beyond, `set` is answered `invalid` with the figure, and an
+    /// attempt whose keys have no room any more at its end ends as a limit. Default 10,000 (range 0 to 1,000,000).
     pub kv_keys: u32,
     /// Bytes of these keys and their values together (`kv_bytes`); beyond, as with `kv_keys`. Default 16 MiB (range 0 to
     /// 1 GiB).

@@ -3,11 +3,14 @@
 
 mod rig;
 
-use fangshi_journal::RunState;
+use std::sync::Arc;
+
+use fangshi_journal::{InstallationId, RunState};
 use fangshi_lanes::Throughput;
-use fangshi_runtime::{CallError, Outcome};
+use fangshi_runtime::{CallError, Outcome, RunHost};
 use rig::{ORDER, Rig, send_out, set_note};
 use serde_json::json;
+use tokio::sync::Barrier;
 
 #[tokio::test]
 async fn what_is_above_the_kv_limits_is_refused_with_the_figure() {
@@ -30,6 +33,85 @@ async fn what_is_above_the_kv_limits_is_refused_with_the_figure() {
         rig.pay(ORDER).await;
         rig.settle().await;
         assert_eq!(rig.states().await, [RunState::Done]);
+    }
+}
+
+async fn full(host: &mut dyn RunHost, key: &str, bytes: usize, figure: &str) {
+    let refused = host.kv_set(key, Some(vec![1; bytes])).await;
+    let Err(CallError::Invalid(text)) = refused else { panic!("{key}: {refused:?}") };
+    assert!(text.starts_with(figure), "{text}");
+}
+
+#[tokio::test]
+async fn a_removed_key_opens_room_at_once_and_a_full_store_takes_other_values() {
+    let rig = Rig::new().await;
+    let script = script!(|_input, host| {
+        host.kv_set("one", Some(vec![1; 7])).await.unwrap();
+        host.kv_set("two", Some(vec![1; 7])).await.unwrap();
+        full(host, "six", 7, "kv_keys: 2 allowed").await;
+        // What was set in this attempt, or in the one before it.
+        host.kv_set("one", Some(vec![2; 7])).await.unwrap();
+        full(host, "one", 8, "kv_bytes: 20 allowed").await;
+        host.kv_set("two", None).await.unwrap();
+        host.kv_set("one", Some(vec![3; 8])).await.unwrap();
+        host.kv_set("two", Some(vec![3; 6])).await.unwrap();
+        full(host, "two", 7, "kv_bytes: 20 allowed").await;
+        full(host, "six", 0, "kv_keys: 2 allowed").await;
+        host.kv_set("one", Some(vec![3; 7])).await.unwrap();
+        host.kv_set("two", Some(vec![3; 7])).await.unwrap();
+        Outcome::Done
+    });
+    rig.install_for(rig.tenant, 1, false, json!({"kv_keys": 2, "kv_bytes": 20}), script);
+    for order in [ORDER, "2"] {
+        rig.pay(order).await;
+        rig.settle().await;
+    }
+    assert_eq!(rig.states().await, [RunState::Done; 2], "with an empty store and with a full one");
+    assert_eq!(rig.journal.kv_size(InstallationId(1)).await.unwrap(), (2, 20));
+}
+
+#[tokio::test]
+async fn attempts_side_by_side_do_not_keep_more_than_one_may() {
+    for (limits, figure) in
+        [(json!({"kv_keys": 2}), "kv_keys: 2 allowed"), (json!({"kv_bytes": 15}), "kv_bytes: 15 allowed")]
+    {
+        let rig = Rig::new().await;
+        let both = Arc::new(Barrier::new(2));
+        let script = script!(
+            [both] | input,
+            host | {
+                // The second time there is nobody to wait for.
+                if input.envelope.attempt > 1 {
+                    let refused = host.kv_set(&format!("a of {}", input.envelope.order_id), Some(vec![0; 1])).await;
+                    return match refused {
+                        Err(CallError::Invalid(reason)) => Outcome::Reject { reason },
+                        other => panic!("{other:?}"),
+                    };
+                }
+                for key in ["a", "b"] {
+                    let key = format!("{key} of {}", input.envelope.order_id);
+                    host.kv_set(&key, Some(vec![0; 1])).await.unwrap();
+                }
+                // Neither ends before both have asked.
+                both.wait().await;
+                Outcome::Done
+            }
+        );
+        rig.install_for(rig.tenant, 1, false, limits, script);
+        rig.pay("1").await;
+        rig.pay("2").await;
+        rig.settle().await;
+        let mut states = rig.states().await;
+        states.sort_by_key(|state| *state == RunState::Waiting);
+        assert_eq!(states, [RunState::Done, RunState::Waiting], "{figure}");
+        assert_eq!(rig.journal.kv_size(InstallationId(1)).await.unwrap().0, 2, "{figure}");
+        let waiting = rig.runs().await.into_iter().find(|run| run.state == RunState::Waiting).unwrap();
+        let attempt = rig.journal.run(rig.tenant, waiting.id).await.unwrap().unwrap().attempt_list.remove(0);
+        assert_eq!((waiting.reason.as_deref(), attempt.reason.as_deref()), (Some("limit"), Some(figure)));
+
+        rig.advance(60).await;
+        let after = rig.runs().await.into_iter().find(|run| run.id == waiting.id).unwrap();
+        assert_eq!(after.state, RunState::Rejected, "now it sees that there is no room");
     }
 }
 

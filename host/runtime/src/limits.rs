@@ -35,9 +35,10 @@ pub struct Limits {
     /// MiB). Beyond: the call traps and the run ends as [`Outcome::Limit`] `call_bytes`.
     pub call_bytes: u64,
 
-    /// Total bytes crossing the border in host functions of any kind, both ways, over the whole run; each call counts
-    /// 16 more, and log text that is dropped counts a sixteenth. This bounds the work that a guest can make the host
-    /// do without spending fuel. Default 32 MiB (range 1 KiB to 256 MiB). Beyond: [`Outcome::Limit`] `border_bytes`.
+    /// Total bytes crossing the border in host functions of any kind, WASI's included, both ways, over the whole run;
+    /// each call counts 16 more, a `poll` 16 for each pollable, and text of `log.write` that is dropped a sixteenth. This
+    /// bounds the work that a guest can make the host do without spending fuel. Default 32 MiB (range 1 KiB to 256 MiB).
+    /// Beyond: [`Outcome::Limit`] `border_bytes`.
     pub border_bytes: u64,
 
     /// Bytes of log text that are kept, one counted for each line's end. Default 64 KiB (range 0 to 1 MiB). Beyond:

@@ -22,6 +22,7 @@ pub struct RunReport {
     /// Bytes that crossed the border, as [`Limits::border_bytes`](crate::Limits::border_bytes) counts them.
     pub border_bytes: u64,
     /// At the deadline a call to the host was under way, or the run had no place yet: it is not the guest that took the time.
+    /// What the call waited for the [`RunHost`](crate::RunHost) knows: the host itself, the platform, or an outside host.
     pub waiting: bool,
     /// Wall-clock time, milliseconds. For people: it is no part of the deterministic result.
     pub wall_ms: u64,
@@ -52,7 +53,7 @@ pub enum Outcome {
     },
     /// The guest used up one of its [`Limits`](crate::Limits).
     Limit {
-        /// The limit's name: the field of [`Limits`](crate::Limits), or `stack`.
+        /// The limit's name: the field of [`Limits`](crate::Limits), or `stack`, `handles`, `pollables`.
         limit: &'static str,
         /// What was allowed.
         allowed: u64,

@@ -62,7 +62,7 @@ impl Runtime {
             host_calls: state.used.host_calls,
             log_bytes: state.used.log_bytes,
             log_bytes_cut: state.used.log_bytes_cut,
-            border_bytes: state.used.border_bytes.saturating_add(state.wasi.console.came()),
+            border_bytes: state.used.border_bytes,
             wall_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         }
     }
@@ -91,7 +91,8 @@ impl Runtime {
     }
 }
 
-/// Resource handles alive at once in one run, the guest's own ones included.
+/// Resource handles alive at once in one run, the guest's own ones and what is lent to a call included. Beyond:
+/// [`Outcome::Limit`] `handles`.
 const HANDLES: usize = 10_000;
 
 /// Instantiates and calls. The hook's result as it came.
@@ -178,13 +179,16 @@ fn classify(error: &wasmtime::Error, state: &RunState, stack: usize) -> Outcome 
     if let Some(met) = state.limiter.met {
         return met.into();
     }
-    // These two have no type to ask for; a test holds them against the engine.
+    // These have no type to ask for; tests hold them against the engine.
     let text = format!("{error:#}");
     if text.contains("fuel allocated for hostcalls has been exhausted") {
         return Met { limit: "call_bytes", allowed: limits.call_bytes }.into();
     }
     if text.contains("resource limit exceeded: instance count") {
         return Met { limit: "instances", allowed: limits.instances.into() }.into();
+    }
+    if text.contains("store handle limit exceeded") {
+        return Met { limit: "handles", allowed: HANDLES as u64 }.into();
     }
     Outcome::Trap { message: cut(trap_text(error)) }
 }

@@ -25,7 +25,7 @@ pub(crate) enum Stop {
 }
 
 /// What every call across the border costs of `border_bytes`, whatever it carries: bounds their number too.
-const CALL_BYTES: u64 = 16;
+pub(crate) const CALL_BYTES: u64 = 16;
 
 /// The one store's data of one run.
 pub(crate) struct RunState {
@@ -61,7 +61,7 @@ impl RunState {
             random: Random::new(input.seed),
             orders: Orders { slots: vec![Some(event_order)], open: 0 },
             used: Used::default(),
-            wasi: Wasi::new(input.limits.log_bytes, input.limits.border_bytes),
+            wasi: Wasi::new(&input.limits),
             waiting: false,
             input,
             host,

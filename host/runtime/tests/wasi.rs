@@ -3,41 +3,19 @@
 
 mod support;
 
-use fangshi_runtime::{Limits, Outcome, RunInput, RunReport};
+use std::cell::Cell;
+
+use fangshi_runtime::{Limits, Outcome, RunInput, RunReport, Runtime, RuntimeConfig};
 use support::{Guest, HEX, Script, contract, input, load, runtime, told};
 use wit_parser::Resolve;
 
-/// As much of WASI as the guests below use, in the words of its types.
+/// As much of WASI as the guests below use, each after what it uses.
 const WASI: [&str; 5] = [
-    "package wasi:io@0.2.3;
-     interface error { resource error { to-debug-string: func() -> string; } }
-     interface poll { resource pollable { block: func(); } }
-     interface streams {
-         use error.{error};
-         variant stream-error { last-operation-failed(error), closed }
-         resource input-stream { blocking-read: func(len: u64) -> result<list<u8>, stream-error>; }
-         resource output-stream {
-             blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>;
-         }
-     }",
-    "package wasi:clocks@0.2.3;
-     interface wall-clock { record datetime { seconds: u64, nanoseconds: u32 } now: func() -> datetime; }
-     interface monotonic-clock {
-         use wasi:io/poll@0.2.3.{pollable};
-         now: func() -> u64;
-         subscribe-duration: func(when: u64) -> pollable;
-     }",
-    "package wasi:random@0.2.3;
-     interface random { get-random-bytes: func(len: u64) -> list<u8>; get-random-u64: func() -> u64; }
-     interface insecure-seed { insecure-seed: func() -> tuple<u64, u64>; }",
-    "package wasi:cli@0.2.3;
-     interface exit { exit: func(status: result); }
-     interface stdin { use wasi:io/streams@0.2.3.{input-stream}; get-stdin: func() -> input-stream; }
-     interface stdout { use wasi:io/streams@0.2.3.{output-stream}; get-stdout: func() -> output-stream; }
-     interface stderr { use wasi:io/streams@0.2.3.{output-stream}; get-stderr: func() -> output-stream; }",
-    "package wasi:filesystem@0.2.3;
-     interface types { resource descriptor { sync: func(); } }
-     interface preopens { use types.{descriptor}; get-directories: func() -> list<tuple<descriptor, string>>; }",
+    include_str!("../../../tests/guests/wasi/io.wit"),
+    include_str!("../../../tests/guests/wasi/clocks.wit"),
+    include_str!("../../../tests/guests/wasi/random.wit"),
+    include_str!("../../../tests/guests/wasi/cli.wit"),
+    include_str!("../../../tests/guests/wasi/filesystem.wit"),
 ];
 
 fn with_wasi() -> Resolve {
@@ -115,6 +93,103 @@ async fn random_numbers_and_seeds_are_those_of_the_run() {
     assert_ne!(numbers(&one)[..16], numbers(&one)[16..32]);
 }
 
+/// Waits for two sleeps at once, then tells, as hex digits: which of them ended (4 bytes their number, 4 the one), the clock (8),
+/// and after waiting for the other one the clock again.
+fn waiting_for_two() -> Guest<'static> {
+    Guest {
+        imports: &["wasi:clocks/monotonic-clock@0.2.3", "wasi:io/poll@0.2.3"],
+        core_imports: r#"
+            (import "wasi:clocks/monotonic-clock@0.2.3" "now" (func $now (result i64)))
+            (import "wasi:clocks/monotonic-clock@0.2.3" "subscribe-duration" (func $sleep (param i64) (result i32)))
+            (import "wasi:io/poll@0.2.3" "[method]pollable.ready" (func $ready (param i32) (result i32)))
+            (import "wasi:io/poll@0.2.3" "poll" (func $poll (param i32 i32 i32)))"#,
+        top: HEX,
+        handle: r#"
+            (i32.store (i32.const 2000) (call $sleep (i64.const 3600000000000)))
+            (i32.store (i32.const 2004) (call $sleep (i64.const 1000000000)))
+            (if (call $ready (i32.load (i32.const 2004))) (then unreachable))
+            (call $poll (i32.const 2000) (i32.const 2) (i32.const 2008))
+            (i32.store (i32.const 4000) (i32.load (i32.const 2012)))
+            (i32.store (i32.const 4004) (i32.load (i32.load (i32.const 2008))))
+            (i64.store (i32.const 4008) (call $now))
+            (if (i32.eqz (call $ready (i32.load (i32.const 2004)))) (then unreachable))
+            (call $poll (i32.const 2000) (i32.const 1) (i32.const 2008))
+            (i64.store (i32.const 4016) (call $now))
+            (call $hex (i32.const 4000) (i32.const 24))"#,
+        ..Guest::default()
+    }
+}
+
+#[tokio::test]
+async fn of_two_sleeps_the_shorter_one_ends_first() {
+    let report = run(waiting_for_two(), input(), &Script::default()).await;
+    let expected = [
+        &1u32.to_le_bytes()[..],
+        &1u32.to_le_bytes(),
+        &1_000_000_000u64.to_le_bytes(),
+        &3_600_000_000_000u64.to_le_bytes(),
+    ];
+    assert_eq!(told(&report), hex(&expected.concat()));
+}
+
+/// Polls lists of so many handles of standard output, which is always ready, for ever.
+fn polling(count: u32) -> Vec<u8> {
+    let guest = Guest {
+        imports: &["wasi:cli/stdout@0.2.3", "wasi:io/streams@0.2.3", "wasi:io/poll@0.2.3"],
+        core_imports: r#"
+            (import "wasi:cli/stdout@0.2.3" "get-stdout" (func $stdout (result i32)))
+            (import "wasi:io/streams@0.2.3" "[method]output-stream.subscribe" (func $subscribe (param i32) (result i32)))
+            (import "wasi:io/poll@0.2.3" "poll" (func $poll (param i32 i32 i32)))"#,
+        top: &format!("(global $count i32 (i32.const {count}))"),
+        handle: r#"(local $handle i32) (local $n i32)
+            (local.set $handle (call $subscribe (call $stdout)))
+            (loop
+              (i32.store (i32.add (i32.const 65536) (i32.shl (local.get $n) (i32.const 2))) (local.get $handle))
+              (local.set $n (i32.add (local.get $n) (i32.const 1)))
+              (br_if 0 (i32.lt_u (local.get $n) (global.get $count))))
+            (loop
+              (global.set $heap (i32.const 16384))
+              (call $poll (i32.const 65536) (global.get $count) (i32.const 3000))
+              (br 0))
+            (call $done)"#,
+        pages: 3,
+    };
+    guest.build_with(with_wasi())
+}
+
+#[tokio::test]
+async fn what_is_polled_counts_at_the_border_and_a_list_has_an_end() {
+    let runtime = runtime();
+    let play = async |count: u32, fuel: u64| {
+        let plugin = load(&runtime, polling(count)).await;
+        let limits = Limits { border_bytes: 100_000, fuel, ..Limits::default() };
+        runtime.run(&plugin, RunInput { limits, ..input() }, Box::new(Script::default())).await
+    };
+    let border = Outcome::Limit { limit: "border_bytes", allowed: 100_000 };
+    let many = play(256, 1_000_000).await;
+    assert_eq!(many.outcome, border);
+    // Nothing but what was polled: 25 calls of 256 are too many.
+    assert!(many.fuel_used < 20_000, "{} fuel", many.fuel_used);
+    assert_eq!(play(1, 1_000_000).await.outcome, border);
+    assert_eq!(play(257, 1_000_000).await.outcome, Outcome::Limit { limit: "pollables", allowed: 256 });
+    assert_eq!(play(10_000, 1_000_000).await.outcome, Outcome::Limit { limit: "handles", allowed: 10_000 });
+}
+
+#[tokio::test]
+async fn who_polls_what_is_ready_gives_way_to_its_neighbours() {
+    // Fuel alone never gives way here.
+    let config = RuntimeConfig { max_concurrent_runs: 1, yield_interval: u64::MAX, ..RuntimeConfig::default() };
+    let runtime = Runtime::new(config).unwrap();
+    let plugin = load(&runtime, polling(256)).await;
+    let ended = Cell::new(false);
+    let run = async {
+        runtime.run(&plugin, input(), Box::new(Script::default())).await;
+        ended.set(true);
+    };
+    let ((), before_its_neighbour) = tokio::join!(run, async { ended.get() });
+    assert!(!before_its_neighbour);
+}
+
 /// Writes two lines to both streams, one of them started only.
 fn printing() -> Guest<'static> {
     Guest {
@@ -160,6 +235,7 @@ async fn a_flood_of_printing_meets_the_limits_of_the_log_and_the_border() {
     let limits = Limits { border_bytes: 100_000, log_bytes: 1_000, ..Limits::default() };
     let report = run(flood, RunInput { limits, ..input() }, &host).await;
     assert_eq!(report.outcome, Outcome::Limit { limit: "border_bytes", allowed: 100_000 });
+    assert_eq!(report.border_bytes, 100_002, "16 a call and what it carried, in one sum");
     assert!(report.log_bytes <= 1_000, "{} bytes kept", report.log_bytes);
     assert!(host.log().last().unwrap().1.contains("log cut"));
 }

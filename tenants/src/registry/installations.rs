@@ -69,7 +69,7 @@ impl Registry {
     }
 
     /// Pauses, resumes, replaces the version, changes grants, settings or limits; all at once or not at all. A resume and
-    /// another version end a quarantine.
+    /// another version end a quarantine. So does a pause: it is somebody's from then on, and another version does not end it.
     ///
     /// # Errors
     /// As [`Registry::install`]; besides, no such installation, or one that is removed.
@@ -121,7 +121,12 @@ impl Registry {
             let set: Vec<Schedule> = installation.schedules.iter().map(|one| one.schedule.clone()).collect();
             check_schedules(&set, &installation.hooks, now)?;
             match patch.state {
-                Some(state) => installation.state = state,
+                Some(state) => {
+                    installation.state = state;
+                    if state == InstallationState::Paused {
+                        installation.quarantine = None;
+                    }
+                }
                 // The version that failed is gone, and nobody asked for the pause.
                 None if replaced && installation.quarantine.is_some() => installation.state = InstallationState::Active,
                 None => {}
@@ -166,11 +171,17 @@ impl Registry {
                 installation.removed_at = installation.removed_at.map(|_| now);
                 if anew(&before, &installation) {
                     quarantine::forgive(c, &mut installation).await?;
+                } else if taken_over(&before, &installation) {
+                    quarantine::end(c, installation.id).await?;
                 }
                 let resumed = before.state != installation.state;
                 write(c, &directory.vault, &mut installation, resumed).await?;
                 hold(c, terms, Some(&before), &installation).await?;
-                let entry = entry(actor, action(before.state, installation.state), Some(&before), &installation);
+                let action = match taken_over(&before, &installation) {
+                    true => Action::InstallationPaused,
+                    false => action(before.state, installation.state),
+                };
+                let entry = entry(actor, action, Some(&before), &installation);
                 audit::append(c, &directory.vault, now, entry).await?;
                 Ok(installation)
             })
@@ -218,6 +229,11 @@ impl Registry {
 /// Whether the installation's runs are counted from 0: somebody resumed it, or replaced the version.
 fn anew(before: &Installation, now: &Installation) -> bool {
     before.version != now.version || (before.state, now.state) == (InstallationState::Paused, InstallationState::Active)
+}
+
+/// Whether somebody paused what the host had paused.
+fn taken_over(before: &Installation, now: &Installation) -> bool {
+    before.quarantine.is_some() && now.quarantine.is_none() && now.state == InstallationState::Paused
 }
 
 /// Refuses an installation, as it was just written, with which the terms do not hold. What it was `before` it may stay.

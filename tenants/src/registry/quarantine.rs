@@ -203,10 +203,10 @@ impl Registry {
 /// Begins the counts anew: whoever resumed the installation or replaced its version looked into it. The version that is at
 /// work now goes on; one that it took the place of does not.
 pub(super) async fn forgive(c: &mut SqliteConnection, installation: &mut Installation) -> Result<(), RegistryError> {
+    end(c, installation.id).await?;
     sqlx::query(
-        "UPDATE installations SET faults = 0, quarantined_at = NULL, fault_outcome = NULL, fault_figure = NULL, \
-         fault_run = NULL, quarantined_versions = (SELECT json_group_array(value) FROM json_each(quarantined_versions) \
-         WHERE value <> $2) WHERE id = $1",
+        "UPDATE installations SET quarantined_versions = (SELECT json_group_array(value) \
+         FROM json_each(quarantined_versions) WHERE value <> $2) WHERE id = $1",
     )
     .bind(installation.id.0)
     .bind(installation.version.to_string())
@@ -215,6 +215,18 @@ pub(super) async fn forgive(c: &mut SqliteConnection, installation: &mut Install
     sqlx::query("DELETE FROM faults WHERE installation_id = $1").bind(installation.id.0).execute(c).await?;
     installation.quarantine = None;
     installation.quarantined.remove(&installation.version);
+    Ok(())
+}
+
+/// Ends the host's pause of an installation; what it is now is somebody's word. Versions that failed stay so.
+pub(super) async fn end(c: &mut SqliteConnection, installation: InstallationId) -> Result<(), RegistryError> {
+    sqlx::query(
+        "UPDATE installations SET faults = 0, quarantined_at = NULL, fault_outcome = NULL, fault_figure = NULL, \
+         fault_run = NULL WHERE id = $1",
+    )
+    .bind(installation.0)
+    .execute(c)
+    .await?;
     Ok(())
 }
 

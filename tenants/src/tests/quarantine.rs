@@ -184,6 +184,32 @@ async fn another_version_ends_a_quarantine_and_a_merchants_own_pause_stays() {
     assert_eq!(replaced.state, InstallationState::Paused);
 }
 
+#[tokio::test]
+async fn a_pause_of_what_is_in_quarantine_is_somebodys_and_outlives_another_version() {
+    let scene = scene().await;
+    let (tenant, id) = installed(&scene).await;
+    let registry = scene.tenants.registry();
+    let replace = |code: &[u8]| InstallationPatch { version: Some(Digest::of(code)), ..InstallationPatch::default() };
+    upload(registry, tenant, b"next", &[]).await;
+    assert_eq!(scene.ended(tenant, id, b"code", &[fault(1)]).await, [0]);
+
+    let pause = InstallationPatch { state: Some(InstallationState::Paused), ..InstallationPatch::default() };
+    let paused = registry.patch_installation(tenant, id, pause).await.unwrap();
+    assert_eq!((paused.state, paused.quarantine), (InstallationState::Paused, None));
+    let kept = registry.get(tenant, id).await.unwrap().unwrap();
+    assert_eq!(
+        (kept.quarantine, kept.quarantined),
+        (None, [Digest::of(b"code")].into()),
+        "the version failed all the same"
+    );
+    assert_eq!((registry.quarantined().await.unwrap(), scene.audited(Action::InstallationPaused).await), (0, 1));
+    let replaced = registry.patch_installation(tenant, id, replace(b"next")).await.unwrap();
+    assert_eq!(replaced.state, InstallationState::Paused);
+    assert_eq!(replaced.stopped(), [(Digest::of(b"code"), Stop::Quarantined)].into());
+    let resumed = registry.patch_installation(tenant, id, resume()).await.unwrap();
+    assert_eq!(resumed.state, InstallationState::Active);
+}
+
 fn merchant(registry: &crate::Tenants) -> Registry {
     registry.by(Actor::Merchant(TokenId(1))).registry().clone()
 }

@@ -1,5 +1,5 @@
 ;; Makes handles of a resource of its own for ever.
-;; ends: trap handle
+;; ends: limit handles 10000
 (component
   (type $r (resource (rep i32)))
   (core func $new (canon resource.new $r))

@@ -301,6 +301,12 @@ pub const SHUTDOWN_SECONDS: Key = key(
     Kind::Number(0, 3600),
     "how long a shutdown waits for running plugins, and then for tokens and decodes under way, seconds (default 20)",
 );
+pub const LANDLOCK: Key = key(
+    "walls",
+    "landlock",
+    Kind::Text,
+    "\"on\" (the default) or \"off\": whether the kernel refuses the process every port to listen on but its own, and to make devices, sockets, pipes and links; where the kernel can",
+);
 pub const SECCOMP: Key = key(
     "walls",
     "seccomp",
@@ -369,6 +375,7 @@ pub const KEYS: &[&Key] = &[
     &COMPILE_SECONDS,
     &COMPILE_MEMORY,
     &COMPILED_BYTES,
+    &LANDLOCK,
     &SECCOMP,
     &HTTP_STATE,
     &HTTP_INNER_ADDRESSES,

@@ -91,6 +91,8 @@ pub struct Config {
     pub retention: Retention,
     /// Whom to tell of what.
     pub alerts: Alerts,
+    /// Whether files and ports that are never made are closed.
+    pub landlock: bool,
     /// Whether system calls that are never made are closed.
     pub seccomp: bool,
     /// How outside hosts are reached that merchants approved.
@@ -146,6 +148,7 @@ impl Config {
         let reconcile = reconcile::read(&mut reader);
         let retention = read_retention(&mut reader);
         let alerts = alerts::read(&mut reader);
+        let landlock = choice(&mut reader, &keys::LANDLOCK, ["on", "off"], "on") == "on";
         let seccomp = choice(&mut reader, &keys::SECCOMP, ["on", "off"], "on") == "on";
         let http = OutsideConfig {
             own_name: public_url.as_deref().and_then(host_of_url),
@@ -184,6 +187,7 @@ impl Config {
             reconcile,
             retention,
             alerts,
+            landlock,
             seccomp,
             http,
             log_format,

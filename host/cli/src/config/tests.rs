@@ -319,13 +319,15 @@ fn required_signatures_need_keys() {
 #[test]
 fn choices_are_one_of_two_words() {
     let usual = parse(GOOD).unwrap();
-    assert!(!usual.approval && usual.seccomp);
+    assert!(!usual.approval && usual.seccomp && usual.landlock);
     let other = parse(&format!("{GOOD}[uploads]\napproval = \"operator\"\n[walls]\nseccomp = \"off\"\n")).unwrap();
-    assert!(other.approval && !other.seccomp);
+    assert!(other.approval && !other.seccomp && other.landlock);
+    let other = parse(&format!("{GOOD}[walls]\nlandlock = \"off\"\n")).unwrap();
+    assert!(other.seccomp && !other.landlock);
     for (wrong, told) in [
         ("[uploads]\napproval = \"yes\"", "uploads.approval: expected \"none\""),
         ("[walls]\nseccomp = true", "walls.seccomp: expected"),
-        ("[walls]\nlandlock = \"on\"", "landlock"),
+        ("[walls]\nlandlock = true", "walls.landlock: expected"),
     ] {
         let shown = problems(&format!("{GOOD}{wrong}\n"));
         assert!(shown.contains(told), "{wrong}: {shown}");

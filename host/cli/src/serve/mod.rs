@@ -49,7 +49,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// Serves until SIGTERM or Ctrl-C, or until the store can't be written any more.
 pub fn run(config: Config) -> anyhow::Result<()> {
-    let walls = walls::raise(config.listen.port());
+    let walls = walls::raise(config.listen.port(), config.landlock);
     let metrics = record_metrics()?;
     let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     executor.block_on(serve(config, metrics, walls))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fangshi_database::{Clock, Database, Digest, EventSeq, InstallationId, ManualClock, OpenOptions, RunId, TenantId};
 use fangshi_journal::{
     AttemptStart, Buffer, CallKind, CallOrigin, CallRow, EffectKey, EffectState, Ending, Fence, Inputs, Intent,
-    Journal, LaneKey, NewEvent, NewRun, Next, Outcome, PlannedEvent, SnapshotRow, Source, Usage,
+    Journal, KvAllowed, LaneKey, NewEvent, NewRun, Next, Outcome, PlannedEvent, SnapshotRow, Source, Usage,
 };
 use fangshi_tenants::{Conduct, Credentials, Kek, NewTenant, Platform, Tenants};
 use serde_json::{Value, json};
@@ -160,6 +160,7 @@ impl Rig {
             conduct: Conduct::Untold,
             first_at: self.clock.now(),
             kv: Vec::new(),
+            kv_allowed: KvAllowed::ANY,
         }
     }
 

@@ -6,7 +6,8 @@ use fangshi_tenants::{Conduct, Fault};
 use super::ending::{Halt, JOURNAL_BYTES, code_of, figure};
 
 /// What the end of a run says about its plugin; `halt` outranks what the runtime reports, as in [`ending`]. `waiting`: at
-/// its deadline it waited for the host. `allowed`: faults in a row before its installation is put into quarantine.
+/// its deadline it waited for the host or the platform, not for an outside host. `allowed`: faults in a row before its
+/// installation is put into quarantine.
 ///
 /// [`ending`]: super::ending::ending
 pub fn conduct(halt: Option<&Halt>, outcome: Option<&Outcome>, waiting: bool, allowed: u32) -> Conduct {
@@ -16,6 +17,7 @@ pub fn conduct(halt: Option<&Halt>, outcome: Option<&Outcome>, waiting: bool, al
             return fault("loop", format!("effects_per_hour: {effects} allowed"));
         }
         (Some(Halt::JournalFull { allowed }), _) => return fault("limit", figure(JOURNAL_BYTES, *allowed)),
+        (Some(Halt::KvFull { limit, allowed }), _) => return fault("limit", figure(limit, *allowed)),
         (Some(Halt::Divergence(_)), _) => return fault("divergence", String::new()),
         // The platform, the host or a person. That a process dies again and again may have any cause.
         (
@@ -67,6 +69,8 @@ mod tests {
         let halted = |halt| conduct(Some(&halt), Some(&Outcome::Done), false, 3);
         assert_eq!(halted(Halt::Loop { allowed: 60 }), fault("loop", "effects_per_hour: 60 allowed"));
         assert_eq!(halted(Halt::JournalFull { allowed: 9 }), fault("limit", "journal_bytes: 9 allowed"));
+        let full = Halt::KvFull { limit: "kv_keys", allowed: 9 };
+        assert_eq!(halted(full), fault("limit", "kv_keys: 9 allowed"));
         assert_eq!(halted(Halt::Divergence("x".into())), fault("divergence", ""));
     }
 

@@ -21,6 +21,13 @@ pub enum Halt {
         /// How many bytes are allowed.
         allowed: u64,
     },
+    /// The installation keeps more of its own than it may, with what the attempt would add: others took the room meanwhile.
+    KvFull {
+        /// `kv_keys` or `kv_bytes`.
+        limit: &'static str,
+        /// How much is allowed.
+        allowed: u64,
+    },
     /// A resumed attempt made another call than its journal holds.
     Divergence(String),
     /// The order could not be read before the hook: the host's retry, no guest ran.
@@ -110,6 +117,7 @@ pub fn ending(
             park("loop", format!("more than {allowed} effects on this order within an hour"))
         }
         (Some(Halt::JournalFull { allowed }), _) => retry("limit", figure(JOURNAL_BYTES, allowed), None),
+        (Some(Halt::KvFull { limit, allowed }), _) => retry("limit", figure(limit, allowed), None),
         (Some(Halt::Divergence(text)), _) => park("divergence", text),
         (Some(Halt::OrderUnavailable { message, never: true, .. }), _) => park("order-unavailable", message),
         (Some(Halt::OrderUnavailable { message, after, .. }), _) => retry("order-unavailable", message, after),

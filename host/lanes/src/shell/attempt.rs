@@ -3,7 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use fangshi_journal::{AttemptStart, Buffer, Ending, Fence, Inputs, Next, OpenAttempt, OpenRun, StoredEvent, Usage};
+use fangshi_journal::{
+    AttemptStart, Buffer, Ending, Fence, Inputs, JournalError, KvAllowed, Next, OpenAttempt, OpenRun, StoredEvent,
+    Usage,
+};
 use fangshi_operations::errcode::{Retry, retry_of};
 use fangshi_runtime::{Abort, Outcome, RunReport};
 use fangshi_tenants::{SecretValues, SettingsSchema};
@@ -190,8 +193,7 @@ impl One<'_> {
             asks: guest.asks().clone(),
             grants: start.inputs.grants.clone(),
             effects_per_hour: limits.effects_per_hour,
-            kv_keys: limits.kv_keys,
-            kv_bytes: limits.kv_bytes,
+            kv_allowed: kv_allowed(&limits),
             http_answer_bytes: limits.run.http_answer_bytes,
             journal_bytes: self.core.config.journal_bytes,
             effects: known.into_iter().map(|effect| (effect.key.clone(), effect)).collect::<HashMap<_, _>>(),
@@ -241,8 +243,8 @@ impl One<'_> {
         start: &AttemptStart,
         buffer: &Buffer,
         report: Option<&RunReport>,
-        halt: Option<Halt>,
-        aftermath: Aftermath,
+        mut halt: Option<Halt>,
+        mut aftermath: Aftermath,
     ) -> Result<u64, Halted> {
         let tried = self.tried(start.clock_ms);
         let now = self.core.clock.now();
@@ -251,22 +253,32 @@ impl One<'_> {
             aftermath.limited_until.map(|until| Duration::from_millis(until.saturating_sub(now).max(0) as u64));
         let outcome = report.map(|report| &report.outcome);
         let allowed = self.core.directory.quarantine_after(self.fence.lane.tenant);
-        let conduct = conduct(halt.as_ref(), outcome, report.is_some_and(|report| report.waiting), allowed);
-        let end = ending(&self.core.config.schedule, tried, now, spin, halt, limited, outcome);
+        let waiting = report.is_some_and(|report| report.waiting) && !aftermath.outside;
         let usage = report.map(used).unwrap_or_default();
-        let ending = Ending {
-            event: self.run.event,
-            outcome: end.outcome,
-            reason: hidden(start).out_of(&end.reason).into_owned(),
-            usage,
-            next: end.next.clone(),
-            version: start.version,
-            hook: self.run.hook.clone(),
-            conduct,
-            first_at: tried.first_at,
-            kv: if end.next == Next::Done { aftermath.kv } else { Vec::new() },
+        let (end, ended) = loop {
+            let conduct = conduct(halt.as_ref(), outcome, waiting, allowed);
+            let end = ending(&self.core.config.schedule, tried, now, spin, halt, limited, outcome);
+            let ending = Ending {
+                event: self.run.event,
+                outcome: end.outcome,
+                reason: hidden(start).out_of(&end.reason).into_owned(),
+                usage,
+                next: end.next.clone(),
+                version: start.version,
+                hook: self.run.hook.clone(),
+                conduct,
+                first_at: tried.first_at,
+                kv: if end.next == Next::Done { std::mem::take(&mut aftermath.kv) } else { Vec::new() },
+                kv_allowed: kv_allowed(&RunLimits::stored(&start.inputs.limits)),
+            };
+            match self.core.journal.end_attempt(self.fence, buffer, self.run.installation, &ending).await {
+                // Attempts side by side took the room meanwhile. Without its changes it has not done what it says.
+                Err(JournalError::KvFull { limit, allowed }) if !ending.kv.is_empty() => {
+                    halt = Some(Halt::KvFull { limit, allowed });
+                }
+                ended => break (end, ended?),
+            }
         };
-        let ended = self.core.journal.end_attempt(self.fence, buffer, self.run.installation, &ending).await?;
         let finished = Finished {
             tenant: self.fence.lane.tenant,
             order_id: self.fence.lane.order().to_owned(),
@@ -293,6 +305,11 @@ impl One<'_> {
             started_at,
         }
     }
+}
+
+/// How much the installation may keep of its own.
+fn kv_allowed(limits: &RunLimits) -> KvAllowed {
+    KvAllowed { keys: limits.kv_keys.into(), bytes: limits.kv_bytes }
 }
 
 /// What no line of the log and no reason may say.

@@ -1,13 +1,13 @@
 //! What a guest's calls meet: the grant is checked, the call is journaled, and a resumed attempt is answered from its
 //! journal as far as that goes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use fangshi_journal::{
     Buffer, CallKind, CallOrigin, CallRow, Clock, Digest, Effect, EffectKey, Fence, InstallationId, Journal,
-    JournalError, KvChange, RecordedCall, SentPerhaps, SnapshotRow, TenantId,
+    JournalError, KvAllowed, KvChange, RecordedCall, SentPerhaps, SnapshotRow, TenantId,
 };
 use fangshi_operations::{Fault, Kind, Operation, covers, interfaces, is_outside, not_approved};
 use fangshi_runtime::{Abort, CallError, RunHost, Snapshot};
@@ -15,6 +15,7 @@ use fangshi_tenants::SecretValues;
 use serde_json::{Value, json};
 
 use super::order::for_guest;
+use super::room::Store;
 use super::seat;
 use super::told::{code, from_json, refusal, to_json};
 use crate::decide::divergence::differs;
@@ -38,8 +39,7 @@ pub(crate) struct Known {
     pub asks: BTreeSet<String>,
     pub grants: BTreeSet<String>,
     pub effects_per_hour: u32,
-    pub kv_keys: u32,
-    pub kv_bytes: u64,
+    pub kv_allowed: KvAllowed,
     pub http_answer_bytes: u64,
     pub journal_bytes: u64,
     /// What earlier attempts, or this one before it was cut off, left of the run's effects.
@@ -71,6 +71,8 @@ pub(crate) struct Aftermath {
     pub limited_until: Option<i64>,
     /// Changes of the installation's own store, to be kept if the run ended ok.
     pub kv: Vec<KvChange>,
+    /// A request to an outside host is on its way: how long that one takes is the doing of the plugin that chose it.
+    pub outside: bool,
 }
 
 /// A run's aftermath, filled while it runs.
@@ -96,8 +98,7 @@ pub(crate) struct Host {
     equal_calls: HashMap<(String, [u8; 32]), u32>,
     /// The last snapshot of each order that this attempt saw.
     pub(super) orders: HashMap<String, SnapshotRow>,
-    kv: BTreeMap<String, Option<Vec<u8>>>,
-    kv_committed: Option<(u64, u64)>,
+    pub(super) kv: Store,
 }
 
 /// A call on its way through the host.
@@ -123,15 +124,8 @@ impl Host {
         let left = Left::default();
         left.with(|left| left.unplayed = known.replay.len());
         let orders = known.snapshot.iter().map(|order| (order.order_id.to_string(), order.clone())).collect();
-        let host = Host {
-            known,
-            left: left.clone(),
-            position: 0,
-            equal_calls: HashMap::new(),
-            orders,
-            kv: BTreeMap::new(),
-            kv_committed: None,
-        };
+        let host =
+            Host { known, left: left.clone(), position: 0, equal_calls: HashMap::new(), orders, kv: Store::default() };
         (host, left)
     }
 
@@ -297,10 +291,14 @@ impl Host {
     /// Sends a call where it belongs: to the platform, or to an outside host.
     pub(super) async fn call(&self, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
         let (shop, tenant) = (&self.known.shop, self.tenant());
-        match is_outside(op) {
-            true => shop.outside(tenant, request, self.known.http_answer_bytes).await,
-            false => shop.call(tenant, op, request).await,
+        if !is_outside(op) {
+            return shop.call(tenant, op, request).await;
         }
+        // Whoever drops this at the deadline finds it set.
+        self.left.with(|left| left.outside = true);
+        let answer = shop.outside(tenant, request, self.known.http_answer_bytes).await;
+        self.left.with(|left| left.outside = false);
+        answer
     }
 
     async fn read(&mut self, op: &'static Operation, call: &Call) -> Result<Value, CallError> {
@@ -310,7 +308,7 @@ impl Host {
 
     /// The value under a key as this attempt sees it.
     async fn kv_now(&self, key: &str) -> Result<Option<Vec<u8>>, CallError> {
-        match self.kv.get(key) {
+        match self.kv.set.get(key) {
             Some(value) => Ok(value.clone()),
             None => {
                 let committed = self.known.journal.kv(self.tenant(), self.known.installation, key).await;
@@ -330,25 +328,7 @@ impl Host {
         if value.len() > KV_VALUE {
             return Ok(Some(CallError::Invalid(format!("value: at most {KV_VALUE} bytes"))));
         }
-        let (keys, bytes) = match self.kv_committed {
-            Some(committed) => committed,
-            None => {
-                let committed = self.known.journal.kv_size(self.known.installation).await;
-                *self.kv_committed.insert(committed.map_err(|error| self.failed(error))?)
-            }
-        };
-        // Replaced values are counted twice until the commit: simpler, and never too generous.
-        let written: usize = self.kv.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
-        let total = bytes + (written + key.len() + value.len()) as u64;
-        // Waiting opens no room: `limited` would be the wrong word.
-        let (of_keys, of_bytes) = (self.known.kv_keys, self.known.kv_bytes);
-        if keys + self.kv.len() as u64 >= u64::from(of_keys) {
-            return Ok(Some(CallError::Invalid(format!("kv_keys: {of_keys} allowed; delete some first"))));
-        }
-        if total > of_bytes {
-            return Ok(Some(CallError::Invalid(format!("kv_bytes: {of_bytes} allowed; delete some first"))));
-        }
-        Ok(None)
+        self.no_room(key, value).await
     }
 }
 
@@ -441,7 +421,7 @@ impl RunHost for Host {
             left.kv.retain(|change| change.key != key);
             left.kv.push(KvChange { key: key.to_owned(), value: value.clone() });
         });
-        self.kv.insert(key.to_owned(), value);
+        self.kv.set.insert(key.to_owned(), value);
         Ok(())
     }
 

@@ -7,6 +7,7 @@ mod effects;
 mod host;
 pub(crate) mod input;
 pub(crate) mod order;
+mod room;
 pub(crate) mod told;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -4,7 +4,7 @@
 mod shop;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -156,6 +156,8 @@ impl Guest for Scripted {
         });
         let outcome = (self.script)(&input, &mut *host).await;
         RunReport {
+            // Scripts take no time themselves: what ends at its deadline waited for a call.
+            waiting: outcome == Outcome::Deadline,
             outcome,
             fuel_used: 1_000,
             peak_memory: 65_536,
@@ -163,7 +165,6 @@ impl Guest for Scripted {
             log_bytes: 0,
             log_bytes_cut: 0,
             border_bytes: 0,
-            waiting: false,
             wall_ms: 1,
         }
     }
@@ -198,6 +199,8 @@ pub struct Seats {
     pub overlooked: Mutex<Option<InstallationId>>,
     /// How much of each tenant may go on, if the test says so.
     pub throughput: Mutex<Option<Throughput>>,
+    /// Faults in a row that put an installation into quarantine; 0: none are counted.
+    pub quarantine_after: AtomicU32,
 }
 
 impl Seats {
@@ -271,6 +274,10 @@ impl Directory for Seats {
         Ok(Arc::new(seats))
     }
 
+    fn quarantine_after(&self, _tenant: TenantId) -> u32 {
+        self.quarantine_after.load(Ordering::SeqCst)
+    }
+
     fn throughput(&self, _tenant: TenantId) -> Option<Throughput> {
         *self.throughput.lock().unwrap()
     }
@@ -328,6 +335,7 @@ impl Rig {
             hanging: tokio::sync::Notify::new(),
             kept: Mutex::default(),
             outside_says: Mutex::default(),
+            outside_hangs: AtomicBool::new(false),
             clock: clock.clone(),
         });
         let seats = Arc::new(Seats::default());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use fangshi_database::{Clock, TenantId};
@@ -41,6 +41,8 @@ pub struct FakeShop {
     pub kept: Mutex<Option<Value>>,
     /// The body of every answer of an outside host.
     pub outside_says: Mutex<String>,
+    /// Whether outside hosts take requests and never answer.
+    pub outside_hangs: AtomicBool,
     pub(super) clock: Clock,
 }
 
@@ -133,6 +135,10 @@ impl Shop for FakeShop {
 
     async fn outside(&self, tenant: TenantId, request: &Value, _: u64) -> Result<Value, Fault> {
         self.ledger.lock().unwrap().push((tenant, "http", request.clone(), true));
+        if self.outside_hangs.load(Ordering::SeqCst) {
+            self.hanging.notify_one();
+            std::future::pending::<()>().await;
+        }
         let body = self.outside_says.lock().unwrap().clone();
         Ok(json!({"status": 200, "headers": [], "body": body}))
     }

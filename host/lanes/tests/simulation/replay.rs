@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use fangshi_database::{Clock, Database, OpenOptions, back_up, stage};
 use fangshi_journal::{
-    Buffer, Effect, Ending, Found, Journal, KnownOrder, KvChange, LaneKey, LaneState, NewEvent, OpenAttempt, Reading,
-    Usage,
+    Buffer, Effect, Ending, Found, Journal, KnownOrder, KvAllowed, KvChange, LaneKey, LaneState, NewEvent, OpenAttempt,
+    Reading, Usage,
 };
 use fangshi_tenants::{Actor, Conduct, Credentials, Kek, NewTenant, Platform, Tenants};
 use serde_json::json;
@@ -185,6 +185,7 @@ async fn commit(journal: &Journal, write: &Write, now: i64) -> Result<Answer, Re
                 conduct: Conduct::Untold,
                 first_at: end.first_at,
                 kv: end.kv.iter().map(change).collect(),
+                kv_allowed: KvAllowed::ANY,
             };
             let buffer = buffer(journal, &fence.lane, rows);
             let ended = journal.end_attempt(fence, &buffer, end.installation, &ending).await;

@@ -63,9 +63,7 @@ async fn send(state: &mut RunState, request: Request) -> Result<Result<Response,
         let text = format!("the request has {bytes} bytes; http_request_bytes allows {most}");
         return Ok(Err(GuestError::Invalid(text)));
     }
-    // Not as waiting for the host: how long its own server takes is the plugin's doing.
-    let mut waiting = false;
-    match guarded(&mut waiting, state.host.operation("http", "send", request.into_json())).await? {
+    match guarded(&mut state.waiting, state.host.operation("http", "send", request.into_json())).await? {
         Err(error) => GuestError::from_call(error).map(Err),
         Ok(answer) => {
             let response = Response::of_json(&answer)

@@ -12,17 +12,34 @@ use wasmtime_wasi_io::poll::{DynPollable, Pollable, subscribe};
 use super::VERSION;
 use crate::state::RunState;
 
-/// Nanoseconds slept since the run's start.
+/// Nanoseconds slept since the run's start. Clones are the same.
 #[derive(Clone, Default)]
-pub(crate) struct Passed(Arc<AtomicU64>);
+pub(crate) struct Passed(Arc<Time>);
 
-impl Passed {
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+struct Time {
+    now: AtomicU64,
+    /// The earliest end of what is waited for at once.
+    next: AtomicU64,
+}
+
+impl Default for Time {
+    fn default() -> Time {
+        Time { now: AtomicU64::new(0), next: AtomicU64::new(u64::MAX) }
     }
 }
 
-/// Becomes ready when it is waited for, and moves the time to its end.
+impl Passed {
+    fn now(&self) -> u64 {
+        self.0.now.load(Ordering::Relaxed)
+    }
+
+    /// A call begins to wait: what another one waited for is not its next.
+    pub fn wait_anew(&self) {
+        self.0.next.store(u64::MAX, Ordering::Relaxed);
+    }
+}
+
+/// Ready at its end. If nothing that is waited for with it is ready, the time moves on to the earliest end of them.
 struct Sleep {
     until: u64,
     passed: Passed,
@@ -31,9 +48,12 @@ struct Sleep {
 #[async_trait]
 impl Pollable for Sleep {
     async fn ready(&mut self) {
-        self.passed.0.fetch_max(self.until, Ordering::Relaxed);
-        // A guest that only waits gives way to its neighbours.
-        tokio::task::yield_now().await;
+        while self.until > self.passed.now() {
+            self.passed.0.next.fetch_min(self.until, Ordering::Relaxed);
+            // Until all that are waited for have told their ends. And a guest that only waits gives way to its neighbours.
+            tokio::task::yield_now().await;
+            self.passed.0.now.fetch_max(self.passed.0.next.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 }
 

@@ -7,11 +7,8 @@ use bytes::Bytes;
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError, StreamResult};
 
-use crate::limits::Met;
-use crate::state::Stop;
-
 /// The most that a guest may write at once.
-const CHUNK: usize = 64 << 10;
+pub(super) const CHUNK: usize = 64 << 10;
 
 /// Which of the two, and the log's level that it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,30 +19,38 @@ pub(crate) enum Level {
     Error = 2,
 }
 
-/// What was written and is not in the log yet. Clones are the same.
+impl Level {
+    /// Its place among the two.
+    fn stream(self) -> usize {
+        match self {
+            Level::Output => 0,
+            Level::Error => 1,
+        }
+    }
+}
+
+/// What was written and is not in the log yet. Clones are the same. Each write was counted when it crossed the border.
 #[derive(Clone)]
 pub(crate) struct Console(Arc<Mutex<Written>>);
 
 struct Written {
     lines: Vec<(Level, Vec<u8>)>,
-    /// Bytes held in `lines`, one counted for each.
-    held: u64,
-    /// Of these at most: what is beyond them would not fit into the log.
-    held_at_most: u64,
-    /// Bytes that came, kept or not.
-    came: u64,
-    came_at_most: u64,
+    /// Where in `lines` each stream has a started one.
+    started: [Option<usize>; 2],
+    /// Bytes and lines that are still held, of the whole run: what came after them would not fit into the log, whoever took
+    /// what meanwhile. So a run is never made to look at more lines than the log keeps.
+    bytes_left: usize,
+    lines_left: u32,
 }
 
 impl Console {
-    pub fn new(log_bytes: u64, border_bytes: u64) -> Console {
+    pub fn new(log_bytes: u64, log_lines: u32) -> Console {
         Console(Arc::new(Mutex::new(Written {
             lines: Vec::new(),
-            held: 0,
-            // One more than the log keeps, so that the log says that it was cut.
-            held_at_most: log_bytes.saturating_add(CHUNK as u64),
-            came: 0,
-            came_at_most: border_bytes,
+            started: [None; 2],
+            // More than the log keeps, so that the log says that it was cut: a line's end may have two bytes, and counts one.
+            bytes_left: usize::try_from(log_bytes).unwrap_or(usize::MAX).saturating_add(CHUNK),
+            lines_left: log_lines,
         })))
     }
 
@@ -53,50 +58,51 @@ impl Console {
         Output { level, console: self.clone() }
     }
 
-    /// Bytes that crossed the border, kept or not.
-    pub fn came(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).came
-    }
-
     /// The whole lines, in their order, and the started ones too at the `end` of a run. Text that is no UTF-8 is shown as
     /// such.
     pub fn take(&self, end: bool) -> Vec<(u32, String)> {
         let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let started = |line: &[u8]| !line.ends_with(b"\n");
-        let (kept, lines): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut written.lines).into_iter().partition(|(_, line)| !end && started(line));
-        written.held = kept.iter().map(|(_, line)| line.len() as u64 + 1).sum();
-        written.lines = kept;
-        let text = |line: Vec<u8>| {
-            let line = line.strip_suffix(b"\n").unwrap_or(&line);
-            String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()
-        };
-        lines.into_iter().map(|(level, line)| (level as u32, text(line))).collect()
+        let lines = std::mem::take(&mut written.lines);
+        let started = std::mem::take(&mut written.started);
+        let mut whole = Vec::with_capacity(lines.len());
+        for (at, (level, line)) in lines.into_iter().enumerate() {
+            if !end && started.contains(&Some(at)) {
+                written.started[level.stream()] = Some(written.lines.len());
+                written.lines.push((level, line));
+            } else {
+                whole.push((level as u32, text(&line)));
+            }
+        }
+        whole
     }
 }
 
+fn text(line: &[u8]) -> String {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line)).into_owned()
+}
+
 impl Written {
-    fn write(&mut self, level: Level, bytes: &[u8]) -> Result<(), Stop> {
-        self.came = self.came.saturating_add(bytes.len() as u64);
-        if self.came > self.came_at_most {
-            return Err(Stop::Met(Met { limit: "border_bytes", allowed: self.came_at_most }));
-        }
+    fn write(&mut self, level: Level, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            if self.held >= self.held_at_most {
-                break;
+            if self.bytes_left == 0 {
+                return;
             }
             // A started line of the same stream goes on, whatever the other one wrote in between.
-            let started = self.lines.iter_mut().rev().find(|(of, _)| *of == level);
-            match started.filter(|(_, line)| !line.ends_with(b"\n")) {
-                Some((_, line)) => line.extend_from_slice(piece),
+            let at = match self.started[level.stream()] {
+                Some(at) => at,
+                None if self.lines_left == 0 => return,
                 None => {
-                    self.lines.push((level, piece.to_vec()));
-                    self.held += 1;
+                    self.lines_left -= 1;
+                    self.lines.push((level, Vec::new()));
+                    self.lines.len() - 1
                 }
-            }
-            self.held += piece.len() as u64;
+            };
+            let piece = &piece[..piece.len().min(self.bytes_left)];
+            self.bytes_left -= piece.len();
+            self.lines[at].1.extend_from_slice(piece);
+            self.started[level.stream()] = (!piece.ends_with(b"\n")).then_some(at);
         }
-        Ok(())
     }
 }
 
@@ -114,8 +120,8 @@ impl Pollable for Output {
 #[async_trait]
 impl OutputStream for Output {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let mut written = self.console.0.lock().unwrap_or_else(PoisonError::into_inner);
-        written.write(self.level, &bytes).map_err(|stop| StreamError::Trap(stop.into()))
+        self.console.0.lock().unwrap_or_else(PoisonError::into_inner).write(self.level, &bytes);
+        Ok(())
     }
 
     fn flush(&mut self) -> StreamResult<()> {
@@ -146,36 +152,49 @@ impl InputStream for NoInput {
 mod tests {
     use super::*;
 
-    fn written(parts: &[(Level, &str)], log_bytes: u64) -> (Console, Result<(), StreamError>) {
-        let console = Console::new(log_bytes, 1 << 20);
-        let mut end = Ok(());
+    fn written(parts: &[(Level, &str)], log_bytes: u64, log_lines: u32) -> Console {
+        let console = Console::new(log_bytes, log_lines);
         for (level, part) in parts {
-            end = end.and(console.output(*level).write(Bytes::copy_from_slice(part.as_bytes())));
+            console.output(*level).write(Bytes::copy_from_slice(part.as_bytes())).unwrap();
         }
-        (console, end)
+        console
     }
 
     #[test]
     fn lines_keep_their_order_and_a_started_one_waits_for_its_end() {
         use Level::{Error, Output};
-        let (console, end) =
-            written(&[(Output, "one\ntw"), (Error, "bad\r\n"), (Output, "o\n"), (Output, "started")], 1 << 16);
-        end.unwrap();
+        let console =
+            written(&[(Output, "one\ntw"), (Error, "bad\r\n"), (Output, "o\n"), (Output, "started")], 1 << 16, 100);
         assert_eq!(console.take(false), [(1, "one".into()), (1, "two".into()), (2, "bad".into())]);
         assert_eq!(console.take(false), []);
-        assert_eq!(console.take(true), [(1, "started".into())]);
+        console.output(Error).write(Bytes::from_static(b"in")).unwrap();
+        console.output(Output).write(Bytes::from_static(b" well\nnext")).unwrap();
+        assert_eq!(console.take(false), [(1, "started well".into())]);
+        console.output(Error).write(Bytes::from_static(b" between")).unwrap();
+        assert_eq!(console.take(true), [(2, "in between".into()), (1, "next".into())]);
     }
 
     #[test]
-    fn a_flood_is_held_to_what_the_log_keeps_and_ends_the_run_at_the_border() {
+    fn a_flood_is_held_to_the_bytes_that_the_log_keeps_and_one_write_more() {
         let line = "x".repeat(CHUNK - 1) + "\n";
-        let (console, end) = written(&vec![(Level::Output, line.as_str()); 16], 10);
-        end.unwrap();
-        let held: usize = console.take(true).iter().map(|(_, line)| line.len()).sum();
-        assert!(held <= 2 * CHUNK, "{held} bytes held");
-        let end = console.output(Level::Output).write(Bytes::from_static(b"one more"));
-        let Err(StreamError::Trap(error)) = end else { panic!("written beyond the border") };
-        let met = Met { limit: "border_bytes", allowed: 1 << 20 };
-        assert_eq!(error.downcast_ref::<Stop>(), Some(&Stop::Met(met)));
+        let console = written(&vec![(Level::Output, line.as_str()); 16], 10, 100);
+        let held: usize = console.take(true).iter().map(|(_, line)| line.len() + 1).sum();
+        assert_eq!(held, 10 + CHUNK + 1);
+        // Taking them opens no room: the log has none.
+        console.output(Level::Output).write(Bytes::from(line)).unwrap();
+        assert_eq!(console.take(true), []);
+    }
+
+    #[test]
+    fn lines_are_held_to_what_the_log_keeps_however_short_and_whoever_took_them() {
+        use Level::{Error, Output};
+        let newlines = "\n".repeat(500);
+        let console = written(&[(Output, "started"), (Error, &newlines), (Output, " and on")], 1 << 16, 1_000);
+        assert_eq!(console.take(false).len(), 500);
+        console.output(Error).write(Bytes::from(newlines)).unwrap();
+        let lines = console.take(true);
+        assert_eq!((lines.len(), &lines[0]), (500, &(1, "started and on".to_owned())));
+        console.output(Error).write(Bytes::from_static(b"\n")).unwrap();
+        assert_eq!(console.take(true), []);
     }
 }

@@ -9,6 +9,7 @@ mod cli;
 mod clocks;
 mod console;
 mod files;
+mod io;
 mod random;
 
 use wasmtime::Engine;
@@ -18,6 +19,7 @@ use wasmtime_wasi_io::IoView;
 use wasmtime_wasi_io::poll::DynPollable;
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
+use crate::limits::Limits;
 use crate::state::RunState;
 
 pub(crate) use clocks::Passed;
@@ -29,11 +31,18 @@ pub(crate) struct Wasi {
     table: ResourceTable,
     pub console: Console,
     pub passed: Passed,
+    /// Pollables that were looked at since the guest last gave way for it.
+    looked_at: u64,
 }
 
 impl Wasi {
-    pub fn new(log_bytes: u64, border_bytes: u64) -> Wasi {
-        Wasi { table: ResourceTable::new(), console: Console::new(log_bytes, border_bytes), passed: Passed::default() }
+    pub fn new(limits: &Limits) -> Wasi {
+        Wasi {
+            table: ResourceTable::new(),
+            console: Console::new(limits.log_bytes, limits.log_lines),
+            passed: Passed::default(),
+            looked_at: 0,
+        }
     }
 }
 
@@ -109,7 +118,7 @@ const VERSION: &str = "0.2.6";
 
 /// Links what is there, for all plugins.
 pub(crate) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
-    wasmtime_wasi_io::add_to_linker_async(linker)?;
+    io::link(linker)?;
     clocks::link(linker)?;
     random::link(linker)?;
     cli::link(linker)

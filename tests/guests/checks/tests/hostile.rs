@@ -63,6 +63,20 @@ async fn guests_of_random_bytes_are_contained_by_the_thousand() {
 }
 
 #[test]
+fn every_hook_has_a_guest_that_traps_in_it() {
+    let contract = [include_str!("../../../../wit/host/services.wit"), include_str!("../../../../wit/store/hooks.wit")];
+    let lines = contract.iter().flat_map(|text| text.lines());
+    let hooks: Vec<&str> = lines.filter_map(|line| line.strip_prefix("interface on-")?.strip_suffix(" {")).collect();
+    assert!(hooks.contains(&"schedule") && hooks.contains(&"pay"), "{hooks:?}");
+    let guests = hostile::all().unwrap();
+    for hook in hooks {
+        let name = format!("trap-on-{hook}");
+        let guest = guests.iter().find(|guest| guest.name == name).unwrap_or_else(|| panic!("no {name}"));
+        assert_eq!((guest.hook.clone(), &guest.ends), (format!("on-{hook}"), &Ends::Trap("unreachable".into())));
+    }
+}
+
+#[test]
 fn an_end_is_told_from_another() {
     let refused = End::Refused("no-hook".into(), String::new());
     assert!(Ends::read("refused no-hook").unwrap().fits(&refused));

@@ -66,7 +66,7 @@ pub fn plugin(inside: &str) -> Result<Vec<u8>> {
 /// A component of a core module; the world is what the module imports and exports.
 fn typed(core: &str) -> Result<Vec<u8>> {
     let mut items: Vec<String> = Vec::new();
-    for name in core.split('"').skip(1).step_by(2).filter(|name| name.starts_with("fangshi:")) {
+    for name in core.split('"').skip(1).step_by(2).filter(|name| is_interface(name)) {
         let item = match name.strip_suffix("#handle") {
             Some(hook) => format!("export {hook};"),
             None => format!("import {name};"),
@@ -84,11 +84,25 @@ fn typed(core: &str) -> Result<Vec<u8>> {
     ComponentEncoder::default().module(&module)?.validate(false).encode()
 }
 
+fn is_interface(name: &str) -> bool {
+    ["fangshi:", "wasi:"].iter().any(|package| name.starts_with(package))
+}
+
+/// As much of WASI as these guests use, each after what it uses.
+const WASI: [&str; 3] = [
+    include_str!("../../../wasi/io.wit"),
+    include_str!("../../../wasi/clocks.wit"),
+    include_str!("../../../wasi/cli.wit"),
+];
+
 fn contract() -> Result<Resolve> {
     let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../wit");
     let mut resolve = Resolve::new();
     resolve.push_dir(format!("{wit}/host"))?;
     resolve.push_dir(format!("{wit}/store"))?;
+    for package in WASI {
+        resolve.push_source("wasi.wit", package)?;
+    }
     Ok(resolve)
 }
 

@@ -1,0 +1,16 @@
+;; Prints a thousand lines between two lines of the log, for ever.
+;; ends: limit border_bytes 1048576
+;; limits: border_bytes=1048576
+(import "fangshi:host/log@0.1.0" "write" (func $log (param i32 i32 i32)))
+(import "wasi:cli/stdout@0.2.3" "get-stdout" (func $stdout (result i32)))
+(import "wasi:io/streams@0.2.3" "[method]output-stream.write" (func $write (param i32 i32 i32 i32)))
+(memory (export "memory") 3)
+(func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
+  (local $stream i32)
+  (local.set $stream (call $stdout))
+  (memory.fill (i32.const 65536) (i32.const 10) (i32.const 1000))
+  (loop
+    (call $write (local.get $stream) (i32.const 65536) (i32.const 1000) (i32.const 1100))
+    (call $log (i32.const 1) (i32.const 0) (i32.const 1))
+    (br 0))
+  unreachable)
