@@ -15,6 +15,7 @@ use fangshi_tenants::SecretValues;
 use serde_json::{Value, json};
 
 use super::order::for_guest;
+use super::outside::Waiting;
 use super::seat;
 use super::told::{code, from_json, refusal, to_json};
 use crate::decide::divergence::differs;
@@ -53,6 +54,8 @@ pub(crate) struct Known {
     pub restored_at: Option<i64>,
     /// What no line of the log may say.
     pub hidden: SecretValues,
+    /// The runs that wait for outside hosts.
+    pub waiting: Waiting,
 }
 
 /// What a run leaves behind besides its report.
@@ -70,6 +73,8 @@ pub(crate) struct Aftermath {
     pub unplayed: usize,
     /// When the last of the quotas opens that its calls met, unix milliseconds.
     pub limited_until: Option<i64>,
+    /// How long it waited for outside hosts, milliseconds.
+    pub outside_ms: u64,
     /// Changes of the installation's own store, to be kept if the run ended ok.
     pub kv: Vec<KvChange>,
 }
@@ -291,10 +296,11 @@ impl Host {
     /// Sends a call where it belongs: to the platform, or to an outside host.
     pub(super) async fn call(&self, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
         let (shop, tenant) = (&self.known.shop, self.tenant());
-        match is_outside(op) {
-            true => shop.outside(tenant, request, self.known.http_answer_bytes).await,
-            false => shop.call(tenant, op, request).await,
+        if !is_outside(op) {
+            return shop.call(tenant, op, request).await;
         }
+        let _wait = self.known.waiting.enter(tenant, &self.left, &self.known.clock)?;
+        shop.outside(tenant, request, self.known.http_answer_bytes).await
     }
 
     async fn read(&mut self, op: &'static Operation, call: &Call) -> Result<Value, CallError> {
