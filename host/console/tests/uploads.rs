@@ -69,7 +69,7 @@ async fn a_second_upload_is_refused_while_the_body_of_the_first_is_open() {
 
 #[tokio::test]
 async fn uploads_hold_so_much_memory_in_all() {
-    let desk = Desk::new().await.as_if(|console| console.uploading = Uploading::within(3 * MAX_PLUGIN_BYTES as u64));
+    let desk = Desk::new().await.changed(|console| console.uploading = Uploading::within(3 * MAX_PLUGIN_BYTES as u64));
     let (one, two) = (desk.tenant("wxone").await, desk.tenant("wxtwo").await);
     // It announces no length, and may have all that there may be: twice while it is compiled.
     let first = Open::new(&desk, upload(&one, TOKEN)).await;
@@ -88,7 +88,7 @@ async fn uploads_hold_so_much_memory_in_all() {
 async fn a_body_that_stalls_is_ended_and_holds_nothing_any_more() {
     let desk = Desk::new().await;
     let tenant = desk.tenant("wxone").await;
-    let desk = desk.as_if(|console| console.body_time = Duration::from_millis(20));
+    let desk = desk.changed(|console| console.body_time = Duration::from_millis(20));
     let json = Request::post("/api/v1/tenants")
         .header("authorization", format!("Bearer {TOKEN}"))
         .header("content-type", "application/json");
@@ -101,7 +101,7 @@ async fn a_body_that_stalls_is_ended_and_holds_nothing_any_more() {
         let text = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
         assert!(String::from_utf8_lossy(&text).contains("\"body-too-slow\""), "{text:?}");
     }
-    let desk = desk.as_if(|console| console.body_time = support::BODY_TIME);
+    let desk = desk.changed(|console| console.body_time = support::BODY_TIME);
     assert_eq!(desk.upload(&tenant, "tags", guest::quiet()).await.status, StatusCode::CREATED);
 }
 
@@ -146,13 +146,13 @@ async fn whose_upload_did_not_compile_waits_before_the_next_one() {
     let desk = Desk::new().await;
     let (one, two) = (desk.tenant("wxone").await, desk.tenant("wxtwo").await);
     let usual = desk.console.runtime.clone();
-    let desk = desk.as_if(|console| console.runtime = runtime);
+    let desk = desk.changed(|console| console.runtime = runtime);
     // What never came to the compiler has no price.
     for _ in 0..3 {
         assert_eq!(desk.upload(&one, "tags", b"\0asm rubbish".to_vec()).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
     assert_eq!(desk.upload(&one, "tags", guest::quiet()).await.refusal(422), "compile-too-slow");
-    let desk = desk.as_if(|console| console.runtime = usual);
+    let desk = desk.changed(|console| console.runtime = usual);
     let early = desk.upload(&one, "tags", guest::quiet()).await;
     assert_eq!(early.refusal(429), "uploads-paused");
     assert_eq!(early.headers["retry-after"], "60");

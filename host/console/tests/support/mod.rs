@@ -238,7 +238,7 @@ impl Desk {
     }
 
     /// The same with a console of the test's own.
-    pub fn as_if(mut self, change: impl FnOnce(&mut Console)) -> Desk {
+    pub fn changed(mut self, change: impl FnOnce(&mut Console)) -> Desk {
         change(&mut self.console);
         self.router = fangshi_console::router(self.console.clone());
         self
