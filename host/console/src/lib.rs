@@ -2,7 +2,7 @@
 //!
 //! [`router`] serves `/healthz`, `/readyz` and `/metrics` without a token, and the admin API under `/api/v1` behind
 //! bearer tokens, with its OpenAPI document made from the same handlers (`openapi`). `login` finds out who calls and how
-//! far they reach (`reach`); `throttle` slows those who guess. One file a subject: `tenants`, `export`, `authorizations`,
+//! far they reach (`reach`); `throttle` slows those who guess, `crowd` and `patience` bound what one caller holds. One file a subject: `tenants`, `export`, `authorizations`,
 //! `plugins`, `approvals`, `installations`, `events`, `runs`, `repairs`, `backtests`, `alerts`, `reconciliation`, `tokens`, `links`,
 //! `audit`. `authorize` serves the pages on which a
 //! merchant authorizes, `merchant` the page for merchants. Handlers hold no rules of their own: they read a request
@@ -18,6 +18,7 @@ mod authorize;
 mod backtests;
 mod caller;
 mod china;
+mod crowd;
 mod entrance;
 mod events;
 mod export;
@@ -31,6 +32,7 @@ mod merchant;
 mod openapi;
 mod operator;
 mod page;
+mod patience;
 mod permission;
 mod plugins;
 mod reach;
@@ -50,8 +52,11 @@ mod unmatched;
 mod uploading;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::map_request;
 use fangshi_journal::Journal;
 use fangshi_lanes::{Lanes, Plans};
 use fangshi_operations::Operations;
@@ -61,6 +66,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use crowd::Crowd;
 pub use entrance::Entrance;
 pub use export::export_lines;
 pub use health::Walls;
@@ -101,8 +107,12 @@ pub struct Console {
     pub trusted: Option<TrustedKeys>,
     /// Whether a version that a merchant uploaded must be approved by the operator before it is installed.
     pub approval: bool,
-    /// Whose upload is being looked at.
+    /// Whose uploads are under way.
     pub uploading: Uploading,
+    /// What merchants have under way.
+    pub crowd: Crowd,
+    /// How long the body of a request may take.
+    pub body_time: Duration,
     /// What stands around the process.
     pub walls: Walls,
     /// One place: a backtest takes a processor for a while.
@@ -121,12 +131,15 @@ pub fn router(console: Console) -> Router {
         .layer(login.clone());
     // Nesting takes every address below ADMIN but this one.
     let bare = axum::routing::any(unmatched::address).layer(login);
+    let time = console.body_time;
+    let bounded = map_request(move |request: Request| async move { request.map(|body| patience::bounded(body, time)) });
     open.route("/api/v1/", bare)
         .merge(authorize::pages())
         .merge(merchant::routes(&console))
         .method_not_allowed_fallback(unmatched::method)
         .nest(ADMIN, admin)
         .fallback(unmatched::address)
+        .layer(bounded)
         .with_state(console)
 }
 

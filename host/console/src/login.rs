@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::RequestExt;
 use axum::extract::{ConnectInfo, MatchedPath, RawPathParams, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use fangshi_tenants::{Access, Door, TenantId};
@@ -75,6 +75,11 @@ pub(crate) async fn require(State(login): State<Login>, mut request: Request, ne
             return refusal.into_response();
         }
     }
+    // Held until the answer is there: what a merchant has under way is bounded, the bodies that are being read included.
+    let _place = match caller.bound_to().map(|tenant| login.console.crowd.enter(tenant)).transpose() {
+        Ok(place) => place,
+        Err(refusal) => return refusal.into_response(),
+    };
     request.extensions_mut().insert(caller);
     next.run(request).await
 }
@@ -118,7 +123,5 @@ fn too_many(seconds: u64) -> Response {
         "too many wrong tokens came from this address",
         format!("wait {seconds} s, then send the right token"),
     );
-    let mut response = refusal.into_response();
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    response
+    refusal.after(seconds).into_response()
 }

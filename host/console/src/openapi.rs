@@ -42,7 +42,11 @@ pub(crate) fn complete(document: &mut OpenApi) {
             if admin {
                 operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
                 add_error(operation, "401", "No bearer token, or a wrong one");
-                add_error(operation, "429", "Too many wrong tokens from this address; see Retry-After");
+                add_error(
+                    operation,
+                    "429",
+                    "Too many wrong tokens from this address, or too many requests of this merchant at a time; see Retry-After",
+                );
             }
             add_error(operation, "default", "Any refusal");
         }

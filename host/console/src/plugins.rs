@@ -15,8 +15,9 @@ use crate::installations;
 use crate::limits;
 use crate::page::{self, Page};
 use crate::refusal::{Refusal, RefusalBody};
-use crate::request::{Ids, QueryOf, read_body, require_type};
+use crate::request::{Ids, QueryOf, most, read_body, require_type, spill};
 use crate::signature;
+use crate::uploading::Turn;
 
 const UNLOADABLE: &str =
     "build it with `cargo xtask guests` or the SDK's build, and try `fangshi plugin run FILE.wasm` at your desk";
@@ -146,10 +147,13 @@ impl From<GrantAsked> for GrantView {
     responses(
         (status = 201, description = "A new version", body = VersionView),
         (status = 200, description = "These bytes were there already", body = VersionView),
-        (status = 409, description = "The tenant has uploaded as many versions or bytes as it may, or an upload of it is being compiled", body = RefusalBody),
+        (status = 408, description = "The body did not come whole in its time", body = RefusalBody),
+        (status = 409, description = "The tenant has uploaded as many versions or bytes as it may, or an upload of it is under way", body = RefusalBody),
         (status = 413, description = "Too large", body = RefusalBody),
         (status = 415, description = "Not application/wasm", body = RefusalBody),
         (status = 422, description = "No component, or one with imports or exports outside of the contract, each named; or a declared host that can't be approved; or its settings schema makes no form; or compiling it failed or met a limit, named with its figure; or no trusted key signed it", body = RefusalBody),
+        (status = 429, description = "Earlier uploads did not compile, and the tenant waits before the next one; or too many requests or wrong tokens; see Retry-After", body = RefusalBody),
+        (status = 503, description = "Other uploads fill the memory that the host has for them; see Retry-After", body = RefusalBody),
     ),
 )]
 pub(crate) async fn upload(
@@ -162,30 +166,49 @@ pub(crate) async fn upload(
     crate::tenants::known(&console, tenant)?;
     require_type(request.headers(), "application/wasm")?;
     let signature = signature::of(request.headers()).map(str::to_owned);
+    let limit = limits::component_bytes(&console, tenant);
+    let turn = match begin(&console, tenant, most(request.headers(), limit)) {
+        Ok(turn) => turn,
+        Err(refusal) => {
+            spill(request.into_body()).await;
+            return Err(refusal);
+        }
+    };
     let wasm = read_body(
         request.into_body(),
-        limits::component_bytes(&console, tenant),
+        limit,
         "a component",
         "make it smaller, or let the operator raise the tenant's component_bytes, or max_plugin_bytes in [limits] of the \
          host's config",
     )
     .await?;
-    let (version, new) = keep(&console, caller, tenant, &query.name, wasm, signature).await?;
+    let (version, new) = keep(&console, caller, &turn, &query.name, wasm, signature).await?;
     let status = if new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(VersionView::new(version, &console))))
+}
+
+/// Begins an upload of at most so many bytes. Before any of them is read: what comes is held in memory.
+pub(crate) fn begin(console: &Console, tenant: TenantId, bytes: usize) -> Result<Turn, Refusal> {
+    console.uploading.begin(tenant, bytes, console.tenants.clock().now())
 }
 
 /// Makes a version of an upload; true if it is a new one.
 pub(crate) async fn keep(
     console: &Console,
     caller: Caller,
-    tenant: TenantId,
+    turn: &Turn,
     name: &str,
     wasm: Vec<u8>,
     signature: Option<String>,
 ) -> Result<(VersionRecord, bool), Refusal> {
-    let _turn = console.uploading.begin(tenant)?;
+    let tenant = turn.of();
     let Inspected { manifest, settings, digest, wasm } = inspect(console, wasm, signature).await?;
+    let compiled = compile(console, &wasm).await;
+    // What is the host's own fault is no failure of the upload.
+    if compiled.as_ref().map_or_else(Refusal::status, |()| StatusCode::OK) != StatusCode::INTERNAL_SERVER_ERROR {
+        turn.compiled(compiled.is_ok(), console.tenants.clock().now());
+    }
+    compiled?;
     let tenants = console.tenants.by(caller.actor());
     let registry = tenants.registry().within(console.uploads);
     let kept = registry.add_version(tenant, name, digest, Declared { manifest, settings }, &wasm).await;
@@ -246,9 +269,7 @@ async fn inspect(console: &Console, wasm: Vec<u8>, signature: Option<String>) ->
         Ok::<_, Refusal>(Inspected { manifest, settings, digest: Digest::of(&wasm), wasm })
     };
     let inspected = tokio::task::spawn_blocking(work).await;
-    let inspected = inspected.map_err(|ended| Refusal::fault("reading the component", &ending_of(&ended)))??;
-    compile(console, &inspected.wasm).await?;
-    Ok(inspected)
+    inspected.map_err(|ended| Refusal::fault("reading the component", &ending_of(&ended)))?
 }
 
 /// What is kept of a manifest: behind its grants the hosts that the component declares, if it sends requests at all.

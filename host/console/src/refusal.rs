@@ -13,6 +13,8 @@ pub struct Refusal {
     code: &'static str,
     message: String,
     hint: String,
+    /// Seconds until it may be sent again.
+    wait: Option<u64>,
 }
 
 /// The body of every answer that is not a success.
@@ -30,7 +32,13 @@ pub(crate) struct RefusalBody {
 impl Refusal {
     /// An error with its three parts. `code` is stable, the texts are not.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Refusal { status, code, message: message.into(), hint: hint.into() }
+        Refusal { status, code, message: message.into(), hint: hint.into(), wait: None }
+    }
+
+    /// With the seconds after which it may be sent again, in `Retry-After`.
+    #[must_use]
+    pub fn after(self, seconds: u64) -> Self {
+        Refusal { wait: Some(seconds), ..self }
     }
 
     /// 400: the request can't be read.
@@ -87,6 +95,9 @@ impl IntoResponse for Refusal {
         if self.status == StatusCode::UNAUTHORIZED {
             let bearer = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        if let Some(seconds) = self.wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::{Stream, TryStreamExt};
 use serde::de::DeserializeOwned;
 
+use crate::patience::TooSlow;
 use crate::refusal::Refusal;
 
 /// Largest JSON body, bytes.
@@ -118,11 +119,31 @@ pub(crate) fn require_type(headers: &HeaderMap, expected: &str) -> Result<(), Re
 
 /// Reads a body up to a limit; `hint` says what to do about a larger one.
 pub(crate) async fn read_body(body: Body, limit: usize, what: &str, hint: &str) -> Result<Vec<u8>, Refusal> {
-    let chunks = body.into_data_stream().map_err(|error| {
-        let message = format!("the body broke off: {error}");
-        Refusal::malformed("body-cut", message, "send it again")
-    });
-    gather(chunks, limit, what, hint).await
+    gather(body.into_data_stream().map_err(|error| broken_off(&error)), limit, what, hint).await
+}
+
+/// Reads a body that nobody wants and keeps nothing of it, so that the caller, who may still be sending, gets to see the answer.
+pub(crate) async fn spill(body: Body) {
+    let _ = gather(body.into_data_stream().map_err(|error| broken_off(&error)), 0, "", "").await;
+}
+
+/// Why a body did not come whole.
+pub(crate) fn broken_off(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    match TooSlow::behind(error) {
+        Some(slow) => Refusal::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "body-too-slow",
+            format!("the body did not come whole: {slow}"),
+            "send it over a faster line, or let the operator raise body_seconds in [limits] of the host's config",
+        ),
+        None => Refusal::malformed("body-cut", format!("the body broke off: {error}"), "send it again"),
+    }
+}
+
+/// The most that a body can have: what its head announces, or else `limit`. What is longer than it announces never comes.
+pub(crate) fn most(headers: &HeaderMap, limit: usize) -> usize {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    length.map_or(limit, |length| length.min(limit))
 }
 
 /// What comes in chunks, up to a limit. What comes beyond is read and dropped for a while, so that the caller, who may
@@ -147,6 +168,8 @@ pub(crate) async fn gather(
         }
     }
     if received <= limit {
+        // It grew by doubling.
+        bytes.shrink_to_fit();
         return Ok(bytes);
     }
     Err(Refusal::new(
@@ -190,6 +213,16 @@ mod tests {
         let inner = refusal(r#"{"name":"a","inner":{"size":"big"}}"#);
         assert!(inner.contains("member `inner.size`"), "{inner}");
         assert!(refusal("{}").contains("missing field `name`"));
+    }
+
+    #[test]
+    fn a_body_has_what_its_head_announces_at_most() {
+        let announcing = |length: &str| HeaderMap::from_iter([(header::CONTENT_LENGTH, length.parse().unwrap())]);
+        assert_eq!(most(&announcing("7"), 100), 7);
+        assert_eq!(most(&announcing("700"), 100), 100);
+        for nothing in [announcing("-1"), announcing("99999999999999999999999"), HeaderMap::new()] {
+            assert_eq!(most(&nothing, 100), 100);
+        }
     }
 
     #[tokio::test]

@@ -249,6 +249,30 @@ async fn bad_uploads_are_explained() {
 }
 
 #[tokio::test]
+async fn the_page_takes_its_turn_before_it_reads_an_upload() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let own = visit(&desk, &tenant).await;
+    // A form that never comes to its end.
+    let (told, mut begun) = tokio::sync::mpsc::channel(1);
+    let endless = futures_util::stream::poll_fn(move |_| {
+        let _ = told.try_send(());
+        std::task::Poll::<Option<Result<axum::body::Bytes, std::convert::Infallible>>>::Pending
+    });
+    let (mut first, router) = (upload(&own, &own.proof, b""), desk.router.clone());
+    *first.body_mut() = Body::from_stream(endless);
+    let first = tokio::spawn(tower::ServiceExt::oneshot(router, first));
+    begun.recv().await.unwrap();
+    let refused = desk.send(upload(&own, &own.proof, &guest::quiet())).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    assert!(refused.text.contains("An earlier upload is still being looked at"), "{}", refused.text);
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    let uploaded = desk.send(upload(&own, &own.proof, &guest::quiet())).await;
+    assert_eq!(uploaded.status, StatusCode::SEE_OTHER, "{}", uploaded.text);
+}
+
+#[tokio::test]
 async fn a_merchant_approves_the_hosts_that_a_plugin_declares_and_names_its_own() {
     let desk = Desk::new().await;
     let tenant = desk.tenant("wxone").await;

@@ -18,7 +18,7 @@ use crate::error::LanesError;
 use crate::finished::Finished;
 use crate::replay::Replays;
 use crate::seams::{Directory, Guests, Shop};
-use crate::shell::{Core, Drained, drain, plan_alone, watch_deadlines};
+use crate::shell::{Core, Drained, Waiting, drain, plan_alone, watch_deadlines};
 
 /// What lanes are made of.
 pub struct Parts {
@@ -91,6 +91,7 @@ impl Lanes {
         let Parts { journal, directory, guests, shop, clock, config } = parts;
         let (finished, _) = broadcast::channel(4_096);
         let queue = Queue::new(config.max_concurrent_runs, config.weights.clone());
+        let waiting = Waiting::of_runs(config.max_concurrent_runs);
         let restored = journal.restored().await?;
         let stopping = CancellationToken::new();
         let core = Core {
@@ -105,6 +106,7 @@ impl Lanes {
             stopping: stopping.clone(),
             cut_off: CancellationToken::new(),
             pace: Mutex::default(),
+            waiting,
         };
         let inner = Arc::new(Inner {
             core: Arc::new(core),
@@ -328,7 +330,7 @@ impl Inner {
             let Some(lane) = lane else { break };
             let inner = self.clone();
             self.drains.spawn(async move {
-                let held = Held { inner: &inner, lane: &lane, drained: Drained::Idle, fuel: 0 };
+                let held = Held { inner: &inner, lane: &lane, drained: Drained::Idle, cost: 0 };
                 held.work().await;
             });
         }
@@ -355,13 +357,14 @@ struct Held<'a> {
     inner: &'a Arc<Inner>,
     lane: &'a LaneKey,
     drained: Drained,
-    fuel: u64,
+    /// In fuel.
+    cost: u64,
 }
 
 impl Held<'_> {
     async fn work(mut self) {
         self.drained = Drained::Failed;
-        self.drained = drain(&self.inner.core, self.lane, &mut self.fuel).await;
+        self.drained = drain(&self.inner.core, self.lane, &mut self.cost).await;
     }
 }
 
@@ -376,7 +379,7 @@ impl Drop for Held<'_> {
             }
             Drained::More | Drained::Idle => {}
         }
-        self.inner.floor().queue.finished(self.lane, self.drained == Drained::More, self.fuel, now);
+        self.inner.floor().queue.finished(self.lane, self.drained == Drained::More, self.cost, now);
         self.inner.wake.notify_one();
     }
 }

@@ -22,6 +22,7 @@ mod error;
 mod finished;
 mod hook;
 mod lanes;
+mod loading;
 mod plans;
 mod replay;
 mod seams;

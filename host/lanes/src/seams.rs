@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fangshi_journal::{Digest, TenantId};
@@ -14,6 +15,7 @@ use serde_json::Value;
 use crate::config::RunLimits;
 use crate::decide::choose::Standing;
 use crate::decide::plan::Subscriber;
+use crate::loading::Loading;
 use crate::plans::{Plans, QUARANTINE_AFTER, RUNS_AT_ONCE, RUNS_PER_SECOND};
 
 /// Loads plugins.
@@ -22,8 +24,14 @@ pub trait Guests: Send + Sync + 'static {
     /// Name and exact version of the engine, recorded with every attempt.
     fn engine(&self) -> String;
 
-    /// A version, ready to run. The error is for the journal and the operator.
+    /// A version, ready to run, however long that takes. The error is for the journal and the operator.
     async fn load(&self, tenant: TenantId, version: Digest) -> Result<Arc<dyn Guest>, String>;
+
+    /// The same for a run, which holds a place meanwhile: `None` if it takes longer than a moment. It goes on then, and whoever
+    /// asks later has it.
+    async fn load_soon(&self, tenant: TenantId, version: Digest) -> Result<Option<Arc<dyn Guest>>, String> {
+        self.load(tenant, version).await.map(Some)
+    }
 }
 
 /// A loaded plugin.
@@ -143,10 +151,14 @@ impl Installed {
     }
 }
 
+/// How long a run waits for its version to be loaded, from when the first run asked for it: from disk it takes a millisecond.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Plugins in the real runtime, their code from the tenants' registry.
 pub struct WasmGuests {
     runtime: Runtime,
     tenants: Tenants,
+    loading: Loading,
     /// What the versions declare: a version never changes.
     declared: RwLock<HashMap<Digest, Arc<Declared>>>,
 }
@@ -160,7 +172,18 @@ struct Declared {
 impl WasmGuests {
     /// The real guests.
     pub fn new(runtime: Runtime, tenants: Tenants) -> WasmGuests {
-        WasmGuests { runtime, tenants, declared: RwLock::default() }
+        WasmGuests { runtime, tenants, loading: Loading::new(PATIENCE), declared: RwLock::default() }
+    }
+
+    async fn guest(
+        &self,
+        tenant: TenantId,
+        version: Digest,
+        loaded: Result<Arc<Plugin>, RuntimeError>,
+    ) -> Result<Arc<dyn Guest>, String> {
+        let plugin = loaded.map_err(|error| error.to_string())?;
+        let declared = self.declared(tenant, version).await?;
+        Ok(Arc::new(WasmGuest { runtime: self.runtime.clone(), plugin, declared }))
     }
 
     async fn declared(&self, tenant: TenantId, version: Digest) -> Result<Arc<Declared>, String> {
@@ -191,11 +214,24 @@ impl Guests for WasmGuests {
 
     async fn load(&self, tenant: TenantId, version: Digest) -> Result<Arc<dyn Guest>, String> {
         let registry = self.tenants.registry();
-        let loaded: Result<Arc<Plugin>, RuntimeError> =
-            self.runtime.load(version.0, || registry.wasm(tenant, version)).await;
-        let plugin = loaded.map_err(|error| error.to_string())?;
-        let declared = self.declared(tenant, version).await?;
-        Ok(Arc::new(WasmGuest { runtime: self.runtime.clone(), plugin, declared }))
+        let loaded = self.runtime.load(version.0, || registry.wasm(tenant, version)).await;
+        self.guest(tenant, version, loaded).await
+    }
+
+    async fn load_soon(&self, tenant: TenantId, version: Digest) -> Result<Option<Arc<dyn Guest>>, String> {
+        if let Some(plugin) = self.runtime.loaded_one(version.0).await {
+            return self.guest(tenant, version, Ok(plugin)).await.map(Some);
+        }
+        let (runtime, tenants) = (self.runtime.clone(), self.tenants.clone());
+        let load = || async move {
+            let registry = tenants.registry();
+            let loaded = runtime.load(version.0, || registry.wasm(tenant, version)).await;
+            loaded.map(drop).map_err(|error| error.to_string())
+        };
+        match self.loading.wait(version, load).await? {
+            true => self.load(tenant, version).await.map(Some),
+            false => Ok(None),
+        }
     }
 }
 

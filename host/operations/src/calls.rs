@@ -51,7 +51,7 @@ impl Operations {
         Ok(Operations {
             issuer: Arc::clone(&weixin) as Arc<dyn Issuer>,
             weixin,
-            outside: Outside::new(&config.outside)?,
+            outside: Outside::new(&config.outside, config.breaker, config.clock.clone())?,
             keeper,
             gate: Arc::new(Gate::new(config.breaker)),
             decodes: None,

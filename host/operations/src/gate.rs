@@ -144,8 +144,8 @@ fn is_quota<T>(outcome: &Result<T, Fault>) -> bool {
     matches!(fault.class, Class::MinuteQuota | Class::DayQuota) && fault.sent == Sent::Answered
 }
 
-/// What an outcome says of the platform: not of the request, and not of this host.
-fn showed<T>(outcome: &Result<T, Fault>) -> Showed {
+/// What an outcome says of whom was called: not of the request, and not of this host.
+pub(crate) fn showed<T>(outcome: &Result<T, Fault>) -> Showed {
     match outcome {
         Ok(_) => Showed::Works,
         Err(fault) => match fault.class {

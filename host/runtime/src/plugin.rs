@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -70,9 +71,30 @@ impl Runtime {
     /// Loads a version: from memory, else from the code folder, else by compiling the bytes that `wasm` fetches (and
     /// which must have the digest). Concurrent loads of one version share the work.
     ///
-    /// Load a version once at upload: it is compiled then, and a component that the engine refuses is
-    /// [`RuntimeError::Unloadable`], the uploader's fault.
+    /// For runs: where it has to be compiled it goes before all uploads. Load a version once at upload
+    /// ([`Runtime::load_bytes`]): it is compiled then, and a component that the engine refuses is
+    /// [`RuntimeError::Unloadable`], the uploader's fault. What the engine refused, or what took too much to compile, is
+    /// refused again for a while without another try.
     pub async fn load<F, Fut, E>(&self, digest: [u8; 32], wasm: F) -> Result<Arc<Plugin>, RuntimeError>
+    where
+        F: FnOnce() -> Fut + Send,
+        Fut: Future<Output = Result<Vec<u8>, E>> + Send,
+        E: fmt::Display,
+    {
+        // Nearly always it is there.
+        if let Some(plugin) = self.loaded_one(digest).await {
+            return Ok(plugin);
+        }
+        let _wanted = self.inner.line.want(digest);
+        self.load_in_turn(digest, wasm).await
+    }
+
+    /// A version, if it is in memory.
+    pub async fn loaded_one(&self, digest: [u8; 32]) -> Option<Arc<Plugin>> {
+        self.inner.plugins.get(&digest).await
+    }
+
+    async fn load_in_turn<F, Fut, E>(&self, digest: [u8; 32], wasm: F) -> Result<Arc<Plugin>, RuntimeError>
     where
         F: FnOnce() -> Fut + Send,
         Fut: Future<Output = Result<Vec<u8>, E>> + Send,
@@ -83,16 +105,19 @@ impl Runtime {
             if let Some(plugin) = inner.from_disk(digest).await? {
                 return Ok(plugin);
             }
+            if let Some(refused) = inner.failures.of(&digest, Instant::now()) {
+                return Err(refused);
+            }
             let wasm = wasm().await.map_err(|error| RuntimeError::Bytes(error.to_string()))?;
             inner.compile(digest, wasm).await
         };
         inner.plugins.try_get_with(digest, load).await.map_err(|error| RuntimeError::clone(&error))
     }
 
-    /// Loads a component from its bytes, without a digest to hold it against.
+    /// Loads a component from its bytes, without a digest to hold it against: an upload, which waits until no run does.
     pub async fn load_bytes(&self, wasm: Vec<u8>) -> Result<Arc<Plugin>, RuntimeError> {
         let digest = digest_of(&wasm);
-        self.load(digest, || async move { Ok::<_, RuntimeError>(wasm) }).await
+        self.load_in_turn(digest, || async move { Ok::<_, RuntimeError>(wasm) }).await
     }
 }
 
@@ -115,7 +140,16 @@ impl Inner {
             return Err(RuntimeError::Bytes("they are not those of the version's digest".into()));
         }
         // One compilation at a time: each uses all cores, and more of them would only add memory.
-        let _turn = self.compiling.acquire().await.map_err(|error| RuntimeError::Config(error.to_string()))?;
+        let turn = self.line.turn(digest).await;
+        let made = self.compile_in_turn(digest, wasm).await;
+        drop(turn);
+        if let Err(error) = &made {
+            self.failures.keep(digest, error, Instant::now());
+        }
+        made
+    }
+
+    async fn compile_in_turn(self: &Arc<Self>, digest: [u8; 32], wasm: Vec<u8>) -> Result<Arc<Plugin>, RuntimeError> {
         let code = self.compiler.compile(wasm).await.map_err(|error| match error {
             CompileError::Refused(why) => RuntimeError::Unloadable(why),
             other => RuntimeError::Compile(other),

@@ -12,7 +12,9 @@ use crate::compiler::{Compiler, InProcess};
 use crate::config::{PoolSizes, RuntimeConfig};
 use crate::contract::Contract;
 use crate::engine::{self, VERSION};
+use crate::failures::Failures;
 use crate::inspect::inspect;
+use crate::line::Line;
 use crate::link::linker;
 use crate::manifest::{Manifest, Refusal};
 use crate::plugin::{Plugin, RuntimeError};
@@ -32,7 +34,8 @@ pub(crate) struct Inner {
     pub plugins: Cache<[u8; 32], Arc<Plugin>>,
     pub code_dir: Option<CodeDir>,
     pub compiler: Arc<dyn Compiler>,
-    pub compiling: Semaphore,
+    pub line: Arc<Line>,
+    pub failures: Failures,
     /// As many places as the pool has: a run waits here instead of failing there.
     pub places: Semaphore,
 }
@@ -66,8 +69,18 @@ impl Runtime {
         tracing::info!(engine = VERSION, ?sizes, "runtime ready");
         let places = Semaphore::new(sizes.runs as usize);
         let compiler = config.compiler.clone().unwrap_or_else(|| InProcess::of(&engine));
-        let compiling = Semaphore::new(1);
-        let inner = Inner { config, contract, engine, linker, plugins, code_dir, compiler, compiling, places };
+        let inner = Inner {
+            config,
+            contract,
+            engine,
+            linker,
+            plugins,
+            code_dir,
+            compiler,
+            line: Arc::default(),
+            failures: Failures::default(),
+            places,
+        };
         Ok(Runtime { inner: Arc::new(inner) })
     }
 

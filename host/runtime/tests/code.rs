@@ -4,11 +4,13 @@
 mod support;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use fangshi_runtime::{CompileError, Compiler, Outcome, Runtime, RuntimeConfig, RuntimeError, digest_of};
+use futures_util::FutureExt as _;
 use support::{Guest, Script, input};
+use tokio::sync::Semaphore;
 
 fn runtime(dir: &Path, key: u8) -> Runtime {
     let config = RuntimeConfig {
@@ -110,6 +112,64 @@ async fn what_a_compiler_gives_is_looked_at_before_it_is_kept() {
     let error = with(Arc::new(Slow)).load_bytes(Guest::default().build()).await.unwrap_err();
     assert!(matches!(error, RuntimeError::Compile(CompileError::TooSlow { allowed: 7 })), "{error}");
     assert!(error.to_string().contains("more than the 7 seconds"), "{error}");
+}
+
+/// A compiler that has so many goes, and says which components it was given, by their lengths.
+struct Slowly {
+    given: Mutex<Vec<usize>>,
+    goes: Semaphore,
+}
+
+#[async_trait::async_trait]
+impl Compiler for Slowly {
+    async fn compile(&self, wasm: Vec<u8>) -> Result<Vec<u8>, CompileError> {
+        self.given.lock().unwrap().push(wasm.len());
+        self.goes.acquire().await.unwrap().forget();
+        Err(CompileError::TooSlow { allowed: 7 })
+    }
+}
+
+fn slowly(goes: usize) -> (Arc<Slowly>, Runtime) {
+    let compiler = Arc::new(Slowly { given: Mutex::default(), goes: Semaphore::new(goes) });
+    let config = RuntimeConfig { max_concurrent_runs: 1, compiler: Some(compiler.clone()), ..Default::default() };
+    (compiler, Runtime::new(config).unwrap())
+}
+
+#[tokio::test]
+async fn what_a_run_waits_for_is_compiled_before_all_uploads() {
+    let (compiler, runtime) = slowly(0);
+    // Each comes as far as it can: to the compiler, or into the line.
+    let mut first = Box::pin(runtime.load_bytes(vec![0; 1]));
+    assert!(first.as_mut().now_or_never().is_none());
+    let (mut two, mut three) = (Box::pin(runtime.load_bytes(vec![0; 2])), Box::pin(runtime.load_bytes(vec![0; 3])));
+    assert!(two.as_mut().now_or_never().is_none() && three.as_mut().now_or_never().is_none());
+    let of_run = || async { Ok::<_, RuntimeError>(vec![0; 4]) };
+    let mut run = Box::pin(runtime.load(digest_of(&[0; 4]), of_run));
+    assert!(run.as_mut().now_or_never().is_none());
+    compiler.goes.add_permits(1);
+    assert!(first.await.is_err());
+    for waits in [&mut two, &mut three] {
+        assert!(waits.as_mut().now_or_never().is_none());
+    }
+    assert!(run.as_mut().now_or_never().is_none());
+    assert_eq!(*compiler.given.lock().unwrap(), [1, 4], "the run's version is the next one");
+    compiler.goes.add_permits(3);
+    let all = tokio::join!(two, three, run);
+    assert!(all.0.is_err() && all.1.is_err() && all.2.is_err());
+    assert_eq!(*compiler.given.lock().unwrap(), [1, 4, 2, 3]);
+}
+
+#[tokio::test]
+async fn what_took_too_long_is_not_compiled_again_and_again() {
+    let (compiler, runtime) = slowly(1);
+    for _ in 0..3 {
+        let error = runtime.load_bytes(vec![0; 5]).await.unwrap_err();
+        assert!(matches!(error, RuntimeError::Compile(CompileError::TooSlow { allowed: 7 })), "{error}");
+        let wasm = || async { Err::<Vec<u8>, _>("its bytes are not even fetched") };
+        let error = runtime.load(digest_of(&[0; 5]), wasm).await.unwrap_err();
+        assert!(matches!(error, RuntimeError::Compile(CompileError::TooSlow { allowed: 7 })), "{error}");
+    }
+    assert_eq!(*compiler.given.lock().unwrap(), [5], "it was tried once");
 }
 
 #[tokio::test]

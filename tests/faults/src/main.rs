@@ -3,6 +3,7 @@
 
 mod api;
 mod clock;
+mod coverage;
 mod crash;
 mod custody;
 mod disk;
@@ -72,7 +73,8 @@ enum Fault {
     /// Ten tenants that all wait: jain_equal, at least 0.95; jain_flood with one that offers nine tenths, at least 0.9.
     Fairness,
     /// Inputs of strangers, none as it should be, at every way in: 60 s each (--full: until there were a million in all, and at
-    /// least 60 s each). fuzz_crashes must be 0.
+    /// least 60 s each). With cargo-fuzz and a nightly compiler they are chosen by coverage, else at random; it says which.
+    /// fuzz_crashes must be 0.
     Fuzz {
         /// Seconds for each way in, instead.
         #[arg(long)]

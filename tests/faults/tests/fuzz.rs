@@ -4,6 +4,16 @@ use fangshi_faults::fuzz::{self, Budget};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+#[tokio::test]
+async fn cargo_fuzz_has_the_same_ways_in() {
+    let manifest = include_str!("../../fuzz/Cargo.toml");
+    let there: Vec<&str> =
+        manifest.split("[[bin]]\nname = \"").skip(1).filter_map(|bin| bin.split('"').next()).collect();
+    assert_eq!(there, fuzz::NAMES);
+    let named: Vec<&str> = fuzz::targets().await.unwrap().iter().map(|target| target.name()).collect();
+    assert_eq!(named, fuzz::NAMES);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_input_is_the_hosts_undoing() {
     let seed: u64 = std::env::var("FANGSHI_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);

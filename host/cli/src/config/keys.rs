@@ -295,6 +295,18 @@ pub const HTTP_EXTRA_ROOTS_FILE: Key = key(
     Kind::Path,
     "a file of certificates in PEM: authorities that vouch for outside hosts besides those that this machine trusts (default: none)",
 );
+pub const BODY_SECONDS: Key = key(
+    "limits",
+    "body_seconds",
+    Kind::Number(1, 3_600),
+    "how long the body of a request to the admin API or the merchant page may take to arrive, an upload's included, seconds (default 120)",
+);
+pub const UPLOAD_MEMORY: Key = key(
+    "uploads",
+    "memory_bytes",
+    Kind::Number(1 << 20, 1 << 40),
+    "what all uploads under way may hold in memory, each twice its size, bytes (default 268435456); one alone always may",
+);
 pub const SHUTDOWN_SECONDS: Key = key(
     "limits",
     "shutdown_seconds",
@@ -368,10 +380,12 @@ pub const KEYS: &[&Key] = &[
     &MAX_PLUGIN_BYTES,
     &PLUGIN_VERSIONS_PER_TENANT,
     &PLUGIN_BYTES_PER_TENANT,
+    &BODY_SECONDS,
     &SHUTDOWN_SECONDS,
     &SIGNATURES,
     &APPROVAL,
     &TRUSTED_KEYS,
+    &UPLOAD_MEMORY,
     &COMPILE_SECONDS,
     &COMPILE_MEMORY,
     &COMPILED_BYTES,

@@ -77,6 +77,10 @@ pub struct Config {
     pub max_plugin_bytes: usize,
     /// What one tenant may upload in all.
     pub uploads: UploadLimits,
+    /// What all uploads under way may hold in memory, bytes.
+    pub upload_memory: u64,
+    /// How long the body of a request to the console may take.
+    pub body_time: Duration,
     /// Who must have signed an upload; `None`: nobody.
     pub trusted: Option<TrustedKeys>,
     /// Whether the operator must approve what a merchant uploaded.
@@ -141,6 +145,8 @@ impl Config {
         let tenant_weights = weights::read(&mut reader);
         let max_plugin_bytes = reader.number(&keys::MAX_PLUGIN_BYTES).unwrap_or(32 << 20);
         let uploads = uploads::limits(&mut reader);
+        let upload_memory = reader.number(&keys::UPLOAD_MEMORY).unwrap_or(256 << 20);
+        let body_seconds = reader.number(&keys::BODY_SECONDS).unwrap_or(120);
         let trusted = uploads::trusted(&mut reader);
         let approval = uploads::approval(&mut reader);
         let compile = uploads::compile(&mut reader);
@@ -180,6 +186,8 @@ impl Config {
             tenant_weights,
             max_plugin_bytes: max_plugin_bytes as usize,
             uploads,
+            upload_memory,
+            body_time: Duration::from_secs(body_seconds),
             trusted,
             approval,
             compile,

@@ -50,6 +50,7 @@ fn the_smallest_config_has_documented_defaults() {
     assert_eq!((config.max_concurrent_runs, at_once(&config)), (64, 16));
     assert_eq!(config.max_plugin_bytes, 32 << 20);
     assert_eq!(config.shutdown, Duration::from_secs(20));
+    assert_eq!((config.body_time, config.upload_memory), (Duration::from_secs(120), 256 << 20));
     assert_eq!(config.log_format, LogFormat::Text);
     assert_eq!(config.reconcile, Some(ReconcileConfig::default()));
     assert_eq!((config.uploads.versions, config.uploads.bytes), (500, 536_870_912));
@@ -92,6 +93,9 @@ max_plugin_bytes = 0x100000
 plugin_versions_per_tenant = 7
 plugin_bytes_per_tenant = 2_000_000
 shutdown_seconds = 0
+body_seconds = 7
+[uploads]
+memory_bytes = 2_000_000
 [log]
 format = "json"
 "#
@@ -116,6 +120,7 @@ format = "json"
     assert_eq!(config.tenant_weights, [(TenantId(3), 4), (TenantId(7), 1000)].into());
     assert_eq!(config.max_plugin_bytes, 1 << 20);
     assert_eq!((config.uploads.versions, config.uploads.bytes), (7, 2_000_000));
+    assert_eq!((config.body_time, config.upload_memory), (Duration::from_secs(7), 2_000_000));
     assert_eq!(config.log_format, LogFormat::Json);
     assert_eq!(config.retention, fangshi_tenants::Retention::Keep);
     let component = config.component.unwrap();
@@ -441,7 +446,7 @@ fn the_example_is_right_and_has_the_defaults() {
     assert_eq!(everybody(&config), everybody(&default));
     assert_eq!(config.max_plugin_bytes, default.max_plugin_bytes);
     assert_eq!(config.uploads, default.uploads);
-    assert_eq!(config.uploads, default.uploads);
+    assert_eq!((config.body_time, config.upload_memory), (default.body_time, default.upload_memory));
     assert_eq!(config.compile, default.compile);
     assert_eq!((config.http.enabled, &config.http.inner), (default.http.enabled, &default.http.inner));
     assert_eq!(config.shutdown, default.shutdown);

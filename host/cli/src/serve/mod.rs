@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use fangshi_callback::{Callback, CallbackLimits, Durable};
-use fangshi_console::{Console, Entrance, OperatorToken, Uploading, Walls};
+use fangshi_console::{Console, Crowd, Entrance, OperatorToken, Uploading, Walls};
 use fangshi_lanes::Ticker;
 use fangshi_operations::Outgoing;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -116,8 +116,9 @@ async fn listen(
         format!("listen {}: expected a free address of this machine (config key `listen`)", config.listen)
     })?;
     let address = listener.local_addr()?;
-    let doors = doors(config, rooms, metrics, walls, address)?;
-    let server = Server::start(listener, move |request, peer| doors.answer(request, peer));
+    let places = server::places();
+    let doors = doors(config, rooms, metrics, walls, address, places)?;
+    let server = Server::start(listener, places, move |request, peer| doors.answer(request, peer));
     announce(address)?;
     tracing::info!(
         %address,
@@ -152,6 +153,7 @@ fn doors(
     metrics: PrometheusHandle,
     walls: Walls,
     address: SocketAddr,
+    places: usize,
 ) -> anyhow::Result<Doors> {
     let component = config.component.as_ref().map(|component| fangshi_callback::Component {
         appid: component.appid.clone(),
@@ -184,11 +186,13 @@ fn doors(
         plans: rooms.plans.clone(),
         trusted: config.trusted.clone(),
         approval: config.approval,
-        uploading: Uploading::default(),
+        uploading: Uploading::within(config.upload_memory),
+        crowd: Crowd::default(),
+        body_time: config.body_time,
         walls,
         backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
     };
-    Ok(Doors { callback: callback.door(), console: fangshi_console::router(console) })
+    Ok(Doors::new(callback.door(), fangshi_console::router(console), places))
 }
 
 /// Times as histograms with fixed buckets: an average over hours hides a slow minute.

@@ -34,14 +34,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves from now on; `answer` is given each request and the address it came from.
-    pub fn start<A, F>(listener: TcpListener, answer: A) -> Server
+    /// Serves from now on, so many connections at a time; `answer` is given each request and the address it came from.
+    pub fn start<A, F>(listener: TcpListener, places: usize, answer: A) -> Server
     where
         A: Fn(Request, SocketAddr) -> F + Clone + Send + 'static,
         F: Future<Output = Result<Response, Infallible>> + Send + 'static,
     {
         let (stopping, stop) = oneshot::channel();
-        Server { stopping, task: tokio::spawn(serve(listener, answer, stop)) }
+        Server { stopping, task: tokio::spawn(serve(listener, places, answer, stop)) }
     }
 
     /// Stops: no new connections; requests under way may end within `patience` and are cut off after it. When this
@@ -52,7 +52,7 @@ impl Server {
     }
 }
 
-async fn serve<A, F>(listener: TcpListener, answer: A, mut stop: oneshot::Receiver<Duration>)
+async fn serve<A, F>(listener: TcpListener, places: usize, answer: A, mut stop: oneshot::Receiver<Duration>)
 where
     A: Fn(Request, SocketAddr) -> F + Clone + Send + 'static,
     F: Future<Output = Result<Response, Infallible>> + Send + 'static,
@@ -62,7 +62,7 @@ where
     http.half_close(true);
     // Who sends nothing holds no place for ever.
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    let places = Arc::new(Semaphore::new(places()));
+    let places = Arc::new(Semaphore::new(places));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let patience = loop {
@@ -103,7 +103,7 @@ async fn accept(
 }
 
 /// How many connections there may be: open files are raised to what the system allows, and some are left for the rest.
-fn places() -> usize {
+pub fn places() -> usize {
     let mut files = getrlimit(Resource::Nofile);
     let wanted = (CONNECTIONS + OTHER_FILES).min(files.maximum.unwrap_or(u64::MAX));
     if files.current.is_some_and(|current| current < wanted) {
@@ -198,7 +198,7 @@ mod tests {
             let mut router = router.clone();
             async move { router.call(request).await }
         };
-        (Server::start(listener, answer), address, inside, entered)
+        (Server::start(listener, 64, answer), address, inside, entered)
     }
 
     async fn send(address: SocketAddr, text: &str) -> TcpStream {

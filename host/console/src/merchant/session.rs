@@ -16,6 +16,7 @@ use super::language::Language;
 use super::view;
 use crate::Console;
 use crate::caller::Caller;
+use crate::crowd::Place;
 
 const COOKIE: &str = "fangshi_merchant";
 
@@ -26,6 +27,8 @@ pub(super) struct Session {
     pub language: Language,
     /// Every form carries it back; other sites cannot know it.
     pub proof: String,
+    /// Held for as long as the request is under way.
+    _place: Place,
 }
 
 /// A form without members of its own.
@@ -73,7 +76,8 @@ impl FromRequestParts<Console> for Session {
         let Some(token) = token else { return Err(outside(language)) };
         let Role::Merchant(tenant) = token.role else { return Err(outside(language)) };
         let Some(tenant) = console.tenants.get(tenant) else { return Err(outside(language)) };
-        Ok(Session { tenant, caller: Caller::from(&token), language, proof: proof(secret) })
+        let place = console.crowd.enter(tenant.id).map_err(|_| crowded(language))?;
+        Ok(Session { tenant, caller: Caller::from(&token), language, proof: proof(secret), _place: place })
     }
 }
 
@@ -87,6 +91,16 @@ fn outside(language: Language) -> Response {
             "您还没有进入，或者已超过两小时。请向为您提供服务的服务商索取一个新的链接。",
             "You have not entered yet, or two hours have passed. Ask your service provider for a new link.",
         ),
+    )
+}
+
+/// As many requests of the merchant are under way as there may be.
+fn crowded(language: Language) -> Response {
+    view::refused(
+        language,
+        StatusCode::TOO_MANY_REQUESTS,
+        ("同时打开的操作太多", "Too much at once"),
+        ("请等前面的操作完成后再试一次。", "Wait until what you began before is done, and try again."),
     )
 }
 

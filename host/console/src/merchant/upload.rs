@@ -1,7 +1,7 @@
 //! An upload: a form with a file, then the page of consent; or what is wrong with the file and what to do.
 
-use axum::extract::State;
-use axum::extract::multipart::{Field, Multipart, MultipartError};
+use axum::extract::multipart::{Field, Multipart};
+use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use futures_util::TryStreamExt;
@@ -13,7 +13,7 @@ use crate::Console;
 use crate::limits;
 use crate::plugins;
 use crate::refusal::Refusal;
-use crate::request::gather;
+use crate::request::{broken_off, gather, most, spill};
 
 /// What a form without a file may hold.
 const MAX_TEXT: usize = 1 << 10;
@@ -27,8 +27,20 @@ struct Uploaded {
 }
 
 /// Keeps the component and shows what it asks for.
-pub(super) async fn upload(State(console): State<Console>, session: Session, form: Multipart) -> Response {
-    let uploaded = match read(form, limits::component_bytes(&console, session.of())).await {
+pub(super) async fn upload(State(console): State<Console>, session: Session, request: Request) -> Response {
+    let limit = limits::component_bytes(&console, session.of());
+    let turn = match plugins::begin(&console, session.of(), most(request.headers(), limit)) {
+        Ok(turn) => turn,
+        Err(refusal) => {
+            spill(request.into_body()).await;
+            return trouble(&console, &session, &refusal).await;
+        }
+    };
+    let form = match Multipart::from_request(request, &console).await {
+        Ok(form) => form,
+        Err(rejection) => return rejection.into_response(),
+    };
+    let uploaded = match read(form, limit).await {
         Ok(uploaded) => uploaded,
         Err(refusal) => return trouble(&console, &session, &refusal).await,
     };
@@ -41,7 +53,7 @@ pub(super) async fn upload(State(console): State<Console>, session: Session, for
         return trouble(&console, &session, &refusal).await;
     }
     let name = name(&uploaded);
-    match plugins::keep(&console, session.caller, session.of(), &name, uploaded.wasm, None).await {
+    match plugins::keep(&console, session.caller, &turn, &name, uploaded.wasm, None).await {
         Ok((version, _)) => {
             Redirect::to(&format!("/merchant/consent/{}/{}", version.plugin, version.digest)).into_response()
         }
@@ -77,10 +89,12 @@ fn name(uploaded: &Uploaded) -> String {
 
 async fn read(mut form: Multipart, limit: usize) -> Result<Uploaded, Refusal> {
     let mut uploaded = Uploaded::default();
-    while let Some(field) = form.next_field().await.map_err(|error| cut(&error))? {
+    while let Some(field) = form.next_field().await.map_err(|error| broken_off(&error))? {
         match field.name() {
             Some("file") => {
                 uploaded.file_name = field.file_name().unwrap_or_default().to_owned();
+                // Of two files the last one counts, and one is held.
+                uploaded.wasm = Vec::new();
                 uploaded.wasm = bytes(field, limit).await?;
             }
             Some("proof") => uploaded.proof = text(field).await?,
@@ -96,11 +110,7 @@ async fn text(field: Field<'_>) -> Result<String, Refusal> {
 }
 
 async fn bytes(field: Field<'_>, limit: usize) -> Result<Vec<u8>, Refusal> {
-    gather(field.map_err(|error| cut(&error)), limit, "a component", "make it smaller").await
-}
-
-fn cut(error: &MultipartError) -> Refusal {
-    Refusal::malformed("body-cut", format!("the upload broke off: {error}"), "send it again")
+    gather(field.map_err(|error| broken_off(&error)), limit, "a component", "make it smaller").await
 }
 
 #[cfg(test)]

@@ -317,6 +317,27 @@ const REFUSALS: &[Refused] = &[
         "您的店铺上传的插件版本或总大小已达上限。请联系服务商提高上限。",
         "Your shop has uploaded as many versions, or as many bytes, as it may. Ask your service provider for more room.",
     ),
+    no(
+        "uploads-paused",
+        "上一个插件没有编译成功，请稍后再上传",
+        "The last plugin did not compile: wait before the next one",
+        "请让开发者按当时的说明修改，过几分钟后重新上传。每次失败后等待的时间会变长。",
+        "Let its developer mend what it was refused for, and upload it in some minutes. The wait grows with each failure.",
+    ),
+    no(
+        "uploads-full",
+        "系统正在处理其他上传",
+        "The system is busy with other uploads",
+        "请过一会儿再上传一次。",
+        "Upload it again in a while.",
+    ),
+    no(
+        "body-too-slow",
+        "上传太慢，已被中断",
+        "The upload took too long and was ended",
+        "请换一个更快的网络再上传；仍然太慢时请联系服务商。",
+        "Upload it over a faster line; if it still takes too long, ask your service provider.",
+    ),
     no("body-cut", "上传中断", "The upload broke off", "请再上传一次。", "Upload it again."),
     no(
         "http-off",

@@ -14,7 +14,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use fangshi_callback::{Callback, CallbackLimits, Component, Durable};
-use fangshi_console::{Console, Entrance, OperatorToken, Uploading};
+use fangshi_console::{Console, Crowd, Entrance, OperatorToken, Uploading};
 use fangshi_database::{Clock, Database, ManualClock, OpenOptions};
 use fangshi_journal::{Journal, NewEvent, Source};
 use fangshi_lanes::{Installed, Lanes, LanesConfig, Parts, Plans, Shop, WasmGuests};
@@ -30,11 +30,15 @@ use tower::ServiceExt;
 pub const TOKEN: &str = "operator-token-of-the-tests";
 pub const PUBLIC_URL: &str = "https://plugins.example.com";
 pub const MAX_PLUGIN_BYTES: usize = 1 << 20;
+/// Far beyond what any test waits for, but for those that bring a console of their own.
+pub const BODY_TIME: Duration = Duration::from_secs(3_600);
 pub const UPLOADS: UploadLimits = UploadLimits { versions: 8, bytes: 4 << 20 };
 
 /// A running console.
 pub struct Desk {
     pub router: Router,
+    /// What the router was made of.
+    pub console: Console,
     pub tenants: Tenants,
     pub journal: Journal,
     pub lanes: Lanes,
@@ -179,7 +183,7 @@ impl Desk {
             Some(_) => Some(address.clone()),
             None => has_component.then(|| PUBLIC_URL.to_owned()),
         };
-        let router = fangshi_console::router(Console {
+        let console = Console {
             entrance: Entrance {
                 platform: operations.authorizer(),
                 public_url,
@@ -199,9 +203,12 @@ impl Desk {
             trusted: None,
             approval,
             uploading: Uploading::default(),
+            crowd: Crowd::default(),
+            body_time: BODY_TIME,
             walls: fangshi_console::Walls::default(),
             backtesting: Arc::new(tokio::sync::Semaphore::new(1)),
-        });
+        };
+        let router = fangshi_console::router(console.clone());
         let mut served = router.clone();
         if let Some(component) = platform.map(Platform::component) {
             let keys = CallbackKeys {
@@ -227,7 +234,14 @@ impl Desk {
             platform.point_at(&address);
             platform.drained().await;
         }
-        Desk { router, address, tenants, journal, lanes, database, hand, operations, folder }
+        Desk { router, console, address, tenants, journal, lanes, database, hand, operations, folder }
+    }
+
+    /// The same with a console of the test's own.
+    pub fn changed(mut self, change: impl FnOnce(&mut Console)) -> Desk {
+        change(&mut self.console);
+        self.router = fangshi_console::router(self.console.clone());
+        self
     }
 
     /// Sends a request as it is.

@@ -74,9 +74,9 @@ impl Queue {
         Some(lane)
     }
 
-    /// A drain ended, whose guests burned so much fuel. If the lane was poked meanwhile, or there is more to do in it, it
+    /// A drain ended, which cost so much fuel beside its turn. If the lane was poked meanwhile, or there is more to do in it, it
     /// queues again.
-    pub fn finished(&mut self, lane: &LaneKey, more: bool, fuel: u64, now: i64) {
+    pub fn finished(&mut self, lane: &LaneKey, more: bool, cost: u64, now: i64) {
         let Some(again) = self.running.remove(lane) else { return };
         if let Some(count) = self.running_of.get_mut(&lane.tenant) {
             *count -= 1;
@@ -84,7 +84,7 @@ impl Queue {
                 self.running_of.remove(&lane.tenant);
             }
         }
-        self.turns.burned(lane.tenant, fuel);
+        self.turns.spent(lane.tenant, cost);
         self.stand(lane.tenant);
         if again || more {
             self.poke(lane, now);

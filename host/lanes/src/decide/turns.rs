@@ -1,5 +1,5 @@
-//! Whose turn it is: start-time fair queueing between tenants, so that one with much to do, or with plugins that burn their fuel,
-//! gets its share and no more.
+//! Whose turn it is: start-time fair queueing between tenants, so that one with much to do, or with plugins that burn their fuel
+//! or wait for slow hosts outside, gets its share and no more.
 //!
 //! Each tenant has a time of its own, which goes on by what its drains cost, divided by its weight. Whoever is furthest
 //! behind is next. Whoever comes after a pause begins where the others are: nothing is saved up, and nothing is owed for a
@@ -9,8 +9,15 @@ use std::collections::{BTreeSet, HashMap};
 
 use fangshi_journal::TenantId;
 
-/// What a drain costs beside the fuel of its guests, in fuel: its turn at the store, about a millisecond.
-const DRAIN: u64 = 1_000_000;
+/// What a millisecond costs, in fuel: about as much as a guest burns in one.
+const MILLISECOND: u64 = 1_000_000;
+/// What a drain costs beside what its runs do: its turn at the store, about a millisecond.
+const DRAIN: u64 = MILLISECOND;
+
+/// What a run costs: the fuel that its guest burned, and the time that it held its place for an outside host.
+pub fn cost(fuel: u64, outside_ms: u64) -> u64 {
+    fuel.saturating_add(outside_ms.saturating_mul(MILLISECOND))
+}
 
 /// The line of tenants.
 #[derive(Debug, Default)]
@@ -65,12 +72,12 @@ impl Turns {
         Some(tenant)
     }
 
-    /// What a drain of the tenant has burned.
-    pub fn burned(&mut self, tenant: TenantId, fuel: u64) {
+    /// What a drain of the tenant has cost beside its turn, in fuel.
+    pub fn spent(&mut self, tenant: TenantId, cost: u64) {
         let waits = self.places.contains_key(&tenant);
         self.leave(tenant);
         let time = self.times.get(&tenant).copied().unwrap_or(self.reached);
-        self.spend(tenant, time, fuel);
+        self.spend(tenant, time, cost);
         if waits {
             self.stand(tenant);
         }
@@ -110,7 +117,7 @@ mod tests {
         for _ in 0..drains {
             let tenant = turns.take().unwrap();
             *had.entry(tenant).or_default() += 1;
-            turns.burned(tenant, fuel(tenant));
+            turns.spent(tenant, fuel(tenant));
             turns.stand(tenant);
         }
         had
@@ -127,6 +134,13 @@ mod tests {
         let had = play(&[], 4_000, |tenant| if tenant == MEAN { 99 * DRAIN } else { 0 });
         assert!(had[&MEAN] <= 14, "{had:?}");
         assert!(OTHERS.iter().all(|tenant| had[tenant] >= 1_300), "{had:?}");
+    }
+
+    #[test]
+    fn who_waits_outside_has_fewer_turns_too() {
+        let had = play(&[], 4_000, |tenant| if tenant == MEAN { cost(0, 99) } else { cost(0, 0) });
+        assert!(had[&MEAN] <= 14, "{had:?}");
+        assert_eq!(cost(7, u64::MAX), u64::MAX);
     }
 
     #[test]
@@ -155,7 +169,7 @@ mod tests {
         turns.leave(MEAN);
         turns.leave(OTHERS[0]);
         turns.forget();
-        turns.burned(MEAN, 0);
+        turns.spent(MEAN, 0);
         turns.stand(MEAN);
         turns.stand(OTHERS[0]);
         assert_eq!(turns.take(), Some(MEAN), "who stands longer, at the same time");
@@ -168,7 +182,7 @@ mod tests {
         turns.stand(OTHERS[0]);
         assert_eq!(turns.take(), Some(MEAN));
         turns.stand(MEAN);
-        turns.burned(MEAN, 10 * DRAIN);
+        turns.spent(MEAN, 10 * DRAIN);
         for _ in 0..10 {
             assert_eq!(turns.take(), Some(OTHERS[0]));
             turns.stand(OTHERS[0]);

@@ -1,11 +1,12 @@
 //! One attempt of a run: a fresh one, or the resume of one that was cut off.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fangshi_journal::{
-    AttemptStart, Buffer, Ending, Fence, Inputs, JournalError, KvAllowed, Next, OpenAttempt, OpenRun, StoredEvent,
-    Usage,
+    AttemptStart, Buffer, Digest, Ending, Fence, Inputs, JournalError, KvAllowed, Next, OpenAttempt, OpenRun,
+    StoredEvent, Usage,
 };
 use fangshi_operations::errcode::{Retry, retry_of};
 use fangshi_runtime::{Abort, Outcome, RunReport};
@@ -23,12 +24,16 @@ use crate::decide::deadline::{SKU_WISH, sku_deadline};
 use crate::decide::ending::{Halt, ending};
 use crate::decide::retry::Tried;
 use crate::decide::standing::withheld;
+use crate::decide::turns::cost;
 use crate::finished::{Finished, count};
 use crate::seams::{Guest, Seat};
 
 /// Drains without any ended attempt, after which starts become durable before a guest runs: so that a guest that takes
 /// the host down with it is counted, and given up in the end.
 const SUSPICIOUS_ENTRIES: u32 = 3;
+
+/// When a run comes back whose version is still being loaded, milliseconds.
+const LOADED_MS: i64 = 2_000;
 
 /// What an attempt is of.
 pub(crate) struct Of<'a> {
@@ -38,7 +43,7 @@ pub(crate) struct Of<'a> {
     pub event: StoredEvent,
 }
 
-/// Runs one attempt and ends it.
+/// Runs one attempt and ends it; what it cost, in fuel.
 pub(crate) async fn attempt(
     core: &Core,
     of: Of<'_>,
@@ -86,7 +91,7 @@ impl One<'_> {
             snapshot: None,
             resumes: 0,
         };
-        let guest = match self.core.guests.load(self.fence.lane.tenant, self.run.version).await {
+        let guest = match self.load(self.run.version).await? {
             Ok(guest) => guest,
             Err(error) => return self.give_up(start, Halt::NotLoaded(error)).await,
         };
@@ -122,6 +127,8 @@ impl One<'_> {
 
     async fn resume(&mut self, open: OpenAttempt, snapshot: &mut SnapshotOfEvent) -> Result<u64, Halted> {
         let mut start = open.start;
+        // A wait for it is no resume.
+        let loaded = self.load(start.version).await?;
         start.resumes += 1;
         if start.resumes > self.core.config.resumes {
             return self.give_up(start, Halt::Crashed).await;
@@ -131,7 +138,7 @@ impl One<'_> {
         // Durable at once: each resume is counted, even if it kills the host.
         self.core.journal.flush(self.fence, &buffer).await?;
         tracing::info!(run = %self.run.id, attempt = self.number, "resuming an attempt that was cut off");
-        let guest = match self.core.guests.load(self.fence.lane.tenant, start.version).await {
+        let guest = match loaded {
             Ok(guest) => guest,
             Err(error) => {
                 return self.end(&start, &buffer, None, Some(Halt::NotLoaded(error)), Aftermath::default()).await;
@@ -143,6 +150,12 @@ impl One<'_> {
         }
         snapshot.drop_it();
         self.execute(&*guest, start, buffer, open.calls.into(), snapshot).await
+    }
+
+    /// The version, or why it can't be had. Nothing was written yet: where loading takes its time, the attempt did not begin.
+    async fn load(&self, version: Digest) -> Result<Result<Arc<dyn Guest>, String>, Halted> {
+        let loaded = self.core.guests.load_soon(self.fence.lane.tenant, version).await;
+        loaded.transpose().ok_or_else(|| Halted::NotYet(self.core.clock.now().saturating_add(LOADED_MS)))
     }
 
     fn withheld(&self, guest: &dyn Guest) -> Option<Halt> {
@@ -201,6 +214,7 @@ impl One<'_> {
             replay,
             sent_perhaps: self.core.restored.and_then(|restored| restored.sent_perhaps(&self.event)),
             hidden: hidden(&start),
+            waiting: self.core.waiting.clone(),
         });
         let schema = guest.settings_schema();
         let begun = Begun { event: &self.event, hook: &self.run.hook, number: self.number, start: &start, schema };
@@ -255,6 +269,7 @@ impl One<'_> {
         let allowed = self.core.directory.quarantine_after(self.fence.lane.tenant);
         let waiting = report.is_some_and(|report| report.waiting) && !aftermath.outside;
         let usage = report.map(used).unwrap_or_default();
+        let cost = cost(usage.fuel, aftermath.outside_ms);
         let (end, ended) = loop {
             let conduct = conduct(halt.as_ref(), outcome, waiting, allowed);
             let end = ending(&self.core.config.schedule, tried, now, spin, halt, limited, outcome);
@@ -295,7 +310,7 @@ impl One<'_> {
         count(&finished);
         // Nobody listening is no error.
         let _ = self.core.finished.send(finished);
-        Ok(usage.fuel)
+        Ok(cost)
     }
 
     fn tried(&self, started_at: i64) -> Tried {

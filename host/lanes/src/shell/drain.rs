@@ -32,12 +32,17 @@ const _: () = assert!(WINDOW_S + SKEW_S <= ECHO_REACH_S);
 /// Steps before a lane gives its place to others.
 const STEPS: usize = 32;
 
+/// Time after which it does so as well, milliseconds: a run that waits may take a minute, and a lane has many.
+const TURN_MS: i64 = 1_000;
+
 /// A drain that can't go on.
 pub(crate) enum Halted {
     /// Somebody else entered the lane.
     Stale,
     /// The process stops.
     CutOff,
+    /// What the next run needs is not ready before this, unix milliseconds.
+    NotYet(i64),
     /// For the operator.
     Broken(String),
 }
@@ -58,14 +63,17 @@ impl From<JournalError> for Halted {
 }
 
 /// Works in a lane until nothing is due, or others should have their turn.
-/// Adds the fuel of its attempts to `fuel`.
-pub(crate) async fn drain(core: &Core, lane: &LaneKey, fuel: &mut u64) -> Drained {
-    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default(), event: None, fuel };
+/// Adds what its attempts cost to `cost`.
+pub(crate) async fn drain(core: &Core, lane: &LaneKey, cost: &mut u64) -> Drained {
+    let began = core.clock.now();
+    let mut work = Work::new(core, lane, cost);
     for _ in 0..STEPS {
         if core.stopping.is_cancelled() {
             return Drained::Idle;
         }
         match work.step().await {
+            // Looking alone is no turn: it goes on until something was done.
+            Ok(None) if work.ran && core.clock.now().saturating_sub(began) >= TURN_MS => return Drained::More,
             Ok(None) => {}
             Ok(Some(drained)) => return drained,
             Err(Halted::Stale) => {
@@ -73,6 +81,7 @@ pub(crate) async fn drain(core: &Core, lane: &LaneKey, fuel: &mut u64) -> Draine
                 return Drained::Idle;
             }
             Err(Halted::CutOff) => return Drained::Idle,
+            Err(Halted::NotYet(at)) => return Drained::WaitUntil(at),
             Err(Halted::Broken(error)) => {
                 tracing::error!(?lane, error, "a lane can't go on for now");
                 return Drained::Failed;
@@ -85,12 +94,12 @@ pub(crate) async fn drain(core: &Core, lane: &LaneKey, fuel: &mut u64) -> Draine
 /// Makes the runs of a lane's new events and executes none: while lanes are held, the deadlines of what comes in become
 /// known.
 pub(crate) async fn plan_alone(core: &Core, lane: &LaneKey) {
-    let mut fuel = 0;
-    let mut work = Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default(), event: None, fuel: &mut fuel };
+    let mut cost = 0;
+    let mut work = Work::new(core, lane, &mut cost);
     for _ in 0..STEPS {
         match work.plan_step().await {
             Ok(true) => {}
-            Ok(false) | Err(Halted::Stale | Halted::CutOff) => return,
+            Ok(false) | Err(Halted::Stale | Halted::CutOff | Halted::NotYet(_)) => return,
             Err(Halted::Broken(error)) => {
                 tracing::error!(?lane, error, "the events of a held lane have no runs yet");
                 return;
@@ -106,11 +115,17 @@ struct Work<'a> {
     snapshot: SnapshotOfEvent,
     /// Read when the lane was entered.
     event: Option<StoredEvent>,
-    /// Burned by attempts so far.
-    fuel: &'a mut u64,
+    /// Of attempts so far, in fuel.
+    cost: &'a mut u64,
+    /// Whether there was an attempt.
+    ran: bool,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    fn new(core: &'a Core, lane: &'a LaneKey, cost: &'a mut u64) -> Work<'a> {
+        Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default(), event: None, cost, ran: false }
+    }
+
     /// One step; gives how the drain ends, or none to go on.
     async fn step(&mut self) -> Result<Option<Drained>, Halted> {
         let mut state = self.core.journal.lane(self.lane).await?;
@@ -169,7 +184,9 @@ impl Work<'_> {
                         None => self.core.journal.event(self.lane.tenant, run.event).await?,
                     };
                     let of = Of { fence: &fence, run, seat, event };
-                    *self.fuel += attempt(self.core, of, state.entries, &mut self.snapshot).await?;
+                    self.ran = true;
+                    let cost = attempt(self.core, of, state.entries, &mut self.snapshot).await?;
+                    *self.cost = self.cost.saturating_add(cost);
                 }
                 Ok(None)
             }

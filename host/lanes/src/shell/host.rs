@@ -15,6 +15,7 @@ use fangshi_tenants::SecretValues;
 use serde_json::{Value, json};
 
 use super::order::for_guest;
+use super::outside::Waiting;
 use super::room::Store;
 use super::seat;
 use super::told::{code, from_json, refusal, to_json};
@@ -52,6 +53,8 @@ pub(crate) struct Known {
     pub sent_perhaps: Option<SentPerhaps>,
     /// What no line of the log may say.
     pub hidden: SecretValues,
+    /// The runs that wait for outside hosts.
+    pub waiting: Waiting,
 }
 
 /// What a run leaves behind besides its report.
@@ -69,6 +72,8 @@ pub(crate) struct Aftermath {
     pub unplayed: usize,
     /// When the last of the quotas opens that its calls met, unix milliseconds.
     pub limited_until: Option<i64>,
+    /// How long it waited for outside hosts, milliseconds.
+    pub outside_ms: u64,
     /// Changes of the installation's own store, to be kept if the run ended ok.
     pub kv: Vec<KvChange>,
     /// A request to an outside host is on its way: how long that one takes is the doing of the plugin that chose it.
@@ -294,6 +299,7 @@ impl Host {
         if !is_outside(op) {
             return shop.call(tenant, op, request).await;
         }
+        let _wait = self.known.waiting.enter(tenant, &self.left, &self.known.clock)?;
         // Whoever drops this at the deadline finds it set.
         self.left.with(|left| left.outside = true);
         let answer = shop.outside(tenant, request, self.known.http_answer_bytes).await;

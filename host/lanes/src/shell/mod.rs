@@ -7,6 +7,7 @@ mod effects;
 mod host;
 pub(crate) mod input;
 pub(crate) mod order;
+mod outside;
 mod room;
 pub(crate) mod told;
 
@@ -25,6 +26,7 @@ use crate::seams::{Directory, Guests, Seat, Shop};
 
 pub(crate) use deadlines::watch_deadlines;
 pub(crate) use drain::{Drained, drain, plan_alone};
+pub(crate) use outside::Waiting;
 
 /// Everything a drain works with.
 pub(crate) struct Core {
@@ -43,6 +45,8 @@ pub(crate) struct Core {
     pub cut_off: CancellationToken,
     /// How many attempts of each tenant begin within a second.
     pub pace: Mutex<Pace>,
+    /// Runs that wait for outside hosts.
+    pub waiting: Waiting,
 }
 
 impl Core {

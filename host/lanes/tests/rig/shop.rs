@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use fangshi_database::{Clock, TenantId};
+use fangshi_database::{BoxFuture, Clock, TenantId};
 use fangshi_lanes::Shop;
 use fangshi_operations::{Asker, Class, Evidence, Fault, Operation, Proof, Sent, Verdict};
 use serde_json::{Value, json};
@@ -39,6 +39,8 @@ pub struct FakeShop {
     pub hanging: tokio::sync::Notify,
     /// What decodes of other runs left.
     pub kept: Mutex<Option<Value>>,
+    /// What happens while the next requests to outside hosts are answered.
+    pub outside_meanwhile: Mutex<VecDeque<BoxFuture<'static, ()>>>,
     /// The body of every answer of an outside host.
     pub outside_says: Mutex<String>,
     /// Whether outside hosts take requests and never answer.
@@ -138,6 +140,10 @@ impl Shop for FakeShop {
         if self.outside_hangs.load(Ordering::SeqCst) {
             self.hanging.notify_one();
             std::future::pending::<()>().await;
+        }
+        let meanwhile = self.outside_meanwhile.lock().unwrap().pop_front();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
         }
         let body = self.outside_says.lock().unwrap().clone();
         Ok(json!({"status": 200, "headers": [], "body": body}))

@@ -7,16 +7,18 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fangshi_tenants::TenantId;
+use fangshi_tenants::{Clock, TenantId};
 use reqwest::{Certificate, Response, redirect, retry};
 use serde_json::{Map, Value, json};
 
 use super::denied::DeniedHosts;
+use super::gate::HostGate;
 use super::inner::InnerAddresses;
 use super::own::{Interfaces, OwnAddresses};
 use super::reach::Reach;
 use super::request::{Request, is_read};
 use super::resolver::{Checked, MachineResolver, Resolver, was_closed};
+use crate::breaker::BreakerConfig;
 use crate::client::OperationsError;
 use crate::fault::{Class, Fault, Sent};
 
@@ -88,13 +90,21 @@ pub(crate) struct Outside {
     /// None: it is switched off.
     http: Option<reqwest::Client>,
     reach: Reach,
+    gate: HostGate,
 }
 
 impl Outside {
-    pub(crate) fn new(config: &OutsideConfig) -> Result<Outside, OperationsError> {
+    pub(crate) fn new(
+        config: &OutsideConfig,
+        breaker: BreakerConfig,
+        clock: Clock,
+    ) -> Result<Outside, OperationsError> {
         let reach = Reach::new(config);
+        // A probe takes as long as a request may.
+        let longest = i64::try_from(config.timeout.as_millis()).unwrap_or(i64::MAX).saturating_mul(2);
+        let gate = HostGate::new(BreakerConfig { probe_ms: breaker.probe_ms.max(longest), ..breaker }, clock);
         if !config.enabled {
-            return Ok(Outside { http: None, reach });
+            return Ok(Outside { http: None, reach, gate });
         }
         match reach.knows_itself() {
             Ok(addresses) => tracing::debug!(addresses, "outside hosts are held against the machine's own addresses"),
@@ -122,7 +132,7 @@ impl Outside {
             .timeout(config.timeout)
             .build()
             .map_err(OperationsError::Client)?;
-        Ok(Outside { http: Some(http), reach })
+        Ok(Outside { http: Some(http), reach, gate })
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -140,7 +150,7 @@ impl Outside {
     /// A [`Fault`] that says whether the request may have been applied. Its text has nothing of the request but the host.
     pub(crate) async fn send(&self, tenant: TenantId, request: &Value, answer_bytes: u64) -> Result<Value, Fault> {
         let started = Instant::now();
-        let outcome = self.send_once(request, answer_bytes).await;
+        let outcome = self.send_once(tenant, request, answer_bytes).await;
         let class = outcome.as_ref().map_or_else(|fault| fault.class.name(), |_| "ok");
         metrics::counter!("fangshi_http_requests_total", "outcome" => class).increment(1);
         metrics::histogram!("fangshi_http_seconds").record(started.elapsed());
@@ -150,22 +160,29 @@ impl Outside {
         outcome.map_err(|fault| if is_read(request) { fault.of_a_read() } else { fault })
     }
 
-    async fn send_once(&self, request: &Value, answer_bytes: u64) -> Result<Value, Fault> {
+    async fn send_once(&self, tenant: TenantId, request: &Value, answer_bytes: u64) -> Result<Value, Fault> {
         let Some(http) = &self.http else {
             let text = "the operator of this host has switched requests to outside hosts off";
             return Err(Fault::new(Class::Permission, Sent::NotSent, text));
         };
-        let Request { method, url, host, headers, body } = Request::read(request).map_err(Fault::invalid)?;
-        if self.reach.refuses(&host.name) {
-            return Err(closed(&host.to_string()));
+        let read = Request::read(request).map_err(Fault::invalid)?;
+        let host = read.host.to_string();
+        if self.reach.refuses(&read.host.name) {
+            return Err(closed(&host));
         }
-        let host = host.to_string();
-        let is_head = method == reqwest::Method::HEAD;
-        let sent = http.request(method, url).headers(headers).body(body).send().await;
-        let answer = sent.map_err(|error| lost(error, &host))?;
-        let reading = Reading { host: &host, most: answer_bytes, reads: is_read(request) };
-        reading.read(answer, is_head).await
+        let pass = self.gate.enter(tenant, &host)?;
+        let outcome = exchange(http, read, Reading { host: &host, most: answer_bytes, reads: is_read(request) }).await;
+        pass.ended(&outcome);
+        outcome
     }
+}
+
+async fn exchange(http: &reqwest::Client, request: Request, reading: Reading<'_>) -> Result<Value, Fault> {
+    let Request { method, url, headers, body, .. } = request;
+    let is_head = method == reqwest::Method::HEAD;
+    let sent = http.request(method, url).headers(headers).body(body).send().await;
+    let answer = sent.map_err(|error| lost(error, reading.host))?;
+    reading.read(answer, is_head).await
 }
 
 /// Reading an answer up to its bound.

@@ -4,7 +4,8 @@
 //! anything else ([`request`]); its host must be one that was approved, spelled as it was approved ([`host`]); the addresses
 //! of that name are checked ([`reach`]) where they are resolved, and those and no others are connected to ([`resolver`]). What
 //! of it pages may show is in [`shown`].
-//! HTTPS alone, no redirects, no proxies, nothing sent twice, everything bounded ([`client`]).
+//! HTTPS alone, no redirects, no proxies, nothing sent twice, everything bounded ([`client`]). A host that fails again and again
+//! is left alone for a while by the shop that it failed ([`gate`]).
 //!
 //! It lies in this room because the room has the process's only HTTP client. It knows no token: nothing of custody comes
 //! here.
@@ -12,6 +13,7 @@
 mod address;
 mod client;
 mod denied;
+mod gate;
 mod host;
 mod inner;
 mod names;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fangshi_platform::{AskedOutside, OutsideHost, ReplyOutside};
-use fangshi_tenants::TenantId;
+use fangshi_tenants::{Clock, TenantId};
 use serde_json::{Value, json};
 
 use super::address::is_public;
@@ -19,6 +19,7 @@ use super::resolver::{Checked, Closed, Resolver};
 use super::{
     DeniedHosts, ExtraRoots, InnerAddresses, MOST_HOSTS, Outside, OutsideConfig, OwnAddresses, client, request, shown,
 };
+use crate::breaker::BreakerConfig;
 use crate::fault::{Class, Fault, Sent};
 
 mod table;
@@ -64,7 +65,11 @@ fn outside(resolver: &Arc<Scripted>, inner: &[&str], roots: &str) -> Outside {
         timeout: Duration::from_secs(20),
         ..OutsideConfig::default()
     };
-    Outside::new(&config).unwrap()
+    made(&config)
+}
+
+fn made(config: &OutsideConfig) -> Outside {
+    Outside::new(config, BreakerConfig::default(), Clock::system()).unwrap()
 }
 
 async fn host(script: impl Fn(&AskedOutside) -> ReplyOutside + Send + Sync + 'static) -> OutsideHost {
@@ -191,7 +196,7 @@ async fn this_machine_under_its_public_address_and_what_is_denied_are_not_asked(
         resolver: Arc::clone(&resolver) as Arc<dyn Resolver>,
         ..OutsideConfig::default()
     };
-    let outside = Outside::new(&config).unwrap();
+    let outside = made(&config);
     for name in [NAME, "evil.example", "a.evil.example", "plugins.example.com"] {
         let fault = send(&outside, &json!({"method": "POST", "url": format!("https://{name}/")})).await.unwrap_err();
         assert_eq!((fault.class, fault.sent), (Class::Permission, Sent::NotSent), "{name}");
@@ -200,8 +205,24 @@ async fn this_machine_under_its_public_address_and_what_is_denied_are_not_asked(
     }
     assert_eq!(resolver.asked(), [NAME], "names that are denied are not asked for");
     let config = OutsideConfig { resolver: Scripted::new(&[&["1.1.1.1"]]), ..config };
-    let fault = send(&Outside::new(&config).unwrap(), &json!({"method": "GET", "url": "https://a.example/"})).await;
+    let fault = send(&made(&config), &json!({"method": "GET", "url": "https://a.example/"})).await;
     assert_eq!(fault.unwrap_err().class, Class::Permission, "an address that is denied");
+}
+
+#[tokio::test]
+async fn a_host_that_fails_again_and_again_is_asked_no_more_for_a_while() {
+    let host = host(|_| ReplyOutside::with(200, "", "")).await;
+    // Nobody listens there.
+    let resolver = Scripted::new(&[&["127.0.0.9"][..]; 9]);
+    let outside = outside(&resolver, &["127.0.0.0/8"], host.roots());
+    for _ in 0..7 {
+        let fault = send(&outside, &request("POST", &host, "/CANARY")).await.unwrap_err();
+        assert_eq!((fault.class, fault.sent), (Class::Unreachable, Sent::NotSent));
+        assert!(!fault.message.contains("CANARY"), "{}", fault.message);
+    }
+    assert_eq!(resolver.asked().len(), 5, "the breaker is open");
+    let other = outside.send(TenantId(2), &request("POST", &host, "/"), ANSWER_BYTES).await;
+    assert!(other.is_err() && resolver.asked().len() == 6, "another shop's is its own");
 }
 
 #[tokio::test]
@@ -294,7 +315,7 @@ async fn what_is_read_of_an_answer_ends_at_its_bound() {
 
 #[tokio::test]
 async fn switched_off_nothing_is_sent() {
-    let off = Outside::new(&OutsideConfig { enabled: false, ..OutsideConfig::default() }).unwrap();
+    let off = made(&OutsideConfig { enabled: false, ..OutsideConfig::default() });
     let fault = send(&off, &json!({"method": "GET", "url": "https://a.example/"})).await.unwrap_err();
     assert_eq!((fault.class, fault.sent), (Class::Permission, Sent::NotSent));
     assert!(fault.message.contains("switched"), "{fault}");

@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use rand::rngs::StdRng;
@@ -13,6 +13,8 @@ mod callbacks;
 mod mutate;
 mod rows;
 mod sandbox;
+
+pub use mutate::LONGEST;
 
 /// One way in.
 #[async_trait]
@@ -24,18 +26,40 @@ pub trait Target: Send {
     async fn feed(&mut self, input: &[u8]) -> Result<()>;
 }
 
+/// Their names. `tests/fuzz` has a binary for each.
+pub const NAMES: [&str; 8] = [
+    "callback-query",
+    "callback-body",
+    "decrypted",
+    "api-answers",
+    "component-upload",
+    "host-call-arguments",
+    "settings",
+    "journal-rows",
+];
+
+/// The way in of a name.
+pub async fn target(name: &str) -> Result<Box<dyn Target>> {
+    Ok(match name {
+        "callback-query" => Box::new(callbacks::Query),
+        "callback-body" => Box::new(callbacks::Body::new()?),
+        "decrypted" => Box::new(callbacks::Decrypted),
+        "api-answers" => Box::new(answers::Answers::start().await?),
+        "component-upload" => Box::new(sandbox::Upload::new()?),
+        "host-call-arguments" => Box::new(sandbox::HostCalls::load().await?),
+        "settings" => Box::new(sandbox::Settings::load().await?),
+        "journal-rows" => Box::new(rows::Rows::open().await?),
+        other => bail!("there is no way in named {other}"),
+    })
+}
+
 /// All of them.
 pub async fn targets() -> Result<Vec<Box<dyn Target>>> {
-    Ok(vec![
-        Box::new(callbacks::Query),
-        Box::new(callbacks::Body::new()?),
-        Box::new(callbacks::Decrypted),
-        Box::new(answers::Answers::start().await?),
-        Box::new(sandbox::Upload::new()?),
-        Box::new(sandbox::HostCalls::load().await?),
-        Box::new(sandbox::Settings::load().await?),
-        Box::new(rows::Rows::open().await?),
-    ])
+    let mut targets = Vec::new();
+    for name in NAMES {
+        targets.push(target(name).await?);
+    }
+    Ok(targets)
 }
 
 /// How long a target is fed.

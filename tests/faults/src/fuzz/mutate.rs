@@ -3,7 +3,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt};
 
 /// Longest input. What is longer is refused by its size, everywhere.
-const LONGEST: usize = 64 << 10;
+pub const LONGEST: usize = 64 << 10;
 
 /// Pieces that have been somebody's undoing.
 const PIECES: &[&[u8]] = &[
