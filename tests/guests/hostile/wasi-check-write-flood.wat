@@ -6,4 +6,4 @@
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
   (local $stream i32)
   (local.set $stream (call $stdout))
-  (loop (call $check (local.get $stream) (i32.const 1100)) (br 0)) unreachable)
+  (loop (call $check (local.get $stream) (i32.const 1104)) (br 0)) unreachable)
