@@ -294,7 +294,7 @@ async fn an_outcome_lost_on_the_way_is_unknown_and_settled_by_a_look() {
         assert_eq!(verdict, if applied { DONE } else { Verdict::Again }, "{fault:?}");
     }
 
-    // A busy platform answered: nothing was done.
+    // A busy platform answered: what does no harm twice is sent again.
     let id = stage.paid(NewOrder::default());
     let op = stage.op("notes", "set-merchant-notes");
     stage.platform.fail_next(Target::path(op.path), 1, fangshi_platform::Fault::Errcode { code: -1 });
@@ -302,6 +302,26 @@ async fn an_outcome_lost_on_the_way_is_unknown_and_settled_by_a_look() {
     let busy = stage.operations.call(stage.tenant, op, &request).await.unwrap_err();
     assert_eq!((busy.class, busy.sent), (Class::Busy, Sent::Answered));
     assert_eq!(stage.operations.call(stage.tenant, op, &request).await, Ok(Value::Null));
+
+    // Of all else nobody knows whether a busy platform did it, until somebody looks.
+    let op = stage.op("delivery", "send");
+    for (fault, verdict) in [
+        (fangshi_platform::Fault::Errcode { code: -1 }, Verdict::Again),
+        (fangshi_platform::Fault::ErrcodeApplied { code: -1 }, DONE),
+    ] {
+        let id = stage.paid(NewOrder::default());
+        let before = stage.operations.read_order(stage.tenant, &id).await.unwrap();
+        let request = json!({"order_id": id, "delivery_list": [parcel("SF0009", 1)]});
+        stage.platform.fail_next(Target::path(op.path), 1, fault.clone());
+        let busy = stage.operations.call(stage.tenant, op, &request).await.unwrap_err();
+        assert_eq!((busy.class, busy.code, busy.sent), (Class::Busy, -1, Sent::Unknown), "{fault:?}");
+        let found = stage.operations.settle(stage.tenant, op, &request, Some(&before), START).await.unwrap();
+        assert_eq!(found, verdict, "{fault:?}");
+    }
+    let code = stage.op("shop-phone", "send-verify-code");
+    stage.platform.fail_next(Target::path(code.path), 1, fangshi_platform::Fault::ErrcodeApplied { code: -1 });
+    let busy = stage.operations.call(stage.tenant, code, &json!({"mobile": "13600000001"})).await.unwrap_err();
+    assert_eq!((busy.class, busy.sent), (Class::Busy, Sent::Unknown));
 }
 
 /// Calls that reached the platform.

@@ -59,7 +59,7 @@ pub enum CallError {
         /// Seconds to wait, where known.
         retry_after: Option<u32>,
     },
-    /// The platform can't be reached or is busy; nothing was changed.
+    /// The platform can't be reached or is busy. Nothing was changed, or the next call looks first whether it was.
     #[error("unavailable: {0}")]
     Unavailable(String),
     /// Sent without an answer: applied or not.
