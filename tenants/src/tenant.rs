@@ -196,6 +196,12 @@ impl Tenant {
         self.state.what_to_do(self.kind)
     }
 
+    /// Whether another shop's push would be taken for this one's: pushes to all shops of the component are signed and closed
+    /// with its keys, and without a `user_name` there is nothing to hold a push's `ToUserName` against.
+    pub fn is_unbound(&self) -> bool {
+        self.kind == TenantKind::Authorized && self.user_name.is_none()
+    }
+
     /// True unless suspended or revoked.
     pub fn is_active(&self) -> bool {
         self.state == TenantState::Active

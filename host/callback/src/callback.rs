@@ -23,7 +23,8 @@ use crate::metering::Meters;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::shop::{Binding, shop_event};
-use crate::unusable::UnusableKeys;
+use crate::strange::{self, StrangeAddresses};
+use crate::told::Told;
 use crate::{metering, window};
 
 /// The operator's component (third-party platform), as far as callbacks go.
@@ -37,8 +38,8 @@ pub struct Component {
 /// The room's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallbackLimits {
-    /// How far a push's timestamp may be from our clock, in seconds, either way. Default 24 h: retries come for 3.6 h
-    /// and may repeat the first timestamp.
+    /// How far a push's timestamp may be from our clock, in seconds, either way (`[weixin] timestamp_window_hours`).
+    /// Default 24 h: retries come for 3.6 h and may repeat the first timestamp.
     pub window: i64,
     /// Largest body, in bytes. Default 64 KiB: an order event has about 500 bytes.
     pub body: usize,
@@ -66,7 +67,11 @@ pub struct Callback<I = Durable> {
     component: Option<Address>,
     limits: CallbackLimits,
     clock: Clock,
-    unusable: UnusableKeys,
+    /// Whose keys are unusable.
+    unusable: Told,
+    /// Whose pushes are taken without comparing a name.
+    unbound: Told,
+    strange: StrangeAddresses,
     pub(crate) meters: Meters,
 }
 
@@ -81,8 +86,9 @@ impl<I: Intake> Callback<I> {
     ) -> Result<Self, BadKey> {
         let component =
             component.map(|component| Address::new(component.appid.as_str(), &component.keys)).transpose()?;
-        let (unusable, meters) = (UnusableKeys::default(), Meters::new());
-        Ok(Self { tenants, intake, component, limits, clock, unusable, meters })
+        let (unusable, unbound) = (Told::default(), Told::default());
+        let (strange, meters) = (StrangeAddresses::default(), Meters::new());
+        Ok(Self { tenants, intake, component, limits, clock, unusable, unbound, strange, meters })
     }
 
     /// The way in.
@@ -117,7 +123,10 @@ impl<I: Intake> Callback<I> {
         let (event, binding) = shop_event(tenant, &message, now)?;
         if binding == Binding::Unbound {
             metering::unbound();
-            tracing::debug!(tenant = %tenant.id, "an event was taken without comparing ToUserName: set the tenant's user_name");
+            if tenant.is_unbound() && self.unbound.is_news(self.tenants.get(tenant.id)) {
+                tracing::warn!(tenant = %tenant.id,
+                    "another shop's push would be taken for this tenant's: set its user_name (gh_…) (told once)");
+            }
         }
         self.record(event, started).await?;
         Ok(success())
@@ -179,6 +188,25 @@ impl<I: Intake> Callback<I> {
                 Err(Refusal::NotRecorded)
             }
         }
+    }
+
+    /// Nobody has this address. A shop whose appid stands in it all the same has the refusal put down to it.
+    pub(crate) fn nobody(&self, path: &str) -> Response {
+        let refusal = Refusal::UnknownTenant;
+        let (code, appid) = (refusal.code(), strange::appid(path));
+        metering::refused(code);
+        if let Some(tenant) = appid.and_then(|appid| self.weixin(appid)) {
+            self.tenants.count_refusal(tenant.id, code);
+        }
+        if self.strange.is_news(appid) {
+            tracing::warn!(
+                appid = appid.unwrap_or("none"),
+                code,
+                hint = refusal.hint(),
+                "a callback came to an address that nobody here has (told once)"
+            );
+        }
+        refusal.into_response()
     }
 
     pub(crate) fn refuse(&self, tenant: TenantId, refusal: Refusal) -> Response {

@@ -4,18 +4,21 @@
 //! text. So the four spellings of an event make one key, and a retry makes the same one, whatever its nonce, timestamp
 //! and ciphertext. `FromUserName` + `CreateTime` alone would drop a buyer's second event of one second.
 //!
-//! A message that names no order (unknown events, authorization events) is keyed by all its members: otherwise two of
-//! them in one second would count as one. Scalars within nested members count by their path. Empty
-//! text, null and absence are the same, since XML can't tell them apart, and so are an element and a list of one.
+//! What is none of the platform's order events (unknown ones, authorization events) is keyed by all its members: nobody
+//! knows where such a message says what it is about, and two of them in one second would count as one. Scalars within
+//! nested members count by their path. Empty text, null and absence are the same, since XML can't tell them apart, and
+//! so are an element and a list of one.
 
 use fangshi_tenants::TenantId;
 use sha2::{Digest, Sha256};
 
-use crate::message::{Facts, Message};
+use crate::message::{Facts, Message, ORDER_EVENTS};
 use crate::node::Node;
 
 /// Stored in a unique index; its making must not change. A new one would need a new first line.
 const FORM: &[u8] = b"fangshi event key 3\n";
+/// The first line of an unknown event that names an order: once it was keyed as the order events are.
+const OTHER: &[u8] = b"fangshi event key 4\n";
 /// Leading bytes that hold `CreateTime`, and those after them that hold the order id.
 const TIME: usize = 5;
 const ORDER: usize = 8;
@@ -25,17 +28,18 @@ const ORDER: usize = 8;
 /// It begins with `CreateTime` and the order id, so that the index of keys grows at its end instead of everywhere at
 /// once; 152 bits of the digest follow.
 pub fn dedup_key(tenant: TenantId, message: &Message<'_>, facts: &Facts<'_>) -> [u8; 32] {
+    let (form, keyed) = match message.order_info() {
+        Some(order_info) if ORDER_EVENTS.contains(&facts.event) => (FORM, order_info),
+        _ if facts.order_id.is_empty() => (FORM, message.root()),
+        _ => (OTHER, message.root()),
+    };
     let mut sha = Sha256::new();
-    sha.update(FORM);
+    sha.update(form);
     sha.update(tenant.0.to_be_bytes());
     put(&mut sha, facts.event);
     put(&mut sha, facts.order_id);
     // Checked to be plain digits, so one time has one text.
     put(&mut sha, message.text("CreateTime").unwrap_or_default());
-    let keyed = match message.order_info() {
-        Some(order_info) if !facts.order_id.is_empty() => order_info,
-        _ => message.root(),
-    };
     scalars(&mut sha, &mut String::with_capacity(64), keyed);
     let digest = sha.finalize();
     let mut key = [0; 32];

@@ -1,17 +1,16 @@
-//! The room's door: two addresses, one way to answer.
+//! The room's door: two addresses, one way to answer, and one for whatever else comes below them.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use fangshi_tenants::TenantId;
 
 use crate::callback::Callback;
 use crate::intake::{Durable, Intake};
-use crate::metering;
-use crate::refusal::Refusal;
 
+const CALLBACKS: &str = "/callback/";
 const ROOM: &str = "/callback/weixin/";
 const COMPONENT: &str = "component";
 
@@ -32,9 +31,10 @@ impl<I: Intake> Door<I> {
         path.strip_prefix(ROOM).filter(|last| !last.is_empty() && !last.contains('/'))
     }
 
-    /// Whether a request with this path is for the room.
+    /// Whether a request with this path is for the room: all below `/callback/` is, so that a push to an address with a
+    /// slip in it is noticed.
     pub fn leads_to(path: &str) -> bool {
-        Self::address(path).is_some()
+        path.starts_with(CALLBACKS)
     }
 
     /// Takes a callback in and answers it; after [`Door::leads_to`] said so, or with the answer to an unknown shop.
@@ -44,8 +44,7 @@ impl<I: Intake> Door<I> {
             Some(COMPONENT) => (TenantId::HOST, room.component(request, started).await),
             appid => {
                 let Some(tenant) = appid.and_then(|appid| room.weixin(appid)) else {
-                    metering::refused(Refusal::UnknownTenant.code());
-                    return Refusal::UnknownTenant.into_response();
+                    return room.nobody(request.uri().path());
                 };
                 (tenant.id, room.shop(&tenant, request, started).await)
             }

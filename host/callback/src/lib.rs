@@ -30,7 +30,8 @@ pub mod query;
 mod refusal;
 mod shop;
 pub mod signature;
-mod unusable;
+mod strange;
+mod told;
 pub mod window;
 mod xml;
 

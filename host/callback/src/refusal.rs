@@ -11,7 +11,7 @@
 //! | 403 | `wrong_shop` | opened, but `ToUserName` is another shop's |
 //! | 400 | `bad_message` | opened, but no event can be read from it |
 //! | 400 | `wrong_address` | a shop's message at the component's address |
-//! | 404 | `unknown_tenant` | no shop of this platform has this appid, or the host has no component |
+//! | 404 | `unknown_tenant` | no shop of this platform has this address, or the host has no component |
 //! | 405 | `method_not_allowed` | anything but POST, and GET for a self-built shop |
 //! | 408 | `body_too_slow` | the body was not complete in time |
 //! | 413 | `body_too_large` | the body is over the limit |
@@ -140,7 +140,7 @@ impl Refusal {
             Self::UnknownTenant => (
                 StatusCode::NOT_FOUND,
                 "unknown_tenant",
-                "Create the tenant with this appid, or correct the address in the platform's console.",
+                "The address is /callback/weixin/$APPID$ (of the component's own events: /callback/weixin/component), without a slash at its end. Create the tenant with this appid, or correct the address in the platform's console.",
             ),
             Self::BodyCut | Self::Envelope(_) | Self::NoEncrypt => (
                 StatusCode::BAD_REQUEST,
@@ -159,7 +159,7 @@ impl Refusal {
             Self::Window(_) => (
                 StatusCode::FORBIDDEN,
                 "outside_window",
-                "Check the clock of this host: pushes older or newer than a day are refused.",
+                "Check the clock of this host: pushes older or newer than [weixin] timestamp_window_hours are refused.",
             ),
             Self::Cipher(CipherError::Appid) => (
                 StatusCode::FORBIDDEN,

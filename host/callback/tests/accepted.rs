@@ -235,13 +235,17 @@ async fn a_get_check_is_answered_with_the_echo_unchanged() {
 
 #[tokio::test]
 async fn what_is_not_durable_is_not_answered_success() {
-    let (faulty, control) = Faulty::around();
-    let room = Room::open_with(hasty(), faulty).await;
     let push = Push::authorized(ANNA, paid("gh_anna", ORDER));
-    for fault in [Fault::Refuse, Fault::Hang] {
-        control.set(fault);
+    // What hangs is waited for in a room of its own: no good push depends on how fast the disk is.
+    let (faulty, control) = Faulty::around();
+    let in_haste = Room::open_with(hasty(), faulty).await;
+    control.set(Fault::Hang);
+    let (faulty, control) = Faulty::around();
+    let room = Room::open_with(CallbackLimits::default(), faulty).await;
+    control.set(Fault::Refuse);
+    for room in [&in_haste, &room] {
         let answer = room.send(push.request()).await;
-        assert_eq!((answer.status.as_u16(), answer.code().as_deref()), (503, Some("not_recorded")), "{fault:?}");
+        assert_eq!((answer.status.as_u16(), answer.code().as_deref()), (503, Some("not_recorded")));
         assert_eq!(room.all_events().await.len(), 0);
     }
     // Made durable, but the answer got lost in the writer: the platform comes again, and there is one row.
@@ -251,7 +255,7 @@ async fn what_is_not_durable_is_not_answered_success() {
     assert!(room.send(push.request()).await.is_success());
     assert!(room.send(push.request()).await.is_success());
     assert_eq!(room.all_events().await.len(), 1);
-    assert_eq!(room.refused(room.id(ANNA), "not_recorded").await, 3);
+    assert_eq!(room.refused(room.id(ANNA), "not_recorded").await, 2);
 }
 
 #[tokio::test]

@@ -8,10 +8,12 @@ mod room;
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use fangshi_callback::CallbackLimits;
+use fangshi_callback::{CallbackLimits, Door};
 use fangshi_tenants::{TenantId, TenantPatch};
 use faulty::{Fault, Faulty};
-use room::{ANNA, BENE, COMPONENT, COMPONENT_KEY, COMPONENT_TOKEN, NOW, Push, Room, SELF_KEY, SELF_TOKEN, hasty, paid};
+use room::{
+    ANNA, BENE, COMPONENT, COMPONENT_KEY, COMPONENT_TOKEN, NAMELESS, NOW, Push, Room, SELF_KEY, SELF_TOKEN, paid,
+};
 
 const TICKET: &str = "ticket@@@canary-ticket";
 
@@ -30,7 +32,7 @@ fn ticket(created_at: i64) -> Push {
 #[tokio::test]
 async fn a_ticket_is_recorded_without_itself_then_kept() {
     let (faulty, control) = Faulty::around();
-    let room = Room::open_with(hasty(), faulty).await;
+    let room = Room::open_with(CallbackLimits::default(), faulty).await;
     control.set(Fault::Refuse);
     assert_eq!(room.send(ticket(NOW).request()).await.status.as_u16(), 503);
     assert_eq!(control.tickets(), []);
@@ -134,12 +136,56 @@ async fn unusable_keys_are_told_once_for_each_tenant_and_change() {
     assert_eq!(room.refused(room.id(ANNA), "keys_unusable").await, 6, "and every one is counted");
 }
 
+#[tokio::test]
+async fn a_shop_whose_pushes_nobody_can_tell_from_anothers_is_told_of_once() {
+    let (log, _guard) = caught(tracing::Level::WARN);
+    let room = Room::open().await;
+    for order in 1..=3 {
+        assert!(room.send(Push::authorized(NAMELESS, paid("gh_any", order)).request()).await.is_success());
+        assert!(room.send(Push::authorized(ANNA, paid("gh_anna", order)).request()).await.is_success());
+    }
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("set its user_name").count(), 1, "{log}");
+    assert!(log.contains(&room.id(NAMELESS).to_string()) && !log.contains("gh_any"), "{log}");
+}
+
+#[tokio::test]
+async fn a_push_to_a_slip_of_an_address_is_refused_here_and_told_of_once() {
+    let (log, _guard) = caught(tracing::Level::WARN);
+    let room = Room::open().await;
+    let good = Push::authorized(ANNA, paid("gh_anna", 7));
+    let slips = [
+        format!("/callback/weixin/{ANNA}/"),
+        format!("/callback/{ANNA}"),
+        "/callback/weixin/wxunknown".to_owned(),
+        "/callback/weixin/component/".to_owned(),
+        "/callback/weixin/".to_owned(),
+        "/callback/".to_owned(),
+        "/callback/weixin/canary%0apath".to_owned(),
+    ];
+    for path in &slips {
+        assert!(<Door>::leads_to(path), "{path}");
+        for _ in 0..2 {
+            let answer = room.send(Push { path: path.clone(), ..good.clone() }.request()).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_deref()), (404, Some("unknown_tenant")), "{path}");
+        }
+    }
+    assert!(!<Door>::leads_to("/api/v1/callback/") && !<Door>::leads_to("/callbacks"));
+    assert_eq!(room.refused(room.id(ANNA), "unknown_tenant").await, 4, "put down to the shop that it was meant for");
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    for (appid, times) in [(ANNA, 1), ("wxunknown", 1), ("none", 1), ("canary", 0)] {
+        assert_eq!(log.matches(appid).count(), times, "{appid} in {log}");
+    }
+    assert_eq!(log.lines().count(), 3, "{log}");
+    assert!(room.all_events().await.is_empty());
+}
+
 /// Planted secrets are searched for in everything that the room logs and answers.
 #[tokio::test]
 async fn nothing_secret_is_logged_or_answered() {
     let (log, _guard) = caught(tracing::Level::TRACE);
     let (faulty, control) = Faulty::around();
-    let room = Room::open_with(hasty(), faulty).await;
+    let room = Room::open_with(CallbackLimits::default(), faulty).await;
     let good = Push::authorized(ANNA, paid("gh_anna", 7).replace("OPENID", "canary-openid"));
     let mut pushes = vec![
         good.clone(),

@@ -26,7 +26,9 @@ use room::{ANNA, BENE, Push, Room, SELMA, hasty, paid, paid_json};
 
 #[tokio::test]
 async fn the_table() {
-    let room = Room::open_with(hasty(), |durable| durable).await;
+    let room = Room::open().await;
+    // A room of its own for those that wait for a time to pass: nothing else here depends on how fast anything is.
+    let in_haste = Room::open_with(hasty(), |durable| durable).await;
     let groups: [(&str, Vec<Case>); 6] = [
         ("queries", queries::cases()),
         ("bodies", bodies::cases()),
@@ -43,7 +45,8 @@ async fn the_table() {
         for Case { name, request, status, code } in cases {
             *by_code.entry(code).or_default() += 1;
             *names.entry(format!("{group}: {name}")).or_insert(0) += 1;
-            let answer = room.send(request).await;
+            let asked = if code == "body_too_slow" { &in_haste } else { &room };
+            let answer = asked.send(request).await;
             // A HEAD's answer has no body to look at.
             let right = answer.status == status && (name == "method HEAD" || answer.code().as_deref() == Some(code));
             if !right {
@@ -56,7 +59,9 @@ async fn the_table() {
     eprintln!("{total} bad callbacks: {by_code:?}");
     assert!(total >= 300, "only {total}");
     assert!(names.values().all(|&times| times == 1), "a case twice: {names:?}");
-    assert_eq!(room.all_events().await.len(), 0, "a refused callback left a row");
+    for room in [&room, &in_haste] {
+        assert_eq!(room.all_events().await.len(), 0, "a refused callback left a row");
+    }
 
     // The same room still takes good ones.
     for push in [

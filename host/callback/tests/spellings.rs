@@ -105,6 +105,21 @@ fn events_without_an_order_are_keyed_by_all_their_members() {
     assert_eq!(key(1, one), key(1, xml));
 }
 
+/// Nobody knows what makes an unknown event another one, its order aside.
+#[test]
+fn unknown_events_of_an_order_are_keyed_by_all_their_members() {
+    let event = |name: &str, note: u32| {
+        json!({"ToUserName": "gh_1", "FromUserName": "o1", "CreateTime": 1, "MsgType": "event", "Event": name,
+            "order_info": {"order_id": 3705115058471208928u64}, "note": {"number": note}})
+    };
+    let unknown = event("channels_ec_order_urged", 1);
+    let spelled: BTreeSet<_> = SPELLINGS.iter().map(|&spelling| key(1, &spell(&unknown, spelling))).collect();
+    assert_eq!(spelled, BTreeSet::from([key(1, &unknown.to_string())]));
+    assert_ne!(key(1, &unknown.to_string()), key(1, &event("channels_ec_order_urged", 2).to_string()));
+    let known = |note| key(1, &event("channels_ec_order_pay", note).to_string());
+    assert_eq!(known(1), known(2), "of the order events it is order_info that counts");
+}
+
 #[test]
 fn a_list_of_one_is_an_element() {
     let json = r#"{"CreateTime":1,"Event":"x","l":["a"],"m":["b","c"]}"#;

@@ -39,7 +39,7 @@ fn raw(push: &Push, length: usize, body: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn whole_cut_and_oversized_bodies() {
-    let room = Room::open_with(hasty(), |durable| durable).await;
+    let room = Room::open().await;
     let address = serve(&room).await;
     let push = Push::authorized(ANNA, paid("gh_anna", 7));
     let body = push.body(&push.sealed());
@@ -49,8 +49,11 @@ async fn whole_cut_and_oversized_bodies() {
         assert!(!answer.contains("200 OK") && !answer.contains("success"), "cut at {cut}: {answer}");
     }
     // Held open: the answer does not wait for the sender.
-    let answer = exchange(address, &raw(&push, body.len(), &body[..body.len() / 3]), false).await;
+    let in_haste = Room::open_with(hasty(), |durable| durable).await;
+    let held_open = raw(&push, body.len(), &body[..body.len() / 3]);
+    let answer = exchange(serve(&in_haste).await, &held_open, false).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert_eq!(in_haste.all_events().await.len(), 0);
     // Announced too large: answered before the body is sent.
     let answer = exchange(address, &raw(&push, BODY_LIMIT + 1, ""), false).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");

@@ -41,7 +41,7 @@ pub enum EffectState {
     Refused,
     /// Not applied, but worth another try in a new attempt.
     RefusedForNow,
-    /// Sent without an answer, and nothing tells.
+    /// Sent without an answer, or to a busy platform ([`Effect::met_a_busy_platform`]), and nothing tells yet.
     Unknown,
 }
 
@@ -73,6 +73,9 @@ impl EffectState {
     }
 }
 
+/// The `result` of an effect in [`EffectState::Unknown`] that a busy platform answered.
+pub const BUSY: &str = "unavailable";
+
 /// An effect of a run, read back.
 #[derive(Clone)]
 pub struct Effect {
@@ -94,6 +97,13 @@ pub struct Effect {
     pub before: Option<SnapshotRow>,
     /// When the last intent became durable, unix milliseconds.
     pub intent_at: i64,
+}
+
+impl Effect {
+    /// Whether the platform answered the last send with being busy: it may have been applied, and a look tells.
+    pub fn met_a_busy_platform(&self) -> bool {
+        self.state == EffectState::Unknown && self.result.as_deref() == Some(BUSY)
+    }
 }
 
 /// An effect that is about to be sent.
@@ -246,7 +256,8 @@ impl Journal {
                  WHERE tenant_id = $1 AND order_id = $2 AND digest = $11), 0, 1, 0, $12, $13) \
                  ON CONFLICT (run_id, operation, digest, nth) DO UPDATE SET attempt = excluded.attempt, \
                  position = excluded.position, before_id = excluded.before_id, state = 0, sends = effects.sends + 1, \
-                 unsure = effects.unsure + (effects.state IN (0, 4)), \
+                 unsure = effects.unsure + (effects.state = 0 OR \
+                 (effects.state = 4 AND COALESCE(effects.result, '') <> 'unavailable')), \
                  result = NULL, answer = NULL, platform_code = NULL, rid = NULL, epoch = excluded.epoch, \
                  intent_at = excluded.intent_at, outcome_at = NULL WHERE effects.state NOT IN (1, 2)",
         )

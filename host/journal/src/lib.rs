@@ -56,7 +56,7 @@ pub use buffer::Buffer;
 pub use deadline::{NearDeadline, UnknownDeadline};
 pub use due::DueLane;
 pub use echo::{Allowance, ECHO_REACH_S, EffectTrace, Traces};
-pub use effect::{Effect, EffectKey, EffectState, Intent, Outcome};
+pub use effect::{BUSY, Effect, EffectKey, EffectState, Intent, Outcome};
 pub use ending::{Ended, Ending, KvChange, Next, Usage};
 pub use enter::{Entered, NewRun, PlannedEvent};
 pub use error::JournalError;

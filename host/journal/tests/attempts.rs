@@ -4,8 +4,8 @@
 mod rig;
 
 use fangshi_journal::{
-    Allowance, CallKind, EffectState, Ending, InstallationId, Intent, JournalError, KvAllowed, KvChange, LaneKey, Next,
-    Outcome, Repair, Repaired, RunFilter, RunState,
+    Allowance, BUSY, CallKind, EffectState, Ending, InstallationId, Intent, JournalError, KvAllowed, KvChange, LaneKey,
+    Next, Outcome, Repair, Repaired, RunFilter, RunState,
 };
 use fangshi_tenants::Actor;
 use rig::{CANARY, ORDER, Rig};
@@ -55,10 +55,20 @@ async fn an_intent_has_an_outcome_or_is_found_without_one() {
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
     assert_eq!((effects[0].sends, effects[0].unsure), (3, 1), "a refusal is an answer");
 
+    let mut busy = rig.outcome(&intent, EffectState::Unknown).await;
+    busy.call.result = Some(BUSY);
+    rig.journal.outcome(&fence, &buffer, &busy).await.unwrap();
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert!(effects[0].met_a_busy_platform());
+    rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert_eq!((effects[0].sends, effects[0].unsure), (4, 1), "so is being busy, once it was looked at");
+    assert!(!effects[0].met_a_busy_platform());
+
     let kept_back = Outcome { kept_back: true, ..rig.outcome(&intent, EffectState::RefusedForNow).await };
     rig.journal.outcome(&fence, &buffer, &kept_back).await.unwrap();
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
-    assert_eq!((effects[0].sends, effects[0].unsure), (2, 1), "what never left is no send");
+    assert_eq!((effects[0].sends, effects[0].unsure), (3, 1), "what never left is no send");
     rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
 
     rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::Applied).await).await.unwrap();

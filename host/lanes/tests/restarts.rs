@@ -128,13 +128,61 @@ async fn a_lost_answer_is_settled_by_looking_and_a_lost_request_is_sent_again_on
     assert_eq!(detail.effects[0].sends, 2);
 }
 
+fn shipment() -> serde_json::Value {
+    let parcel = json!({"delivery_id": "SF", "waybill_id": "SF1", "deliver_type": 1,
+                        "product_infos": [{"product_id": "1", "sku_id": "2", "product_cnt": 1}]});
+    json!({"order_id": ORDER, "delivery_list": [parcel]})
+}
+
 fn ship() -> rig::Script {
     script!(|_input, host| {
-        let parcel = json!({"delivery_id": "SF", "waybill_id": "SF1", "deliver_type": 1,
-                            "product_infos": [{"product_id": "1", "sku_id": "2", "product_cnt": 1}]});
-        let request = json!({"order_id": ORDER, "delivery_list": [parcel]});
+        let request = shipment();
         outcome_of(host.operation("delivery", "send", request).await.map(drop))
     })
+}
+
+#[tokio::test]
+async fn a_busy_platform_is_looked_at_before_what_must_not_be_done_twice_is_sent_again() {
+    // Not applied, it goes on being tried: each look shows that the send before did nothing.
+    for (moods, sends) in [(vec![Mood::Busy { applied: true }], 1), (vec![Mood::Busy { applied: false }; 3], 4)] {
+        let rig = Rig::new().await;
+        rig.install(
+            1,
+            true,
+            script!(|_input, host| {
+                // Insists, as a plugin may that hears "unavailable".
+                let first = host.operation("delivery", "send", shipment()).await;
+                match first {
+                    Err(CallError::Unavailable(_)) => {
+                        outcome_of(host.operation("delivery", "send", shipment()).await.map(drop))
+                    }
+                    other => outcome_of(other.map(drop)),
+                }
+            }),
+        );
+        rig.shop.moods.lock().unwrap().extend(moods);
+        rig.pay(ORDER).await;
+        rig.settle().await;
+        // The second call of the attempt looks first: it finds what was done, or waits since it may be on its way.
+        let so_far = if sends == 1 { RunState::Done } else { RunState::Waiting };
+        assert_eq!((rig.states().await, rig.shop.ledger.lock().unwrap().len()), (vec![so_far], 1));
+        for seconds in [7, 37, 145] {
+            rig.advance(seconds).await;
+        }
+        assert_eq!(rig.states().await, [RunState::Done]);
+        assert_eq!(rig.shop.ledger.lock().unwrap().len(), sends);
+        assert_eq!(rig.shop.applied().len(), 1);
+    }
+    // Where no look tells, it is not sent again, and the plugin hears so at once.
+    let rig = Rig::new().await;
+    let seen = Arc::new(AtomicBool::new(false));
+    rig.install(1, false, phone_code(seen.clone()));
+    rig.shop.moods.lock().unwrap().push_back(Mood::Busy { applied: true });
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert_eq!(rig.states().await, [RunState::Done]);
+    assert!(seen.load(Ordering::SeqCst));
+    assert_eq!(rig.shop.applied().len(), 1);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::evidence::{Evidence, Proof, Verdict};
 use crate::fault::{Class, Fault, Sent};
 use crate::gate::{Gate, ShopStanding};
 use crate::keeper::{Held, Keeper};
-use crate::operation::Operation;
+use crate::operation::{Operation, Repeat};
 use crate::outside::Outside;
 use crate::{redact, table};
 
@@ -182,6 +182,10 @@ impl Operations {
             },
             Err(mut fault) => {
                 fault.retry_after = errcode::retry_after(fault.class, self.clock.now_s());
+                if fault.class == Class::Busy && matches!(op.repeat, Repeat::Verify | Repeat::Unknown) {
+                    // "Try again", says the platform, not that nothing was done: what must not be done twice is in doubt.
+                    fault.sent = Sent::Unknown;
+                }
                 fault
             }
         };

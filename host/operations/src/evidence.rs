@@ -76,13 +76,12 @@ impl Verdict {
 const SKEW: i64 = 120;
 
 impl Evidence<'_> {
-    /// Whether the order is certainly as it was before the effect: `update_time` grows with every change.
+    /// Whether nothing happened to the order since the intent. `update_time` grows with every change but has whole
+    /// seconds, and the clocks differ: it must be what it was, and have been that for longer than the two can be apart.
     fn untouched(&self) -> bool {
         let Some(now) = self.now.and_then(|order| number(order, "/update_time")) else { return false };
-        match self.before.and_then(|order| number(order, "/update_time")) {
-            Some(before) => now == before,
-            None => now + SKEW < self.intended_at,
-        }
+        let before = self.before.and_then(|order| number(order, "/update_time"));
+        before.is_none_or(|before| before == now) && now + SKEW < self.intended_at
     }
 
     fn untouched_or(&self, text: &str) -> Verdict {

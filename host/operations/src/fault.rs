@@ -30,7 +30,7 @@ pub enum Sent {
     /// The platform answered, and its answer says that nothing was applied (or, for
     /// [`Class::Unreadable`], that it was).
     Answered,
-    /// It left and no usable answer came: applied or not.
+    /// It left and no usable answer came, or the platform was busy ([`Class::Busy`]): applied or not.
     Unknown,
 }
 
@@ -38,7 +38,7 @@ pub enum Sent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Class {
-    /// The platform is busy: try again with growing waits.
+    /// The platform is busy: try again with growing waits. Of what must not be done twice, after a look ([`Sent::Unknown`]).
     Busy,
     /// The access token is not good (any more): refresh once, retry once.
     Token,
@@ -124,7 +124,8 @@ pub enum ContractError {
         /// Seconds to wait, where known.
         retry_after: Option<u32>,
     },
-    /// The platform can't be reached or is busy; this call changed nothing.
+    /// The platform can't be reached or is busy. Nothing was changed, or the same call, made again, finds out first whether this or
+    /// an earlier try was applied.
     Unavailable(String),
     /// Sent without an answer: applied or not.
     OutcomeUnknown(String),
@@ -159,7 +160,7 @@ impl Fault {
             Class::TooOften | Class::MinuteQuota | Class::DayQuota => {
                 ContractError::Limited { retry_after: self.retry_after }
             }
-            // The merchant, the operator or time will cure these, and nothing was applied: a retry is the right answer.
+            // The merchant, the operator or time will cure these: a retry is the right answer.
             Class::Busy
             | Class::Token
             | Class::Ticket

@@ -59,8 +59,8 @@ pub enum CallError {
         /// Seconds to wait, where known.
         retry_after: Option<u32>,
     },
-    /// The platform can't be reached or is busy, or it can't be found out what an earlier try of an effect did; this try
-    /// changed nothing.
+    /// The platform can't be reached or is busy. Nothing was changed, or the same call, made again, finds out first whether this or
+    /// an earlier try was applied.
     #[error("unavailable: {0}")]
     Unavailable(String),
     /// Sent without an answer: applied or not.

@@ -1,8 +1,9 @@
 //! Whether the platform's ledger and the host's journal agree: each order event pushed is one event, each run has
 //! ended well, and each change that the platform applied is exactly one effect of one run.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
+use fangshi_platform::Push;
 use serde_json::Value;
 
 use crate::{
@@ -21,7 +22,6 @@ pub async fn check(scene: &Scene, story: &mut Story) -> Result<()> {
         let tenant = &member.tenant;
         let appid = Some(member.shop.appid.as_str());
 
-        let mut pushed = Count::new();
         for push in ledger.pushes.iter().filter(|push| push.appid.as_deref() == appid) {
             ensure!(
                 push.attempts.last().is_some_and(|attempt| attempt.answer == "success" && attempt.status == Some(200)),
@@ -30,15 +30,8 @@ pub async fn check(scene: &Scene, story: &mut Story) -> Result<()> {
                 push.order_id(),
                 push.attempts
             );
-            if is_authorization(&push.name) {
-                continue;
-            }
-            // Pushes of one second that say the same are one event: the platform gives nothing to tell them apart.
-            if let Some(event) = &push.event {
-                pushed
-                    .insert(format!("{} {} {:?} {}", push.name, event.order_id, push.ext_type(), event.create_time), 1);
-            }
         }
+        let pushed = events_of(ledger.pushes.iter().filter(|push| push.appid.as_deref() == appid));
         let mut recorded = Count::new();
         let mut raw = 0;
         for event in scene.admin.all(&format!("/api/v1/tenants/{tenant}/events")).await? {
@@ -103,6 +96,21 @@ pub async fn check(scene: &Scene, story: &mut Story) -> Result<()> {
     Ok(())
 }
 
+/// The events that pushes make. Pushes of one second that say the same, the members of `order_info` included, are one: the
+/// platform gives nothing to tell them apart. The host shows its events without these members, so they only tell how many there
+/// are of one name, order, type and time.
+fn events_of<'a>(pushes: impl Iterator<Item = &'a Push>) -> Count {
+    let (mut told, mut events) = (BTreeSet::new(), Count::new());
+    for push in pushes {
+        let Some(event) = &push.event else { continue };
+        let key = format!("{} {} {:?} {}", push.name, event.order_id, push.ext_type(), event.create_time);
+        if told.insert((key.clone(), event.event.member())) {
+            count(&mut events, key);
+        }
+    }
+    events
+}
+
 fn count(counts: &mut Count, key: String) {
     *counts.entry(key).or_default() += 1;
 }
@@ -123,5 +131,40 @@ fn platform_name(operation: &str) -> &str {
         "address-decision/accept" => "acceptorderaddressmodifyapply",
         "address-decision/reject" => "rejectorderaddressmodifyapply",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fangshi_platform::{Body, EventMessage, OrderEvent, PushForm, PushState, Spelling};
+
+    use super::*;
+
+    fn push(event: OrderEvent) -> Push {
+        let message = EventMessage {
+            to_user_name: "gh_1".to_owned(),
+            from_user_name: "o1".to_owned(),
+            create_time: 1_764_642_403,
+            order_id: "3732676853715311104".to_owned(),
+            event: event.clone(),
+        };
+        Push {
+            id: 1,
+            appid: None,
+            name: event.name().to_owned(),
+            event: Some(message),
+            form: PushForm { body: Body::Xml, ids: Spelling::Number, codes: Spelling::Number },
+            raised_ms: 0,
+            state: PushState::Waiting,
+            attempts: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn two_parcels_of_one_second_are_two_events_and_one_push_doubled_is_one() {
+        let parcel = |finish_delivery| push(OrderEvent::Deliver { finish_delivery });
+        let pushes = [parcel(0), parcel(0), parcel(1), push(OrderEvent::WaitShipping)];
+        let events = events_of(pushes.iter());
+        assert_eq!(events.values().copied().collect::<Vec<_>>(), [2, 1], "{events:?}");
     }
 }

@@ -56,6 +56,8 @@ pub fn run(kills: usize, events: usize, seed: u64, figures: &mut Figures) -> Res
     figures.add("drain_after_the_last_kill", drained.as_secs(), "s");
     figures.add("crash_seconds", begun.elapsed().as_secs(), "s");
     ensure!(in_intake > 0, "no kill fell into the intake (seed {seed})");
+    // The platform is well all the time: nothing but the kills can have parked a run.
+    ensure!(found.ended[2] == 0, "{} runs are parked (seed {seed})", found.ended[2]);
     ensure!(found.attempts_resumed > 0, "no kill cut a run off (seed {seed})");
     found.hold(seed)
 }

@@ -22,6 +22,12 @@ const EFFECTS: [(&str, &str, usize); 3] = [
     ("/channels/ec/merchant/privatenumber/sendverifycode", "shop-phone/send-verify-code", 1),
 ];
 
+/// Guests that are done only when each of these operations was carried out once, as an effect of the run.
+const DUTIES: [(&str, &[&str]); 2] = [
+    ("one-unit", &["notes/set-merchant-notes", "delivery/send", "shop-phone/send-verify-code"]),
+    ("ships-by-time", &["delivery/send"]),
+];
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -33,6 +39,11 @@ pub struct Found {
     pub runs_missing: usize,
     /// I6: runs that are neither done, rejected nor parked.
     pub runs_unfinished: i64,
+    /// I1: done runs without an effect that their guest is done by, or with more than one of it.
+    pub duties_unmet: i64,
+    /// Runs parked for what only the host itself can have done: a resume that went another way, a fault of the host, an attempt
+    /// that was cut off too often, a version that could not be loaded.
+    pub parked_by_the_host: i64,
     /// I2: runs of one order and installation that began before the run of an earlier event was over, calls about one order
     /// that overlapped, and notes out of sequence.
     pub lane_order_broken: usize,
@@ -60,6 +71,7 @@ impl Found {
             let mut found = Found::default();
             found.events(&pool, acknowledged).await?;
             found.runs(&pool).await?;
+            found.endings(&pool).await?;
             found.effects(&pool, ledger).await?;
             Ok(found)
         })
@@ -108,6 +120,33 @@ impl Found {
                 self.lane_order_broken += 1;
             }
         }
+        Ok(())
+    }
+
+    /// How runs ended: whole, and not by the host's own doing.
+    async fn endings(&mut self, pool: &SqlitePool) -> Result<()> {
+        for (guest, operations) in DUTIES {
+            for operation in operations {
+                let unmet: i64 = sqlx::query_scalar(
+                    "SELECT count(*) FROM runs r JOIN installations i ON i.id = r.installation_id \
+                     JOIN plugins p ON p.id = i.plugin_id WHERE p.name = $1 AND r.state = 2 AND \
+                     (SELECT count(*) FROM effects f WHERE f.run_id = r.id AND f.operation = $2 AND f.state = 1) <> 1",
+                )
+                .bind(guest)
+                .bind(*operation)
+                .fetch_one(pool)
+                .await?;
+                self.duties_unmet += unmet;
+            }
+        }
+        // A run that came to the end of its attempts is parked as that: what the last one met tells why.
+        self.parked_by_the_host = sqlx::query_scalar(
+            "SELECT count(*) FROM runs r WHERE r.state = 4 AND \
+             (r.reason = 'divergence' OR (SELECT a.outcome FROM attempts a WHERE a.run_id = r.id \
+             ORDER BY a.number DESC LIMIT 1) IN ('divergence', 'host-fault', 'crashed', 'not-loaded'))",
+        )
+        .fetch_one(pool)
+        .await?;
         Ok(())
     }
 
@@ -166,6 +205,8 @@ impl Found {
         figures.add("events_doubled", self.events_doubled, "events");
         figures.add("runs_missing", self.runs_missing, "runs");
         figures.add("runs_unfinished", self.runs_unfinished, "runs");
+        figures.add("duties_unmet", self.duties_unmet, "effects");
+        figures.add("parked_by_the_host", self.parked_by_the_host, "runs");
         figures.add("effects_invented", self.effects_invented, "effects");
         figures.add("foreign_tokens", self.foreign_tokens, "calls");
         figures.add("attempts_resumed", self.attempts_resumed, "attempts");
@@ -180,7 +221,11 @@ impl Found {
         let broken = self.acknowledged_lost + self.events_doubled + self.runs_missing;
         let broken = broken + self.lane_order_broken + self.unsafe_effects_doubled + self.foreign_tokens;
         ensure!(
-            broken == 0 && self.runs_unfinished == 0 && self.effects_invented == 0,
+            broken == 0
+                && self.runs_unfinished == 0
+                && self.effects_invented == 0
+                && self.duties_unmet == 0
+                && self.parked_by_the_host == 0,
             "invariants are broken (seed {seed}): {self:?}"
         );
         Ok(())
@@ -227,3 +272,7 @@ fn overlaps(ledger: &Ledger) -> usize {
     }
     found
 }
+
+#[cfg(test)]
+#[path = "oracle/tests.rs"]
+mod tests;

@@ -56,7 +56,8 @@ async fn live(seed: u64, figures: &mut Figures) -> Result<()> {
         let items = vec![NewItem { sku_cnt: 2, ..NewItem::default() }];
         orders.push(platform.add_order(&appids[n % SHOPS], NewOrder { items, ..NewOrder::default() })?);
     }
-    let mut refused = 0;
+    let store = folder.path().join("data/fangshi.db");
+    let (mut refused, mut tally) = (0, Tally::default());
     for round in 0..ROUNDS {
         let mut changed: Vec<Vec<i64>> = vec![Vec::new(); orders.len()];
         for _ in 0..STEPS {
@@ -67,7 +68,15 @@ async fn live(seed: u64, figures: &mut Figures) -> Result<()> {
             }
         }
         reconciled(&admin, &platform, &orders, &tenants).await?;
-        println!("round {}: {} pushes raised", round + 1, platform.ledger().pushes.len());
+        idle(&admin).await?;
+        // By now each change so far was seen once, be it by its callback or by reading. At the end alone one that was missed
+        // here and another that was repeated later would cancel out.
+        let (missed, repeated) = tally.look(&raised(&platform), &seen(&store).await?)?;
+        println!(
+            "round {}: {} pushes raised; {missed} changes missed, {repeated} repeated",
+            round + 1,
+            platform.ledger().pushes.len()
+        );
     }
     // Whatever is late comes in, and changes nothing any more.
     platform.drained().await;
@@ -79,26 +88,43 @@ async fn live(seed: u64, figures: &mut Figures) -> Result<()> {
     let raised = raised(&platform);
     let changes: i64 = raised.values().sum();
     ensure!(changes > 3 * ORDERS as i64, "the orders lived through {changes} changes alone");
-    let seen = seen(&folder.path().join("data/fangshi.db")).await?;
-    ensure!(seen.len() == 2 * SHOPS, "{} of {} plugins saw anything", seen.len(), 2 * SHOPS);
-    // Each shop has two plugins, and each of the two hears all of its shop's orders.
-    let (first, second) = halves(&seen);
-    let missed = excess(&raised, &first).max(excess(&raised, &second));
-    let repeated = excess(&first, &raised).max(excess(&second, &raised));
-    for (plugin, counts) in [("first", &first), ("second", &second)] {
-        tell(plugin, &raised, counts);
-    }
+    tally.look(&raised, &seen(&store).await?)?;
+    let Tally { missed, repeated } = tally;
     let ledger = platform.ledger();
     let lost = ledger.pushes.iter().filter(|push| push.attempts.is_empty() && push.event.is_some()).count();
     figures.add("changes", changes, "changes");
     figures.add("pushes_lost", lost, "pushes");
     figures.add("steps_refused", refused, "steps");
     figures.add("events_reconciled", made, "events");
-    figures.add("callbacks_absorbed", absorbed(&folder.path().join("data/fangshi.db")).await?, "callbacks");
+    figures.add("callbacks_absorbed", absorbed(&store).await?, "callbacks");
     figures.add("changes_missed", missed, "changes");
     figures.add("changes_repeated", repeated, "changes");
     ensure!(missed == 0 && repeated == 0, "{missed} changes missed, {repeated} repeated (seed {seed})");
     Ok(())
+}
+
+/// The most that was missed, and repeated, at any look.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    missed: i64,
+    repeated: i64,
+}
+
+impl Tally {
+    /// Holds all that the platform raised so far against what plugins saw so far; gives what was missed and repeated by now.
+    fn look(&mut self, raised: &Counts, seen: &BTreeMap<i64, Counts>) -> Result<(i64, i64)> {
+        ensure!(seen.len() == 2 * SHOPS, "{} of {} plugins saw anything", seen.len(), 2 * SHOPS);
+        // Each shop has two plugins, and each of the two hears all of its shop's orders.
+        let (first, second) = halves(seen);
+        let missed = excess(raised, &first).max(excess(raised, &second));
+        let repeated = excess(&first, raised).max(excess(&second, raised));
+        for (plugin, counts) in [("first", &first), ("second", &second)] {
+            tell(plugin, raised, counts);
+        }
+        self.missed = self.missed.max(missed);
+        self.repeated = self.repeated.max(repeated);
+        Ok((missed, repeated))
+    }
 }
 
 /// Shops with their tenants, each with two plugins that hear every hook.
@@ -289,5 +315,26 @@ fn tell(plugin: &str, raised: &Counts, seen: &Counts) {
     let count = |of: &Counts, key| of.get(key).copied().unwrap_or(0);
     for key in keys.into_iter().filter(|key| count(raised, key) != count(seen, key)).take(5) {
         println!("{plugin} plugin: {key:?} raised {}, seen {}", count(raised, key), count(seen, key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_was_missed_and_another_that_was_repeated_do_not_cancel_out() {
+        let noted = |times| Counts::from([(("1".to_owned(), "noted".to_owned(), Some(3)), times)]);
+        let plugins = |times| (0..2 * SHOPS as i64).map(|id| (id, noted(times))).collect::<BTreeMap<_, _>>();
+        let mut tally = Tally::default();
+        assert_eq!(tally.look(&noted(1), &plugins(1)).unwrap(), (0, 0));
+        assert_eq!(tally.look(&noted(2), &plugins(1)).unwrap(), (1, 0), "the second was missed");
+        assert_eq!(tally.look(&noted(2), &plugins(2)).unwrap(), (0, 0), "the first was repeated");
+        assert_eq!(tally, Tally { missed: 1, repeated: 0 });
+        let mut tally = Tally::default();
+        assert_eq!(tally.look(&noted(1), &plugins(2)).unwrap(), (0, 1));
+        assert_eq!(tally.look(&noted(2), &plugins(2)).unwrap(), (0, 0));
+        assert_eq!(tally, Tally { missed: 0, repeated: 1 });
+        assert!(tally.look(&noted(1), &BTreeMap::new()).is_err(), "plugins that saw nothing");
     }
 }

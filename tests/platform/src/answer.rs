@@ -21,7 +21,7 @@ pub(crate) async fn play(fault: Option<Fault>, answer: String) -> Response {
         ([(header::CONTENT_TYPE, "application/json; encoding=utf-8")], Body::from_stream(parts)).into_response()
     };
     match fault {
-        None | Some(Fault::Errcode { .. }) => whole(answer),
+        None | Some(Fault::Errcode { .. } | Fault::ErrcodeApplied { .. }) => whole(answer),
         Some(Fault::Slow { for_ms }) => {
             tokio::time::sleep(Duration::from_millis(for_ms)).await;
             whole(answer)

@@ -13,6 +13,11 @@ pub enum Fault {
         /// The errcode.
         code: i64,
     },
+    /// Answered with this errcode, and applied all the same.
+    ErrcodeApplied {
+        /// The errcode.
+        code: i64,
+    },
     /// No answer for this long (then the connection closes).
     Hang {
         /// Real milliseconds.
@@ -57,7 +62,8 @@ impl Fault {
         match self {
             Fault::Errcode { .. } | Fault::Status { .. } => false,
             Fault::Hang { applied, .. } | Fault::Reset { applied } => *applied,
-            Fault::ResetInBody
+            Fault::ErrcodeApplied { .. }
+            | Fault::ResetInBody
             | Fault::Trickle { .. }
             | Fault::BrokenJson
             | Fault::Huge { .. }
@@ -153,6 +159,7 @@ mod tests {
         assert!(!Fault::Errcode { code: -1 }.applies());
         assert!(!Fault::Status { status: 502 }.applies());
         assert!(!Fault::hang(false).applies());
+        assert!(Fault::ErrcodeApplied { code: -1 }.applies());
         assert!(Fault::hang(true).applies());
         assert!(Fault::ResetInBody.applies());
     }

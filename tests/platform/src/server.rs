@@ -86,6 +86,11 @@ async fn handle(inner: Arc<Inner>, method: Method, uri: Uri, body: Bytes) -> Opt
         },
     };
     drop(busy);
+    let decision = match &fault {
+        // Whatever was done, this is what is said of it.
+        Some(Fault::ErrcodeApplied { code }) => Some(Err(Refusal::new(*code, said(*code)))),
+        _ => decision,
+    };
     let answer = end(&inner, entry, decision);
     Some((fault, answer))
 }

@@ -18,6 +18,7 @@ async fn every_fault_answers_wrongly_and_the_ledger_knows_what_was_applied() {
     let id = stage.platform.add_order(&stage.shop.appid, NewOrder::default()).unwrap();
     let faults = [
         Fault::Errcode { code: -1 },
+        Fault::ErrcodeApplied { code: -1 },
         Fault::Hang { for_ms: 50, applied: false },
         Fault::Hang { for_ms: 50, applied: true },
         Fault::Reset { applied: false },
@@ -39,7 +40,7 @@ async fn every_fault_answers_wrongly_and_the_ledger_knows_what_was_applied() {
         assert_eq!(call.fault.as_ref(), Some(&fault));
         assert_eq!(call.order_id.as_deref(), Some(id.as_str()));
         match fault {
-            Fault::Errcode { code } => {
+            Fault::Errcode { code } | Fault::ErrcodeApplied { code } => {
                 assert_eq!(answer.unwrap()["errcode"], code);
                 assert_eq!(call.errcode, Some(code));
             }
@@ -53,7 +54,7 @@ async fn every_fault_answers_wrongly_and_the_ledger_knows_what_was_applied() {
     assert_eq!(stage.code(NOTES, json!({"order_id": id, "merchant_notes": "last"})).await, 0);
     let applied = stage.platform.ledger().applied_on(&id).len();
     assert_eq!(applied, stage.types(&id).len());
-    assert_eq!(applied, 5);
+    assert_eq!(applied, 6);
 }
 
 #[tokio::test]

@@ -123,6 +123,12 @@ pub const AUTHORIZER_WALK_MINUTES: Key = key(
     Kind::Number(0, 10_080),
     "how often the list of authorized accounts is walked for shops that came or left without an event, minutes (default 60, and at the start; 0: never)",
 );
+pub const TIMESTAMP_WINDOW: Key = key(
+    "weixin",
+    "timestamp_window_hours",
+    Kind::Number(4, 720),
+    "how far the timestamp of a callback may be from this host's clock, either way, hours: the platform pushes again for 3.6 hours and may repeat the first timestamp (default 24)",
+);
 pub const COMPONENT_APPID: Key =
     key("weixin", "component_appid", Kind::Text, "the appid of the third-party platform: letters and digits, wx…");
 pub const COMPONENT_APPSECRET: Key =
@@ -358,6 +364,7 @@ pub const KEYS: &[&Key] = &[
     &AUTHORIZE_PC_URL,
     &AUTHORIZE_H5_URL,
     &AUTHORIZER_WALK_MINUTES,
+    &TIMESTAMP_WINDOW,
     &COMPONENT_APPID,
     &COMPONENT_APPSECRET,
     &WEIXIN_TOKEN,

@@ -65,6 +65,8 @@ pub struct Config {
     pub authorize_pages: (Url, Url),
     /// How often the list of authorized accounts is walked; `None`: never.
     pub authorizer_walk: Option<Duration>,
+    /// How far the timestamp of a callback may be from the clock, either way.
+    pub timestamp_window: Duration,
     /// The third-party platform; `None` if only self-built tenants are served.
     pub component: Option<Component>,
     /// Runs at once in the process.
@@ -139,6 +141,7 @@ impl Config {
         let api_base = addresses::api_base(&mut reader);
         let authorize_pages = addresses::authorize_pages(&mut reader);
         let walk_minutes = reader.number(&keys::AUTHORIZER_WALK_MINUTES).unwrap_or(60);
+        let window_hours = reader.number(&keys::TIMESTAMP_WINDOW).unwrap_or(24);
         let component = component::read(&mut reader);
         let max_concurrent_runs = reader.number(&keys::MAX_CONCURRENT_RUNS).unwrap_or(64) as u32;
         let plans = plans::read(&mut reader);
@@ -180,6 +183,7 @@ impl Config {
             api_base,
             authorize_pages: (pc_page, h5_page),
             authorizer_walk: (walk_minutes > 0).then(|| Duration::from_secs(walk_minutes * 60)),
+            timestamp_window: Duration::from_secs(window_hours * 3_600),
             component,
             max_concurrent_runs,
             plans,

@@ -46,6 +46,7 @@ fn the_smallest_config_has_documented_defaults() {
     assert!(matches!(&config.key, KeySource::File(file) if file == Path::new("conf/fangshi.key")));
     assert_eq!(config.erased_file, Path::new("conf/fangshi.erased"));
     assert_eq!(config.api_base, "https://api.weixin.qq.com");
+    assert_eq!(config.timestamp_window, Duration::from_secs(86_400));
     assert!(config.component.is_none());
     assert_eq!((config.max_concurrent_runs, at_once(&config)), (64, 16));
     assert_eq!(config.max_plugin_bytes, 32 << 20);
@@ -75,6 +76,7 @@ component_appsecret = "appsecret"
 token = "token"
 encoding_aes_key = "{AES}"
 previous_encoding_aes_key = "{AES}"
+timestamp_window_hours = 6
 [reconcile]
 state = "on"
 interval_seconds = 60
@@ -121,6 +123,7 @@ format = "json"
     assert_eq!(config.max_plugin_bytes, 1 << 20);
     assert_eq!((config.uploads.versions, config.uploads.bytes), (7, 2_000_000));
     assert_eq!((config.body_time, config.upload_memory), (Duration::from_secs(7), 2_000_000));
+    assert_eq!(config.timestamp_window, Duration::from_secs(6 * 3_600));
     assert_eq!(config.log_format, LogFormat::Json);
     assert_eq!(config.retention, fangshi_tenants::Retention::Keep);
     let component = config.component.unwrap();

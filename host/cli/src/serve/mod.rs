@@ -147,6 +147,10 @@ fn announce(address: std::net::SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn callback_limits(config: &Config) -> CallbackLimits {
+    CallbackLimits { window: config.timestamp_window.as_secs() as i64, ..CallbackLimits::default() }
+}
+
 fn doors(
     config: &Config,
     rooms: &Rooms,
@@ -160,7 +164,7 @@ fn doors(
         keys: rooms::component_keys(component),
     });
     let durable = Durable { journal: rooms.journal.clone(), tenants: rooms.tenants.clone() };
-    let limits = CallbackLimits::default();
+    let limits = callback_limits(config);
     let callback = Callback::new(rooms.tenants.clone(), durable, component.as_ref(), limits, rooms.clock.clone())
         .context("weixin.encoding_aes_key or previous_encoding_aes_key: expected 43 letters and digits")?;
     let console = Console {
@@ -205,4 +209,17 @@ fn record_metrics() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(Matcher::Suffix("_fuel".to_owned()), FUEL)?
         .install_recorder()
         .context("starting the metrics")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_for_timestamps_is_the_configs() {
+        let token = "0123456789abcdef0123456789abcdef";
+        let text = format!("data_dir = \"d\"\noperator.token = \"{token}\"\nweixin.timestamp_window_hours = 5");
+        let config = Config::parse(std::path::Path::new("fangshi.toml"), &text, &|_| None).unwrap();
+        assert_eq!(callback_limits(&config).window, 5 * 3_600);
+    }
 }

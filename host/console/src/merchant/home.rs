@@ -44,6 +44,8 @@ struct Home<'a> {
     here: &'a str,
     shop: &'a str,
     stopped: Option<Stopped>,
+    /// Another shop's push would be taken for this one's.
+    is_unbound: bool,
     proof: &'a str,
     trouble: Option<&'a Trouble>,
     installed: Vec<Installed>,
@@ -167,6 +169,7 @@ async fn home<'a>(
                 since: view::time(since),
             }
         }),
+        is_unbound: session.tenant.is_unbound(),
         proof: &session.proof,
         trouble,
         is_later: after.is_some(),

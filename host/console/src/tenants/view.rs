@@ -33,6 +33,8 @@ pub(crate) struct TenantView {
     suspended_at: Option<i64>,
     /// Of a suspended or revoked one: what a person is to do.
     what_to_do: Option<WhatToDoView>,
+    /// What a person should mend though everything works.
+    warnings: Vec<WarningView>,
     /// The name of its plan; null: what everybody has.
     plan: Option<String>,
     /// Limits of its own.
@@ -81,6 +83,18 @@ pub(crate) struct WhatToDoView {
     en: String,
 }
 
+/// What a person should mend about a tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TenantWarning)]
+pub(crate) struct WarningView {
+    /// no-user-name: another shop's push would be taken for this one's.
+    code: &'static str,
+    /// What to do, in Chinese.
+    zh: &'static str,
+    /// The same in English.
+    en: &'static str,
+}
+
 /// A tenant's decodes of buyer data today (Asia/Shanghai). Answers served from what was kept are not counted.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Decodes)]
@@ -115,6 +129,13 @@ pub(crate) struct RefusalCount {
     /// The last time, unix milliseconds.
     last_at: i64,
 }
+
+const NO_USER_NAME: WarningView = WarningView {
+    code: "no-user-name",
+    zh: "未设置原始 ID（user_name，gh_…），无法核对推送的收件店铺：发给其他店铺的推送若被转发到本店地址，也会被当作本店事件。请用 PATCH 设置 user_name。",
+    en: "There is no user_name (gh_…) to hold a push's receiver against: a push to another shop that is sent on to this \
+         shop's address is taken for its own. PATCH the user_name.",
+};
 
 pub(super) async fn view(console: &Console, tenant: &Tenant) -> Result<TenantView, Refusal> {
     let refusals = console.tenants.refusals(tenant.id).await;
@@ -156,6 +177,7 @@ pub(super) async fn view(console: &Console, tenant: &Tenant) -> Result<TenantVie
             })
             .collect(),
         what_to_do: tenant.what_to_do().map(|text| WhatToDoView { zh: text.zh.to_owned(), en: text.en.to_owned() }),
+        warnings: tenant.is_unbound().then_some(NO_USER_NAME).into_iter().collect(),
         plan: tenant.plan.clone(),
         limits: (*tenant.limits).clone(),
         effective_limits: crate::limits::of(console, tenant).all(),

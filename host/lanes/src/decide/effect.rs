@@ -28,9 +28,11 @@ pub fn way(earlier: Option<&Effect>) -> Way {
     }
 }
 
-/// Sends of an effect that never got an answer, the last one included.
+/// Sends of an effect that never got an answer, the last one included. A busy platform gave one: once nothing shows of that
+/// send, it is in doubt no more.
 pub fn unanswered(effect: &Effect) -> u32 {
-    effect.unsure + u32::from(matches!(effect.state, EffectState::Intent | EffectState::Unknown))
+    let open = matches!(effect.state, EffectState::Intent | EffectState::Unknown);
+    effect.unsure + u32::from(open && !effect.met_a_busy_platform())
 }
 
 /// How long a request whose sender is gone may still be on its way, milliseconds. The platform itself gives up on an
@@ -130,7 +132,7 @@ pub fn keep(answer: &Result<Value, CallError>, unsure: u32) -> EffectState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fangshi_journal::EffectKey;
+    use fangshi_journal::{BUSY, EffectKey};
 
     fn effect(state: EffectState, unsure: u32) -> Effect {
         Effect {
@@ -160,6 +162,9 @@ mod tests {
         assert_eq!(unanswered(&effect(EffectState::Intent, 0)), 1);
         assert_eq!(unanswered(&effect(EffectState::Unknown, 1)), 2);
         assert_eq!(unanswered(&effect(EffectState::RefusedForNow, 1)), 1);
+        let mut busy = effect(EffectState::Unknown, 1);
+        busy.result = Some(BUSY.to_owned());
+        assert_eq!((unanswered(&busy), way(Some(&busy))), (1, Way::Settle));
     }
 
     #[test]

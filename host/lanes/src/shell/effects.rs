@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fangshi_journal::{
-    Allowance, CallOrigin, Effect, EffectKey, EffectState, Intent, JournalError, Outcome, SnapshotRow,
+    Allowance, BUSY, CallOrigin, Effect, EffectKey, EffectState, Intent, JournalError, Outcome, SnapshotRow,
 };
 use fangshi_operations::{Asker, Class, Decoded, Fault, OUTSIDE_CALL, Operation, Repeat, Sent, Verdict, is_outside};
 use fangshi_runtime::{Abort, CallError};
@@ -146,6 +146,14 @@ impl Host {
                 let kept_back = fault.sent == Sent::NotSent;
                 let brought = Brought::of(answer, state, CallOrigin::Live);
                 return Ok(Brought { fault: Some(fault), kept_back, ..brought });
+            }
+            if fault.class == Class::Busy && op.repeat == Repeat::Verify {
+                // To be tried again, after a look: by this attempt's next equal call as well.
+                let sent =
+                    Effect { unsure, before, state: EffectState::Unknown, ..self.sent_perhaps(key, intended_at) };
+                self.known.effects.insert(key.clone(), Effect { result: Some(BUSY.into()), ..sent });
+                let busy = Brought::of(Err(refusal(fault.to_contract())), EffectState::Unknown, CallOrigin::Live);
+                return Ok(Brought { fault: Some(fault), ..busy });
             }
             let settled = match self.verdict(op, call, before.as_ref(), intended_at).await {
                 Ok(verdict) => settle_at_once(op.repeat, unsure, verdict),

@@ -74,5 +74,6 @@ mod tests {
             assert_eq!(from_json(Some(code(&answer)), Some(&to_json(&answer))), Some(answer));
         }
         assert_eq!(from_json(None, None), None);
+        assert_eq!(code(&Err(CallError::Unavailable(String::new()))), fangshi_journal::BUSY);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use async_trait::async_trait;
 use fangshi_database::{BoxFuture, Clock, TenantId};
 use fangshi_lanes::Shop;
-use fangshi_operations::{Asker, Class, Evidence, Fault, Operation, Proof, Sent, Verdict};
+use fangshi_operations::{Asker, Class, Evidence, Fault, Operation, Proof, Repeat, Sent, Verdict};
 use serde_json::{Value, json};
 
 /// How the shop treats the next call of an effect.
@@ -19,6 +19,8 @@ pub enum Mood {
     LoseAnswer,
     /// Loses the request: not applied, no answer.
     LoseRequest,
+    /// Says that it is busy, and applies it or not.
+    Busy { applied: bool },
     /// Applies it and never answers.
     Hang,
 }
@@ -113,6 +115,14 @@ impl Shop for FakeShop {
             Some(Mood::LoseAnswer) => {
                 self.apply(tenant, op, request);
                 Err(Fault::new(Class::Unanswered, Sent::Unknown, "the connection broke"))
+            }
+            Some(Mood::Busy { applied }) => {
+                match applied {
+                    true => self.apply(tenant, op, request),
+                    false => self.ledger.lock().unwrap().push((tenant, op.name, request.clone(), false)),
+                }
+                let sent = if op.repeat == Repeat::Resend { Sent::Answered } else { Sent::Unknown };
+                Err(Fault { sent, ..refused(Class::Busy, -1) })
             }
             Some(Mood::LoseRequest) => Err(Fault::new(Class::Unanswered, Sent::Unknown, "the connection broke")),
             Some(Mood::Hang) => {

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fangshi_journal::{
-    AttemptStart, CallKind, CallOrigin, CallRow, Digest, Effect, EffectKey, EffectState, Fence, Inputs, Intent, Next,
-    OpenRun, Outcome as Settlement, RecordedCall, SentPerhaps, SnapshotRow,
+    AttemptStart, BUSY, CallKind, CallOrigin, CallRow, Digest, Effect, EffectKey, EffectState, Fence, Inputs, Intent,
+    Next, OpenRun, Outcome as Settlement, RecordedCall, SentPerhaps, SnapshotRow,
 };
 use fangshi_lanes::decide::effect::{
     Settled, Way, is_under_way, keep, leaves_open, settle, settle_at_once, settle_restored, unanswered, way,
 };
 use fangshi_lanes::decide::ending::{Halt as Stop, ending};
 use fangshi_lanes::decide::retry::Tried;
-use fangshi_operations::{ContractError, Operation, Repeat, Sent};
+use fangshi_operations::{Class, ContractError, Operation, Repeat, Sent};
 use fangshi_runtime::{Abort, CallError, Outcome};
 use serde_json::{Value, json};
 
@@ -263,6 +263,14 @@ impl Host<'_> {
                 let answer = Err(refusal(fault.to_contract()));
                 let state = keep(&answer, unsure);
                 return self.conclude(&call, key, answer, state, CallOrigin::Live).await;
+            }
+            if fault.class == Class::Busy && op.repeat == Repeat::Verify {
+                let sent =
+                    Effect { unsure, before, state: EffectState::Unknown, ..self.sent_perhaps(&key, intended_at) };
+                self.effects.retain(|effect| effect.key != key);
+                self.effects.push(Effect { result: Some(BUSY.into()), ..sent });
+                let answer = Err(refusal(fault.to_contract()));
+                return self.conclude(&call, key, answer, EffectState::Unknown, CallOrigin::Live).await;
             }
             let settled = match self.world.read_fails() {
                 false => settle_at_once(op.repeat, unsure, self.verdict(op, &call, before.as_ref(), intended_at)),

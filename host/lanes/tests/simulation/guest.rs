@@ -66,7 +66,10 @@ pub async fn guest(
     }
     for (number, (interface, function, body)) in calls.into_iter().enumerate() {
         let mut answer = host.effect(interface, function, body.clone()).await?;
-        if temper == Temper::InsistsOnce && matches!(answer, Err(CallError::Limited { .. } | CallError::Conflict(_))) {
+        let insists = |refusal: &CallError| {
+            matches!(refusal, CallError::Limited { .. } | CallError::Conflict(_) | CallError::Unavailable(_))
+        };
+        if temper == Temper::InsistsOnce && answer.as_ref().is_err_and(insists) {
             answer = host.effect(interface, function, body).await?;
         }
         match answer {

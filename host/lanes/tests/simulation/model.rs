@@ -300,7 +300,8 @@ impl Model {
         let before = intent.before.and_then(|digest| self.snapshots.get(&(fence.lane.clone(), digest)).cloned());
         match self.find(rows.run, &intent.key) {
             Some(effect) => {
-                effect.unsure += u32::from(matches!(effect.state, EffectState::Intent | EffectState::Unknown));
+                let open = matches!(effect.state, EffectState::Intent | EffectState::Unknown);
+                effect.unsure += u32::from(open && !effect.met_a_busy_platform());
                 effect.sends += 1;
                 effect.state = EffectState::Intent;
                 (effect.attempt, effect.intent_at, effect.before) = (rows.attempt, at, before);

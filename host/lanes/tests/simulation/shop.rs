@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use fangshi_journal::{EffectKey, InstallationId, LaneKey, RunId, SnapshotRow};
 use fangshi_lanes::decide::effect::UNDER_WAY_MS;
-use fangshi_operations::{Class, Evidence, Fault, Operation, Sent, Verdict};
+use fangshi_operations::{Class, Evidence, Fault, Operation, Repeat, Sent, Verdict};
 use serde_json::{Value, json};
 
 use crate::change::{Change, Kind};
@@ -32,6 +32,8 @@ pub enum Fate {
     /// It never arrives.
     Lost,
     Refused(i64),
+    /// Done, and the answer is that the platform is busy.
+    BusyAndDone,
 }
 
 /// An effect that the platform applied.
@@ -70,6 +72,12 @@ struct Order {
     waybills: Vec<Value>,
     /// When it changed last, unix seconds.
     updated: i64,
+}
+
+/// What is heard of a platform that is busy: of what must not be done twice nobody knows whether it was.
+fn busy(op: &Operation) -> Fault {
+    let sent = if op.repeat == Repeat::Resend { Sent::Answered } else { Sent::Unknown };
+    Fault { code: -1, ..Fault::new(Class::Busy, sent, "system busy") }
 }
 
 impl Shop {
@@ -133,11 +141,19 @@ impl Shop {
                 lost()
             }
             Fate::Lost => lost(),
+            Fate::BusyAndDone => {
+                let op = request.op;
+                // What may be done twice is not in doubt: the next attempt does it again.
+                if op.repeat != Repeat::Resend {
+                    self.apply(request, now);
+                }
+                Err(busy(op))
+            }
+            Fate::Refused(-1) => Err(busy(request.op)),
             Fate::Refused(code) => {
                 let class = match code {
                     100_003 => Class::TooOften,
                     101_100 => Class::Conflict,
-                    -1 => Class::Busy,
                     _ => Class::Other,
                 };
                 let mut fault = Fault::new(class, Sent::Answered, "refused");

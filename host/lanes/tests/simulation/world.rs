@@ -311,6 +311,7 @@ impl World {
             0 => Fate::AnswerLost,
             1 => Fate::Lost,
             2 => Fate::Refused([100_003, 101_100, -1, 9_999][self.dice.below(4)]),
+            3 => Fate::BusyAndDone,
             _ => Fate::Done,
         }
     }

@@ -155,6 +155,17 @@ mod tests {
             let touched = judge(function, request.clone(), Some(&[]), &[], 2000);
             assert!(matches!(touched, Verdict::Unclear(_)), "{function}");
         }
-        assert_eq!(judge("compensate", compensation, None, &[parcel("A", 1)], 2000), DONE);
+        assert_eq!(judge("compensate", compensation.clone(), None, &[parcel("A", 1)], 2000), DONE);
+        // Changed within the second of the snapshot it would show the same time.
+        for (update_time, again) in [(9, true), (879, true), (880, false), (1000, false)] {
+            let order = json!({"update_time": update_time});
+            for (function, request) in [("submit-inspection", &inspection), ("compensate", &compensation)] {
+                for before in [Some(&order), None] {
+                    let evidence = Evidence { request, before, now: Some(&order), intended_at: 1000 };
+                    let verdict = find("delivery", function).unwrap().judge(&evidence);
+                    assert_eq!(verdict == Verdict::Again, again, "{function} {update_time} {verdict:?}");
+                }
+            }
+        }
     }
 }

@@ -1,15 +1,15 @@
-//! Tenants whose callbacks can't be opened: told to the operator once, and again after a change that did not help.
+//! What the operator is told of a tenant once, and again after a change that did not help.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use fangshi_tenants::{Tenant, TenantId};
 
-/// Of whom the operator was told. Bounded by the number of tenants.
+/// Of whom the operator was told one thing. Bounded by the number of tenants.
 #[derive(Default)]
-pub(crate) struct UnusableKeys(Mutex<HashMap<TenantId, Weak<Tenant>>>);
+pub(crate) struct Told(Mutex<HashMap<TenantId, Weak<Tenant>>>);
 
-impl UnusableKeys {
+impl Told {
     /// Whether the operator has not heard of it since the tenant was made, last changed, or loaded at the start.
     pub(crate) fn is_news(&self, tenant: Option<Arc<Tenant>>) -> bool {
         let Some(tenant) = tenant else { return false };
