@@ -139,7 +139,7 @@ impl Disk {
             if self.shared.closing.load(Ordering::Acquire) {
                 return false;
             }
-            std::thread::sleep(AGAIN);
+            server.block_on(tokio::time::sleep(AGAIN));
         }
         tracing::warn!("the log of the store began anew: nothing of it was lost");
         true
