@@ -17,7 +17,9 @@ const COPIES: usize = 2;
 const UNIT: usize = 1 << 10;
 /// Seconds after which there may be room again.
 const AGAIN: u64 = 30;
-/// The pause after an upload that the compiler refused, milliseconds; doubled with each in a row.
+/// Uploads that the compiler may refuse in a row before there is a pause: who tries a plugin out makes mistakes.
+const FREE: u32 = 2;
+/// The pause after one more, milliseconds; doubled with each.
 const FIRST_PAUSE: i64 = 60_000;
 /// The longest pause, milliseconds.
 const LONGEST_PAUSE: i64 = 30 * 60_000;
@@ -106,7 +108,10 @@ impl Turn {
             (tries.failures, tries.paused_until) = match taken {
                 true => (0, 0),
                 false => {
-                    let pause = FIRST_PAUSE.saturating_mul(1 << tries.failures.min(20)).min(LONGEST_PAUSE);
+                    let pause = match tries.failures.checked_sub(FREE) {
+                        Some(more) => FIRST_PAUSE.saturating_mul(1 << more.min(20)).min(LONGEST_PAUSE),
+                        None => 0,
+                    };
                     (tries.failures.saturating_add(1), now.saturating_add(pause))
                 }
             };
@@ -182,6 +187,9 @@ mod tests {
     fn who_did_not_compile_waits_longer_each_time_until_it_does() {
         let uploading = Uploading::default();
         let mut now = 1_000_000;
+        for _ in 0..FREE {
+            uploading.begin(ONE, 1, now).ok().unwrap().compiled(false, now);
+        }
         for minutes in [1, 2, 4, 8, 16, 30, 30] {
             uploading.begin(ONE, 1, now).ok().unwrap().compiled(false, now);
             now += minutes * 60_000;

@@ -151,7 +151,9 @@ async fn whose_upload_did_not_compile_waits_before_the_next_one() {
     for _ in 0..3 {
         assert_eq!(desk.upload(&one, "tags", b"\0asm rubbish".to_vec()).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
-    assert_eq!(desk.upload(&one, "tags", guest::quiet()).await.refusal(422), "compile-too-slow");
+    for _ in 0..3 {
+        assert_eq!(desk.upload(&one, "tags", guest::quiet()).await.refusal(422), "compile-too-slow");
+    }
     let desk = desk.changed(|console| console.runtime = usual);
     let early = desk.upload(&one, "tags", guest::quiet()).await;
     assert_eq!(early.refusal(429), "uploads-paused");
