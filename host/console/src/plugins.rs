@@ -204,8 +204,9 @@ pub(crate) async fn keep(
     let tenant = turn.of();
     let Inspected { manifest, settings, digest, wasm } = inspect(console, wasm, signature).await?;
     let compiled = compile(console, &wasm).await;
-    // What is the host's own fault is no failure of the upload.
-    if compiled.as_ref().map_or_else(Refusal::status, |()| StatusCode::OK) != StatusCode::INTERNAL_SERVER_ERROR {
+    // What may be the host's own doing (a compiler that broke off, say) is no failure of the upload.
+    let own = ["compile-too-slow", "compile-too-large", "component-unloadable"];
+    if compiled.as_ref().err().is_none_or(|refusal| own.contains(&refusal.code())) {
         turn.compiled(compiled.is_ok(), console.tenants.clock().now());
     }
     compiled?;

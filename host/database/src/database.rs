@@ -104,6 +104,11 @@ impl Database {
         truncate_log(&self.to_write).await
     }
 
+    /// The host stops, and closes this before long. Writes go on; only a log that can't be synced holds nobody up any more.
+    pub fn stopping(&self) {
+        self.writer.stopping();
+    }
+
     /// Commits what waits, closes every connection and frees the data folder. Writes through other clones of this
     /// database then answer [`WriteError::Closed`](crate::WriteError::Closed).
     pub async fn close(&self) {

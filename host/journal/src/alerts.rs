@@ -172,7 +172,12 @@ impl Journal {
         .bind(now.saturating_add(ALERT_WAIT_MS))
         .fetch_all(self.reader())
         .await?;
-        alerts(rows)
+        let due = alerts(rows)?;
+        if !due.is_empty() {
+            // Readers see what is committed before it is synced, and nobody outside hears of what power may still undo.
+            self.take(Step::new(), true).await?;
+        }
+        Ok(due)
     }
 
     /// Alerts, newest first, before one.

@@ -47,6 +47,7 @@ impl Rooms {
     /// authorization codes under way, whose answers are given once, have as long again to be kept, and [`FLIGHT`] at least; then
     /// the store is closed.
     pub async fn close(self, grace: Duration) {
+        self.database.stopping();
         if let Some(sweeper) = self.sweeper {
             sweeper.stop().await;
         }

@@ -56,6 +56,8 @@ struct Shared {
     /// Something waits, or the writer shall close.
     wake: Notify,
     closing: AtomicBool,
+    /// Nobody waits any more for a log that can't be synced.
+    stopping: AtomicBool,
     /// Kinds of rows that the task has not adopted yet.
     announced: Mutex<Vec<Box<dyn rows::Queue>>>,
     counts: Counts,
@@ -194,6 +196,11 @@ impl Writer {
         }
     }
 
+    /// From here on a log that can't be synced is not waited for: its waiters are told that the store is closed.
+    pub(crate) fn stopping(&self) {
+        self.inner.shared.stopping.store(true, Ordering::Release);
+    }
+
     /// Commits what waits and ends the writer; later writes answer [`WriteError::Closed`].
     pub(crate) async fn close(&self) {
         self.inner.shared.close();
@@ -205,6 +212,7 @@ impl Writer {
 
 impl Shared {
     fn close(&self) {
+        self.stopping.store(true, Ordering::Release);
         self.closing.store(true, Ordering::Release);
         self.wake.notify_one();
     }

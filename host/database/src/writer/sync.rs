@@ -3,8 +3,9 @@
 //! SQLite commits without a sync, and each commit is followed by one here: answers leave after it. A sync makes every
 //! earlier commit durable with it, since the log is read up to its first gap.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,10 +28,34 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Makes the log durable as far as it is written.
 pub(super) type SyncLog = Box<dyn FnMut() -> io::Result<()> + Send>;
 
-/// The log of this database. Opened anew each time: the file goes with the last connection, and another takes its place.
+/// The log of this database, whose connection to write is open.
+///
+/// It stays open: the system tells of an error in writing once for each open file, and whoever opens it later (a checkpoint of
+/// SQLite's may have been told, and says nothing) hears of nothing. Another file in its place is of a store that was closed in
+/// between; what was unsynced in the one before is not known to have reached it, so that counts as an error too.
 pub(super) fn log_of(database: &Path) -> SyncLog {
     let log = log::file_of(database);
-    Box::new(move || File::open(&log)?.sync_data())
+    let mut open = File::open(&log).ok();
+    Box::new(move || {
+        let there = std::fs::metadata(&log)?;
+        match &open {
+            Some(file) if is_same(&file.metadata()?, &there) => file.sync_data(),
+            before => {
+                let is_another = before.is_some();
+                let file = File::open(&log)?;
+                file.sync_data()?;
+                open = Some(file);
+                match is_another {
+                    true => Err(io::Error::other("the log is another file than before")),
+                    false => Ok(()),
+                }
+            }
+        }
+    })
+}
+
+fn is_same(open: &Metadata, there: &Metadata) -> bool {
+    (open.dev(), open.ino()) == (there.dev(), there.ino())
 }
 
 /// One sync at a time, each on a thread that may block.
@@ -123,7 +148,7 @@ impl Syncer {
 }
 
 impl Disk {
-    /// Returns when everything that was committed before is durable; false if the store is closed before that is so.
+    /// Returns when everything that was committed before is durable; false if the host stops before that is so.
     fn sync(&self, server: &Handle) -> bool {
         let mut sync_log = self.sync_log.lock().unwrap_or_else(PoisonError::into_inner);
         let Err(error) = sync_log() else { return true };
@@ -136,7 +161,7 @@ impl Disk {
                 Ok(_) => tracing::warn!("the log of the store can't be emptied yet"),
                 Err(error) => tracing::error!(%error, "the log of the store can't be emptied"),
             }
-            if self.shared.closing.load(Ordering::Acquire) {
+            if self.shared.stopping.load(Ordering::Acquire) {
                 return false;
             }
             server.block_on(tokio::time::sleep(AGAIN));

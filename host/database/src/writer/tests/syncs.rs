@@ -146,19 +146,19 @@ async fn a_log_that_cannot_be_synced_begins_anew_before_anything_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_closes_over_a_broken_log_tells_nobody_that_anything_is_durable() {
+async fn a_host_that_stops_over_a_broken_log_tells_nobody_that_anything_is_durable() {
     let store = synced().await;
     let row = store.row(1);
     store.begun.recv().unwrap();
-    let writer = store.writer.clone();
-    let closed = tokio::spawn(async move { writer.close().await });
+    // What a stopping host waits for must hear of it, or it never comes to close the store.
+    store.writer.stopping();
     let broken = || Err(io::Error::other("the disk broke"));
     store.gives.send(broken()).unwrap();
     for _ in 0..100 {
         let _ = store.gives.send(broken());
     }
-    closed.await.unwrap();
     assert!(matches!(row.await.unwrap(), Err(WriteError::Closed)));
+    store.writer.close().await;
 }
 
 #[tokio::test]
@@ -179,4 +179,19 @@ async fn the_log_of_an_open_store_is_synced_by_its_writer() {
         (1, "wal".to_owned()),
         "1 is NORMAL: SQLite syncs what it brings back, and its log before"
     );
+}
+
+#[tokio::test]
+async fn a_log_in_the_place_of_another_is_no_sync_of_that_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (database, log) = (folder.path().join("store.db"), folder.path().join("store.db-wal"));
+    std::fs::write(&log, "old").unwrap();
+    let mut sync = super::super::sync::log_of(&database);
+    sync().unwrap();
+    std::fs::rename(&log, folder.path().join("away")).unwrap();
+    assert_eq!(sync().unwrap_err().kind(), io::ErrorKind::NotFound);
+    std::fs::write(&log, "new").unwrap();
+    assert!(sync().unwrap_err().to_string().contains("another file"));
+    // What is in it since then is known.
+    sync().unwrap();
 }
