@@ -44,7 +44,7 @@ impl Journal {
         &self.clock
     }
 
-    /// Whether events can be recorded at all: the thread that writes the store lives.
+    /// Whether events can be recorded at all: what writes the store lives.
     pub fn is_writable(&self) -> bool {
         self.db.writer().is_alive()
     }

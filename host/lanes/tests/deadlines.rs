@@ -72,14 +72,20 @@ async fn a_wish_for_another_sku_takes_its_deadline_from_the_order() {
     assert_eq!((near[0].tenant, near[0].state), (rig.tenant, RunState::Waiting));
 }
 
-#[tokio::test]
-async fn the_deadline_of_a_run_that_is_held_is_looked_for_and_told() {
+/// A run with a deadline whose installation is held, and that deadline.
+async fn held() -> (Rig, i64) {
     let rig = Rig::new().await;
     let deadline_at = wish(&rig, 5 * 3_600);
     rig.install(1, false, script!(|_input, _host| Outcome::Done));
     rig.stand(1, Standing::Held);
     rig.push(EXT_INFO, ORDER, SKU_WISH).await;
     rig.settle().await;
+    (rig, deadline_at)
+}
+
+#[tokio::test]
+async fn the_deadline_of_a_run_that_is_held_is_looked_for_and_told() {
+    let (rig, deadline_at) = held().await;
     rig.lanes.sweep().await.unwrap();
     assert_eq!(rig.shop.reads.load(Ordering::SeqCst), 0, "its own attempt may read the order first");
     rig.advance(61).await;
@@ -94,12 +100,7 @@ async fn the_deadline_of_a_run_that_is_held_is_looked_for_and_told() {
 
 #[tokio::test]
 async fn an_order_that_cannot_be_read_for_its_deadline_is_told_once_and_tried_again() {
-    let rig = Rig::new().await;
-    let deadline_at = wish(&rig, 5 * 3_600);
-    rig.install(1, false, script!(|_input, _host| Outcome::Done));
-    rig.stand(1, Standing::Held);
-    rig.push(EXT_INFO, ORDER, SKU_WISH).await;
-    rig.settle().await;
+    let (rig, deadline_at) = held().await;
     rig.shop.reads_fail.store(2, Ordering::SeqCst);
     rig.advance(61).await;
     for _ in 0..3 {
@@ -122,12 +123,7 @@ async fn an_order_that_cannot_be_read_for_its_deadline_is_told_once_and_tried_ag
 
 #[tokio::test]
 async fn a_clock_that_was_ahead_puts_no_look_off() {
-    let rig = Rig::new().await;
-    let deadline_at = wish(&rig, 5 * 3_600);
-    rig.install(1, false, script!(|_input, _host| Outcome::Done));
-    rig.stand(1, Standing::Held);
-    rig.push(EXT_INFO, ORDER, SKU_WISH).await;
-    rig.settle().await;
+    let (rig, deadline_at) = held().await;
     let now = rig.clock.now();
     rig.shop.reads_fail.store(1, Ordering::SeqCst);
     rig.advance(2 * 86_400).await;

@@ -231,17 +231,21 @@ async fn a_change_of_the_lost_time_that_reconciliation_finds_may_have_had_its_ef
     assert!(answers.lock().unwrap().iter().all(|(_, answer)| answer.is_ok()));
 }
 
+/// The order, after a run of the lost store noted and shipped it.
+fn as_that_run_left_it(rig: &Rig, paid_at: i64) {
+    let order = json!({"order_id": ORDER, "status": 30, "update_time": paid_at + 1, "order_detail": {
+        "ext_info": {"merchant_notes": "one", "customer_notes": ""},
+        "delivery_info": {"delivery_product_info": parcel()["delivery_list"]}}});
+    rig.shop.orders.lock().unwrap().insert(ORDER.into(), order);
+}
+
 #[tokio::test]
 async fn a_callback_of_the_lost_time_that_is_pushed_again_may_have_had_its_effects() {
     let answers = Answers::default();
     // The store that was lost committed it and sent its effects; only `success` did not arrive.
     let (rig, paid_at) = lost_and_restored(&answers).await;
     rig.push_of("channels_ec_order_pay", ORDER, paid_at).await;
-    // As that run left the order.
-    let order = json!({"order_id": ORDER, "status": 30, "update_time": paid_at + 1, "order_detail": {
-        "ext_info": {"merchant_notes": "one", "customer_notes": ""},
-        "delivery_info": {"delivery_product_info": parcel()["delivery_list"]}}});
-    rig.shop.orders.lock().unwrap().insert(ORDER.into(), order);
+    as_that_run_left_it(&rig, paid_at);
     release(&rig).await;
     assert!(rig.shop.applied().is_empty(), "nothing was sent twice");
     let told = std::mem::take(&mut *answers.lock().unwrap());
@@ -299,10 +303,7 @@ async fn what_a_clock_that_was_behind_dates_after_the_restore_is_not_done_twice(
     rig.journal.hold(Actor::Operator(None)).await.unwrap();
     rig.restart().await;
     rig.push_of("channels_ec_order_pay", ORDER, paid_at).await;
-    let order = json!({"order_id": ORDER, "status": 30, "update_time": paid_at + 1, "order_detail": {
-        "ext_info": {"merchant_notes": "one", "customer_notes": ""},
-        "delivery_info": {"delivery_product_info": parcel()["delivery_list"]}}});
-    rig.shop.orders.lock().unwrap().insert(ORDER.into(), order);
+    as_that_run_left_it(&rig, paid_at);
     release(&rig).await;
     let told = std::mem::take(&mut *answers.lock().unwrap());
     assert!(told[0].1.is_ok() && told[1].1.is_ok() && is_unknown(&told[2].1), "{told:?}");

@@ -172,13 +172,13 @@ impl Writer {
         rows
     }
 
-    /// Whether the writer's thread takes writes: until the store is closed, or the thread dies. A dead one refuses every
+    /// Whether the writer takes writes: until the store is closed, or its task dies. A dead one refuses every
     /// write from then on, and only another process helps.
     pub fn is_alive(&self) -> bool {
         !self.inner.writes.is_closed()
     }
 
-    /// Returns when the writer's thread takes no more writes.
+    /// Returns when the writer takes no more writes.
     pub async fn ended(&self) {
         self.inner.writes.closed().await;
     }

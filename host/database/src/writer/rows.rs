@@ -20,7 +20,7 @@ use crate::WriteError;
 /// Rows that may wait before [`Rows::insert`] itself waits.
 const WAITING_ROWS: usize = 2048;
 
-/// How many of `left` rows go into one statement. Every query costs the two threads of the writer a turn each, so an
+/// How many of `left` rows go into one statement. Every query wakes SQLite's thread and the writer, so an
 /// ordinary group is one; few sizes for the large ones keep prepared statements few.
 fn fitting(left: usize) -> usize {
     match left {

@@ -1,4 +1,4 @@
-//! The transaction of a group. Every statement costs two threads a turn each, so it is begun by the first statement that
+//! The transaction of a group. Every trip wakes SQLite's thread and the writer, so it is begun by the first statement that
 //! writes rows, and committed with the last one where that is of rows too.
 
 use std::sync::Arc;

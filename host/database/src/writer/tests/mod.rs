@@ -24,7 +24,7 @@ struct Mark {
 }
 
 const UNBINDABLE: i64 = i64::MAX;
-/// Binding it panics, which no row may do: it takes the thread with it.
+/// Binding it panics, which no row may do: it takes the writer with it.
 const DEADLY: i64 = i64::MAX - 1;
 
 impl Mark {
