@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fangshi_journal::{Digest, TenantId};
 use fangshi_operations::{Asker, Class, Decoded, Fault, Kind, Operation, Operations, Sent, Verdict};
-use fangshi_runtime::{Plugin, RunHost, RunInput, RunReport, Runtime, RuntimeError};
+use fangshi_runtime::{Plugin, RunHost, RunInput, RunReport, Runtime};
 use fangshi_tenants::{InstallationState, SettingsSchema, Stop, Tenants};
 use serde_json::Value;
 
@@ -153,12 +153,15 @@ impl Installed {
 
 /// How long a run waits for its version to be loaded, from when the first run asked for it: from disk it takes a millisecond.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long it is kept for the next run why a version could not be loaded: runs come back after two seconds, or when there is a
+/// place for them.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// Plugins in the real runtime, their code from the tenants' registry.
 pub struct WasmGuests {
     runtime: Runtime,
     tenants: Tenants,
-    loading: Loading,
+    loading: Loading<Arc<Plugin>>,
     /// What the versions declare: a version never changes.
     declared: RwLock<HashMap<Digest, Arc<Declared>>>,
 }
@@ -172,16 +175,10 @@ struct Declared {
 impl WasmGuests {
     /// The real guests.
     pub fn new(runtime: Runtime, tenants: Tenants) -> WasmGuests {
-        WasmGuests { runtime, tenants, loading: Loading::new(PATIENCE), declared: RwLock::default() }
+        WasmGuests { runtime, tenants, loading: Loading::new(PATIENCE, KEPT), declared: RwLock::default() }
     }
 
-    async fn guest(
-        &self,
-        tenant: TenantId,
-        version: Digest,
-        loaded: Result<Arc<Plugin>, RuntimeError>,
-    ) -> Result<Arc<dyn Guest>, String> {
-        let plugin = loaded.map_err(|error| error.to_string())?;
+    async fn guest(&self, tenant: TenantId, version: Digest, plugin: Arc<Plugin>) -> Result<Arc<dyn Guest>, String> {
         let declared = self.declared(tenant, version).await?;
         Ok(Arc::new(WasmGuest { runtime: self.runtime.clone(), plugin, declared }))
     }
@@ -215,22 +212,22 @@ impl Guests for WasmGuests {
     async fn load(&self, tenant: TenantId, version: Digest) -> Result<Arc<dyn Guest>, String> {
         let registry = self.tenants.registry();
         let loaded = self.runtime.load(version.0, || registry.wasm(tenant, version)).await;
-        self.guest(tenant, version, loaded).await
+        self.guest(tenant, version, loaded.map_err(|error| error.to_string())?).await
     }
 
     async fn load_soon(&self, tenant: TenantId, version: Digest) -> Result<Option<Arc<dyn Guest>>, String> {
         if let Some(plugin) = self.runtime.loaded_one(version.0).await {
-            return self.guest(tenant, version, Ok(plugin)).await.map(Some);
+            return self.guest(tenant, version, plugin).await.map(Some);
         }
         let (runtime, tenants) = (self.runtime.clone(), self.tenants.clone());
         let load = || async move {
             let registry = tenants.registry();
             let loaded = runtime.load(version.0, || registry.wasm(tenant, version)).await;
-            loaded.map(drop).map_err(|error| error.to_string())
+            loaded.map_err(|error| error.to_string())
         };
-        match self.loading.wait(version, load).await? {
-            true => self.load(tenant, version).await.map(Some),
-            false => Ok(None),
+        match self.loading.wait(tenant, version, load).await? {
+            Some(plugin) => self.guest(tenant, version, plugin).await.map(Some),
+            None => Ok(None),
         }
     }
 }

@@ -69,7 +69,7 @@ pub fn digest_of(wasm: &[u8]) -> [u8; 32] {
 
 impl Runtime {
     /// Loads a version: from memory, else from the code folder, else by compiling the bytes that `wasm` fetches (and
-    /// which must have the digest). Concurrent loads of one version share the work.
+    /// which must have the digest). Concurrent loads of one version share the work, but not the bytes that one of them can't fetch.
     ///
     /// For runs: where it has to be compiled it goes before all uploads. Load a version once at upload
     /// ([`Runtime::load_bytes`]): it is compiled then, and a component that the engine refuses is
@@ -101,17 +101,27 @@ impl Runtime {
         E: fmt::Display,
     {
         let inner = &self.inner;
-        let load = async {
-            if let Some(plugin) = inner.from_disk(digest).await? {
-                return Ok(plugin);
+        let mut wasm = Some(wasm);
+        loop {
+            let load = async {
+                if let Some(plugin) = inner.from_disk(digest).await? {
+                    return Ok(plugin);
+                }
+                if let Some(refused) = inner.failures.of(&digest, Instant::now()) {
+                    return Err(refused);
+                }
+                let Some(wasm) = wasm.take() else {
+                    return Err(RuntimeError::Bytes("they were fetched before".into()));
+                };
+                let wasm = wasm().await.map_err(|error| RuntimeError::Bytes(error.to_string()))?;
+                inner.compile(digest, wasm).await
+            };
+            match inner.plugins.try_get_with(digest, load).await {
+                // Somebody else's bytes, whose trouble says nothing about ours and is not ours to hear of.
+                Err(error) if matches!(*error, RuntimeError::Bytes(_)) && wasm.is_some() => {}
+                loaded => return loaded.map_err(|error| RuntimeError::clone(&error)),
             }
-            if let Some(refused) = inner.failures.of(&digest, Instant::now()) {
-                return Err(refused);
-            }
-            let wasm = wasm().await.map_err(|error| RuntimeError::Bytes(error.to_string()))?;
-            inner.compile(digest, wasm).await
-        };
-        inner.plugins.try_get_with(digest, load).await.map_err(|error| RuntimeError::clone(&error))
+        }
     }
 
     /// Loads a component from its bytes, without a digest to hold it against: an upload, which waits until no run does.

@@ -114,6 +114,24 @@ async fn what_a_compiler_gives_is_looked_at_before_it_is_kept() {
     assert!(error.to_string().contains("more than the 7 seconds"), "{error}");
 }
 
+#[tokio::test]
+async fn bytes_that_one_can_not_fetch_are_fetched_by_another_who_waited_for_them() {
+    let runtime = Runtime::new(RuntimeConfig { max_concurrent_runs: 1, ..RuntimeConfig::default() }).unwrap();
+    let wasm = Guest::default().build();
+    let fails = Semaphore::new(0);
+    let mut one = Box::pin(runtime.load(digest_of(&wasm), || async {
+        fails.acquire().await.unwrap().forget();
+        Err::<Vec<u8>, _>("its key is gone")
+    }));
+    assert!(one.as_mut().now_or_never().is_none());
+    let mut other = Box::pin(runtime.load(digest_of(&wasm), || async { Ok::<_, RuntimeError>(wasm.clone()) }));
+    assert!(other.as_mut().now_or_never().is_none(), "it waits for the other's bytes");
+    fails.add_permits(1);
+    let (one, other) = tokio::join!(one, other);
+    assert!(one.unwrap_err().to_string().contains("its key is gone"));
+    assert_eq!(other.unwrap().digest(), digest_of(&wasm));
+}
+
 /// A compiler that has so many goes, and says which components it was given, by their lengths.
 struct Slowly {
     given: Mutex<Vec<usize>>,
