@@ -18,6 +18,7 @@ use fangshi_journal::{
 };
 use fangshi_lanes::decide::choose::{Step, choose};
 use fangshi_lanes::decide::echo::{Cause, Question, SKEW_S, WINDOW_S, explain};
+use fangshi_lanes::decide::outside::Outside;
 use fangshi_lanes::decide::plan::{UnknownSubscriber, plan};
 use fangshi_lanes::decide::queue::Queue;
 use fangshi_lanes::decide::retry::{Retry, Schedule, Tried};
@@ -248,7 +249,35 @@ fn a_cut_off_attempt_goes_first_and_a_repaired_run_stands_outside_the_sequence()
     runs[0].next_at = 50;
     assert_eq!(choose(&runs, open, 0), Step::Run(RunId(3)), "a repaired run holds nobody up");
     let gone = |one: InstallationId| if one.0 == 1 { Standing::Gone } else { Standing::Open };
-    assert_eq!(choose(&runs, gone, 0), Step::Park(RunId(1)));
+    assert_eq!(choose(&runs, gone, loaded, 0), Step::Park(RunId(1)));
+}
+
+#[test]
+fn of_the_places_to_wait_outside_half_is_left_to_tenants_that_have_none() {
+    for_seeds(500, |dice| {
+        let runs = 1 + dice.below(300) as usize;
+        let most = (runs / 2).max(1);
+        let mut outside = Outside::of_runs(runs);
+        let mut waits: BTreeMap<i64, usize> = BTreeMap::new();
+        for _ in 0..500 {
+            let tenant = 1 + dice.below(60) as i64;
+            let own = waits.get(&tenant).copied().unwrap_or(0);
+            let inside: usize = waits.values().sum();
+            if dice.yes(35) {
+                outside.leave(TenantId(tenant));
+                waits.insert(tenant, own.saturating_sub(1));
+                continue;
+            }
+            let entered = outside.enter(TenantId(tenant));
+            if own == 0 {
+                assert_eq!(entered, inside < most, "one that has none takes any free place, and no other");
+            } else if entered {
+                assert!(own < most / 8, "{own} of {most} of one tenant, and one more");
+                assert!(most - inside > most / 2, "{inside} of {most} were taken");
+            }
+            waits.insert(tenant, own + usize::from(entered));
+        }
+    });
 }
 
 const NOTE: &[i64] = &[3];

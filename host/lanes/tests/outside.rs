@@ -80,6 +80,25 @@ async fn runs_that_wait_outside_keep_no_other_tenant_out() {
 }
 
 #[tokio::test]
+async fn of_the_runs_that_may_wait_outside_a_tenant_has_an_eighth() {
+    let rig = rig_of(64).await;
+    rig.install(1, false, script!(|_input, host| { outcome_of(send_out(host, "POST").await.map(drop)) }));
+    let answers: Vec<_> = (0..16).map(|_| hang(&rig)).collect();
+    let mut news = rig.finished();
+    for n in 0..16 {
+        rig.pay(&format!("1{n}")).await;
+    }
+    for _ in 4..16 {
+        assert_eq!(ended(&mut news, rig.tenant).await, "retry-later");
+    }
+    assert_eq!(rig.shop.ledger.lock().unwrap().len(), 4);
+    for answer in &answers {
+        answer.notify_one();
+    }
+    rig.settle().await;
+}
+
+#[tokio::test]
 async fn who_finds_no_room_is_told_so_and_it_is_in_the_journal() {
     let rig = rig_of(2).await;
     let script = script!(|_input, host| {

@@ -33,7 +33,7 @@ impl Waiting {
     pub(crate) fn enter(&self, tenant: TenantId, left: &Left, clock: &Clock) -> Result<Wait, Fault> {
         if !self.lock().enter(tenant) {
             metrics::counter!("fangshi_http_without_place_total").increment(1);
-            let text = "too many plugins wait for outside hosts now: nothing was sent";
+            let text = "too many plugins of this shop, or of all, wait for outside hosts now: nothing was sent";
             let fault = Fault::new(Class::TooOften, Sent::NotSent, text);
             return Err(Fault { retry_after: Some(AGAIN_S), ..fault });
         }
