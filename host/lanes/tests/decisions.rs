@@ -154,7 +154,13 @@ fn run(id: i64, event: i64, installation: i64) -> OpenRun {
     }
 }
 
-/// A whole lane played by the decisions alone: attempts end at random, time moves, installations are held and freed.
+/// Nobody waits for a version.
+fn loaded(_: &OpenRun) -> Option<i64> {
+    None
+}
+
+/// A whole lane played by the decisions alone: attempts end at random, time moves, installations are held and freed, versions
+/// take their time to load.
 #[test]
 fn a_lane_runs_each_installation_in_sequence_and_drains() {
     for_seeds(1_000, |dice| {
@@ -170,6 +176,8 @@ fn a_lane_runs_each_installation_in_sequence_and_drains() {
         let all = runs.len();
         let mut ended: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         let mut held: HashSet<i64> = HashSet::new();
+        // What a drain found not to be loaded; the next one tries it again.
+        let mut loading: HashMap<RunId, i64> = HashMap::new();
         let mut now = 0;
         for step in 0.. {
             assert!(step < 10_000, "the lane does not drain");
@@ -177,7 +185,8 @@ fn a_lane_runs_each_installation_in_sequence_and_drains() {
                 held = (1..=installations).filter(|_| dice.yes(30)).collect();
             }
             let standing = |one: InstallationId| if held.contains(&one.0) { Standing::Held } else { Standing::Open };
-            match choose(&runs, standing, now) {
+            let waits = |run: &OpenRun| loading.get(&run.id).copied();
+            match choose(&runs, standing, waits, now) {
                 Step::Idle => {
                     assert!(runs.iter().all(|run| held.contains(&run.installation.0)), "idle, but something is due");
                     held.clear();
@@ -187,7 +196,14 @@ fn a_lane_runs_each_installation_in_sequence_and_drains() {
                 }
                 Step::Wait(at) => {
                     assert!(at > now);
+                    for run in runs.iter().filter(|run| !held.contains(&run.installation.0)) {
+                        let first =
+                            !runs.iter().any(|one| one.installation == run.installation && one.event < run.event);
+                        let due = run.state == RunState::Ready || run.next_at <= now;
+                        assert!(!first || !due || loading.contains_key(&run.id), "{} waits for others", run.id);
+                    }
                     now = at;
+                    loading.clear();
                 }
                 Step::Park(_) => panic!("nobody was removed"),
                 Step::Run(id) => {
@@ -197,6 +213,11 @@ fn a_lane_runs_each_installation_in_sequence_and_drains() {
                     assert!(chosen.state == RunState::Ready || chosen.next_at <= now);
                     let earlier = |run: &&OpenRun| run.installation == chosen.installation && run.event < chosen.event;
                     assert!(!runs.iter().any(|run| earlier(&run)), "an earlier event of the installation is not done");
+                    assert!(!loading.contains_key(&id), "it has no code yet");
+                    if dice.yes(15) {
+                        loading.insert(id, now + 2_000);
+                        continue;
+                    }
                     if chosen.attempts < 11 && dice.yes(40) {
                         runs[at].attempts += 1;
                         runs[at].state = RunState::Waiting;
@@ -219,12 +240,36 @@ fn a_waiting_run_frees_the_lane_for_others_but_not_for_its_own_later_events() {
     runs[0].state = RunState::Waiting;
     runs[0].next_at = 100;
     let open = |_| Standing::Open;
-    assert_eq!(choose(&runs, open, 0), Step::Run(RunId(2)));
+    assert_eq!(choose(&runs, open, loaded, 0), Step::Run(RunId(2)));
     runs.remove(1);
-    assert_eq!(choose(&runs, open, 0), Step::Run(RunId(4)));
+    assert_eq!(choose(&runs, open, loaded, 0), Step::Run(RunId(4)));
     runs.remove(2);
-    assert_eq!(choose(&runs, open, 0), Step::Wait(100));
-    assert_eq!(choose(&runs, open, 100), Step::Run(RunId(1)));
+    assert_eq!(choose(&runs, open, loaded, 0), Step::Wait(100));
+    assert_eq!(choose(&runs, open, loaded, 100), Step::Run(RunId(1)));
+}
+
+#[test]
+fn a_run_whose_version_is_being_loaded_frees_the_lane_as_one_that_waits_for_its_retry_does() {
+    let mut runs = vec![run(1, 1, 1), run(2, 1, 2), run(3, 2, 1), run(4, 2, 2), run(5, 3, 1)];
+    runs[4].repaired = true;
+    let open = |_| Standing::Open;
+    let loading = |run: &OpenRun| (run.id == RunId(1)).then_some(70);
+    assert_eq!(choose(&runs, open, loading, 0), Step::Run(RunId(2)));
+    runs.remove(1);
+    assert_eq!(choose(&runs, open, loading, 0), Step::Run(RunId(4)), "its own later event waits");
+    runs.remove(2);
+    assert_eq!(choose(&runs, open, loading, 0), Step::Run(RunId(5)), "a repaired one waits for nobody");
+    let all = |_: &OpenRun| Some(70);
+    assert_eq!(choose(&runs, open, all, 0), Step::Wait(70));
+    (runs[2].state, runs[2].next_at) = (RunState::Waiting, 50);
+    assert_eq!(choose(&runs, open, loading, 0), Step::Wait(50), "whatever comes first");
+
+    // What was sent and not answered is settled before others change the order.
+    runs[0].cut_off = Some((1, 0));
+    assert_eq!(choose(&runs, open, loading, 60), Step::Wait(70));
+    let held = |one: InstallationId| if one.0 == 1 { Standing::Held } else { Standing::Open };
+    runs.push(run(6, 4, 2));
+    assert_eq!(choose(&runs, held, loading, 60), Step::Run(RunId(6)));
 }
 
 #[test]
@@ -233,8 +278,8 @@ fn a_run_whose_attempt_ended_in_the_future_waits_for_no_time_of_that_clock() {
     (waiting.state, waiting.next_at) = (RunState::Waiting, 200_000);
     waiting.ended_at = Some(100_000);
     let open = |_| Standing::Open;
-    assert_eq!(choose(&[waiting.clone()], open, 40_000), Step::Wait(200_000), "clocks differ by that much");
-    assert_eq!(choose(&[waiting], open, 39_999), Step::Run(RunId(1)));
+    assert_eq!(choose(&[waiting.clone()], open, loaded, 40_000), Step::Wait(200_000), "clocks differ by that much");
+    assert_eq!(choose(&[waiting], open, loaded, 39_999), Step::Run(RunId(1)));
 }
 
 #[test]
@@ -242,12 +287,12 @@ fn a_cut_off_attempt_goes_first_and_a_repaired_run_stands_outside_the_sequence()
     let mut runs = vec![run(1, 1, 1), run(2, 2, 2), run(3, 3, 1)];
     runs[1].cut_off = Some((1, 0));
     let open = |_| Standing::Open;
-    assert_eq!(choose(&runs, open, 0), Step::Run(RunId(2)));
+    assert_eq!(choose(&runs, open, loaded, 0), Step::Run(RunId(2)));
     runs.remove(1);
     runs[0].repaired = true;
     runs[0].state = RunState::Waiting;
     runs[0].next_at = 50;
-    assert_eq!(choose(&runs, open, 0), Step::Run(RunId(3)), "a repaired run holds nobody up");
+    assert_eq!(choose(&runs, open, loaded, 0), Step::Run(RunId(3)), "a repaired run holds nobody up");
     let gone = |one: InstallationId| if one.0 == 1 { Standing::Gone } else { Standing::Open };
     assert_eq!(choose(&runs, gone, loaded, 0), Step::Park(RunId(1)));
 }

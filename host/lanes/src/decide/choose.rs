@@ -22,7 +22,7 @@ pub enum Step {
     Run(RunId),
     /// Park this: its installation is gone.
     Park(RunId),
-    /// Nothing now; the next retry is due then, unix milliseconds.
+    /// Nothing now; the next retry is due then, or a version may be loaded; unix milliseconds.
     Wait(i64),
     /// Nothing to do until something new happens.
     Idle,
@@ -36,13 +36,21 @@ pub enum Step {
 ///
 /// A run that waits for its retry frees the lane for other installations, while later events of its own installation wait.
 /// Repaired runs stand outside that sequence: they neither wait for others nor hold them up.
-pub fn choose(runs: &[OpenRun], standing: impl Fn(InstallationId) -> Standing, now: i64) -> Step {
+///
+/// `loading`: until when a run waits for its version, which is being loaded (unix milliseconds). It frees the lane as well. Not so
+/// an attempt that was cut off: loading takes minutes at most, and then its effects are settled.
+pub fn choose(
+    runs: &[OpenRun],
+    standing: impl Fn(InstallationId) -> Standing,
+    loading: impl Fn(&OpenRun) -> Option<i64>,
+    now: i64,
+) -> Step {
     if let Some(gone) = runs.iter().find(|run| standing(run.installation) == Standing::Gone) {
         return Step::Park(gone.id);
     }
     let open = |run: &&OpenRun| standing(run.installation) == Standing::Open;
     if let Some(cut) = runs.iter().filter(open).find(|run| run.cut_off.is_some()) {
-        return Step::Run(cut.id);
+        return loading(cut).map_or(Step::Run(cut.id), Step::Wait);
     }
     let mut seen = BTreeSet::new();
     let mut next: Option<i64> = None;
@@ -52,10 +60,13 @@ pub fn choose(runs: &[OpenRun], standing: impl Fn(InstallationId) -> Standing, n
             continue;
         }
         // A ready run is due whatever the clock says: a clock set back must not stop it.
-        if run.state == RunState::Ready || run.next_at <= now || ended_later(run, now) {
-            return Step::Run(run.id);
-        }
-        next = Some(next.map_or(run.next_at, |at| at.min(run.next_at)));
+        let due = run.state == RunState::Ready || run.next_at <= now || ended_later(run, now);
+        let at = match loading(run) {
+            None if due => return Step::Run(run.id),
+            None => run.next_at,
+            Some(until) => until,
+        };
+        next = Some(next.map_or(at, |next| next.min(at)));
     }
     next.map_or(Step::Idle, Step::Wait)
 }

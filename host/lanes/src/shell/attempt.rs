@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fangshi_journal::{
-    AttemptStart, Buffer, Digest, Ending, Fence, Inputs, JournalError, KvAllowed, Next, OpenAttempt, OpenRun,
-    StoredEvent, Usage,
+    AttemptStart, Buffer, Ending, Fence, Inputs, JournalError, KvAllowed, Next, OpenAttempt, OpenRun, StoredEvent,
+    TenantId, Usage,
 };
 use fangshi_operations::errcode::{Retry, retry_of};
 use fangshi_runtime::{Abort, Outcome, RunReport};
@@ -32,9 +32,6 @@ use crate::seams::{Guest, Seat};
 /// the host down with it is counted, and given up in the end.
 const SUSPICIOUS_ENTRIES: u32 = 3;
 
-/// When a run comes back whose version is still being loaded, milliseconds.
-const LOADED_MS: i64 = 2_000;
-
 /// What an attempt is of.
 pub(crate) struct Of<'a> {
     pub fence: &'a Fence,
@@ -43,23 +40,41 @@ pub(crate) struct Of<'a> {
     pub event: StoredEvent,
 }
 
+/// What the next attempt of a run begins with.
+pub(crate) struct Ready {
+    /// The attempt that was cut off, if one was: it is resumed.
+    cut_off: Option<OpenAttempt>,
+    guest: Loaded,
+}
+
+/// A version, or why it can't be had.
+type Loaded = Result<Arc<dyn Guest>, String>;
+
+/// Looks up what the next attempt of a run begins with; `None` while its version is being loaded. The attempt did not begin then:
+/// nothing was written, and nothing counts, neither as a resume nor for the tenant's pace.
+pub(crate) async fn ready(core: &Core, tenant: TenantId, run: &OpenRun) -> Result<Option<Ready>, Halted> {
+    let cut_off = match run.cut_off {
+        Some(_) => core.journal.open_attempt(tenant, run.id, run.attempts + 1).await?,
+        None => None,
+    };
+    let version = cut_off.as_ref().map_or(run.version, |open| open.start.version);
+    let loaded = core.guests.load_soon(tenant, version).await.transpose();
+    Ok(loaded.map(|guest| Ready { cut_off, guest }))
+}
+
 /// Runs one attempt and ends it; what it cost, in fuel.
 pub(crate) async fn attempt(
     core: &Core,
     of: Of<'_>,
+    ready: Ready,
     entries: u32,
     snapshot: &mut SnapshotOfEvent,
 ) -> Result<u64, Halted> {
     let Of { fence, run, seat, event } = of;
-    let number = run.attempts + 1;
-    let cut_off = match run.cut_off {
-        Some(_) => core.journal.open_attempt(fence.lane.tenant, run.id, number).await?,
-        None => None,
-    };
-    let mut one = One { core, fence, run, seat, number, event };
-    match cut_off {
-        Some(open) => one.resume(open, snapshot).await,
-        None => one.fresh(entries, snapshot).await,
+    let mut one = One { core, fence, run, seat, number: run.attempts + 1, event };
+    match ready.cut_off {
+        Some(open) => one.resume(open, ready.guest, snapshot).await,
+        None => one.fresh(ready.guest, entries, snapshot).await,
     }
 }
 
@@ -73,7 +88,7 @@ struct One<'a> {
 }
 
 impl One<'_> {
-    async fn fresh(&mut self, entries: u32, snapshot: &mut SnapshotOfEvent) -> Result<u64, Halted> {
+    async fn fresh(&mut self, loaded: Loaded, entries: u32, snapshot: &mut SnapshotOfEvent) -> Result<u64, Halted> {
         let now = self.core.clock.now();
         let tried = self.tried(now);
         let mut start = AttemptStart {
@@ -91,7 +106,7 @@ impl One<'_> {
             snapshot: None,
             resumes: 0,
         };
-        let guest = match self.load(self.run.version).await? {
+        let guest = match loaded {
             Ok(guest) => guest,
             Err(error) => return self.give_up(start, Halt::NotLoaded(error)).await,
         };
@@ -125,10 +140,13 @@ impl One<'_> {
         self.execute(&*guest, start, buffer, VecDeque::new(), snapshot).await
     }
 
-    async fn resume(&mut self, open: OpenAttempt, snapshot: &mut SnapshotOfEvent) -> Result<u64, Halted> {
+    async fn resume(
+        &mut self,
+        open: OpenAttempt,
+        loaded: Loaded,
+        snapshot: &mut SnapshotOfEvent,
+    ) -> Result<u64, Halted> {
         let mut start = open.start;
-        // A wait for it is no resume.
-        let loaded = self.load(start.version).await?;
         start.resumes += 1;
         if start.resumes > self.core.config.resumes {
             return self.give_up(start, Halt::Crashed).await;
@@ -150,12 +168,6 @@ impl One<'_> {
         }
         snapshot.drop_it();
         self.execute(&*guest, start, buffer, open.calls.into(), snapshot).await
-    }
-
-    /// The version, or why it can't be had. Nothing was written yet: where loading takes its time, the attempt did not begin.
-    async fn load(&self, version: Digest) -> Result<Result<Arc<dyn Guest>, String>, Halted> {
-        let loaded = self.core.guests.load_soon(self.fence.lane.tenant, version).await;
-        loaded.transpose().ok_or_else(|| Halted::NotYet(self.core.clock.now().saturating_add(LOADED_MS)))
     }
 
     fn withheld(&self, guest: &dyn Guest) -> Option<Halt> {

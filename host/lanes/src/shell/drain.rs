@@ -1,11 +1,14 @@
 //! Working through one lane: enter it, make the runs of new events, and run what is due, one after the other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fangshi_journal::{ECHO_REACH_S, Fence, JournalError, LaneKey, LaneState, PlannedEvent, StoredEvent};
+use fangshi_journal::{
+    ECHO_REACH_S, Fence, JournalError, LaneKey, LaneState, OpenRun, PlannedEvent, RunId, StoredEvent,
+};
 use fangshi_operations::named;
 
-use super::attempt::{Of, attempt};
+use super::attempt::{Of, attempt, ready};
 use super::order::SnapshotOfEvent;
 use super::{Core, seat, standing, stop};
 use crate::decide::choose::{Step, choose};
@@ -18,7 +21,7 @@ use crate::seams::Seat;
 pub(crate) enum Drained {
     /// Nothing is left to do, or somebody else does it.
     Idle,
-    /// A retry is due then, unix milliseconds.
+    /// A retry is due then, or a run may go on that waits for its version or its tenant's pace; unix milliseconds.
     WaitUntil(i64),
     /// There is more: the lane gave its place to others.
     More,
@@ -35,14 +38,15 @@ const STEPS: usize = 32;
 /// Time after which it does so as well, milliseconds: a run that waits may take a minute, and a lane has many.
 const TURN_MS: i64 = 1_000;
 
+/// When a run comes back whose version is still being loaded, milliseconds.
+const LOADED_MS: i64 = 2_000;
+
 /// A drain that can't go on.
 pub(crate) enum Halted {
     /// Somebody else entered the lane.
     Stale,
     /// The process stops.
     CutOff,
-    /// What the next run needs is not ready before this, unix milliseconds.
-    NotYet(i64),
     /// For the operator.
     Broken(String),
 }
@@ -67,13 +71,16 @@ impl From<JournalError> for Halted {
 pub(crate) async fn drain(core: &Core, lane: &LaneKey, cost: &mut u64) -> Drained {
     let began = core.clock.now();
     let mut work = Work::new(core, lane, cost);
-    for _ in 0..STEPS {
+    let mut steps = 0;
+    // Runs that wait for their versions take no step from the others.
+    while steps < STEPS + work.loading.len() {
+        steps += 1;
         if core.stopping.is_cancelled() {
             return Drained::Idle;
         }
         match work.step().await {
             // Looking alone is no turn: it goes on until something was done.
-            Ok(None) if work.ran && core.clock.now().saturating_sub(began) >= TURN_MS => return Drained::More,
+            Ok(None) if work.tried && core.clock.now().saturating_sub(began) >= TURN_MS => return Drained::More,
             Ok(None) => {}
             Ok(Some(drained)) => return drained,
             Err(Halted::Stale) => {
@@ -81,7 +88,6 @@ pub(crate) async fn drain(core: &Core, lane: &LaneKey, cost: &mut u64) -> Draine
                 return Drained::Idle;
             }
             Err(Halted::CutOff) => return Drained::Idle,
-            Err(Halted::NotYet(at)) => return Drained::WaitUntil(at),
             Err(Halted::Broken(error)) => {
                 tracing::error!(?lane, error, "a lane can't go on for now");
                 return Drained::Failed;
@@ -99,7 +105,7 @@ pub(crate) async fn plan_alone(core: &Core, lane: &LaneKey) {
     for _ in 0..STEPS {
         match work.plan_step().await {
             Ok(true) => {}
-            Ok(false) | Err(Halted::Stale | Halted::CutOff | Halted::NotYet(_)) => return,
+            Ok(false) | Err(Halted::Stale | Halted::CutOff) => return,
             Err(Halted::Broken(error)) => {
                 tracing::error!(?lane, error, "the events of a held lane have no runs yet");
                 return;
@@ -117,13 +123,16 @@ struct Work<'a> {
     event: Option<StoredEvent>,
     /// Of attempts so far, in fuel.
     cost: &'a mut u64,
-    /// Whether there was an attempt.
-    ran: bool,
+    /// Whether a run was tried.
+    tried: bool,
+    /// Runs whose versions take longer to load than a moment, and when this is looked at again, unix milliseconds.
+    loading: BTreeMap<RunId, i64>,
 }
 
 impl<'a> Work<'a> {
     fn new(core: &'a Core, lane: &'a LaneKey, cost: &'a mut u64) -> Work<'a> {
-        Work { core, lane, fence: None, snapshot: SnapshotOfEvent::default(), event: None, cost, ran: false }
+        let snapshot = SnapshotOfEvent::default();
+        Work { core, lane, fence: None, snapshot, event: None, cost, tried: false, loading: BTreeMap::new() }
     }
 
     /// One step; gives how the drain ends, or none to go on.
@@ -150,7 +159,10 @@ impl<'a> Work<'a> {
         let stopped = state.runs.iter().find_map(|run| Some((run.id, stop(&seats, run)?)));
         let step = match stopped {
             Some((run, _)) => Step::Park(run),
-            None => choose(&state.runs, |installation| standing(&seats, installation), self.core.clock.now()),
+            None => {
+                let loading = |run: &OpenRun| self.loading.get(&run.id).copied();
+                choose(&state.runs, |installation| standing(&seats, installation), loading, self.core.clock.now())
+            }
         };
         let fence = match (step, &self.fence) {
             (Step::Idle, _) => return Ok(Some(Drained::Idle)),
@@ -176,6 +188,11 @@ impl<'a> Work<'a> {
             Step::Run(id) => {
                 let run = state.runs.iter().find(|run| run.id == id);
                 if let Some((run, seat)) = run.and_then(|run| Some((run, seat(&seats, run.installation)?))) {
+                    self.tried = true;
+                    let Some(ready) = ready(self.core, self.lane.tenant, run).await? else {
+                        self.loading.insert(run.id, self.core.clock.now().saturating_add(LOADED_MS));
+                        return Ok(None);
+                    };
                     if let Err(at) = self.core.begin(self.lane.tenant) {
                         return Ok(Some(Drained::WaitUntil(at)));
                     }
@@ -184,8 +201,7 @@ impl<'a> Work<'a> {
                         None => self.core.journal.event(self.lane.tenant, run.event).await?,
                     };
                     let of = Of { fence: &fence, run, seat, event };
-                    self.ran = true;
-                    let cost = attempt(self.core, of, state.entries, &mut self.snapshot).await?;
+                    let cost = attempt(self.core, of, ready, state.entries, &mut self.snapshot).await?;
                     *self.cost = self.cost.saturating_add(cost);
                 }
                 Ok(None)

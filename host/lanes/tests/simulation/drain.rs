@@ -1,9 +1,10 @@
 //! What the shell does around the decisions, over the model: the same steps in the same order, each commit a place where
 //! others may go on or the process may end.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use fangshi_journal::{Fence, LaneKey, LaneState, PlannedEvent};
+use fangshi_journal::{Fence, LaneKey, LaneState, OpenRun, PlannedEvent, RunId};
 use fangshi_lanes::decide::choose::{Step, choose};
 use fangshi_lanes::decide::echo::{Cause, SKEW_S, WINDOW_S};
 use fangshi_lanes::decide::plan::{plan, since};
@@ -15,16 +16,17 @@ use crate::world::{Halt, World};
 use crate::write::{Answer, Write};
 
 const STEPS: usize = 32;
+const LOADED_MS: i64 = 2_000;
 
 /// Works in a lane until nothing is due.
 pub async fn drain(world: Rc<World>, process: usize, lane: LaneKey) {
-    let more = Work { world: &world, process, lane: &lane, fence: None }.work().await;
+    let more = Work::new(&world, process, &lane).work().await;
     world.finished(process, &lane, more == Ok(true));
 }
 
 /// Makes the runs of a lane's new events and executes none: the store is held.
 pub async fn plan_alone(world: Rc<World>, process: usize, lane: LaneKey) {
-    let mut work = Work { world: &world, process, lane: &lane, fence: None };
+    let mut work = Work::new(&world, process, &lane);
     for _ in 0..STEPS {
         if work.plan_step().await != Ok(true) {
             break;
@@ -38,24 +40,36 @@ struct Work<'a> {
     process: usize,
     lane: &'a LaneKey,
     fence: Option<Fence>,
+    /// Runs whose versions take longer to load than a moment, and when this is looked at again.
+    loading: BTreeMap<RunId, i64>,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    fn new(world: &'a Rc<World>, process: usize, lane: &'a LaneKey) -> Work<'a> {
+        Work { world, process, lane, fence: None, loading: BTreeMap::new() }
+    }
+
     /// Whether there is more to do.
     async fn work(&mut self) -> Result<bool, Halt> {
-        for _ in 0..STEPS {
+        let mut steps = 0;
+        while steps < STEPS + self.loading.len() {
+            steps += 1;
             let state = self.look().await?;
             if !state.events.is_empty() {
                 let planned = self.planned(&state).await;
                 self.enter(&state, planned).await?;
                 continue;
             }
-            let run = match choose(&state.runs, |id| self.world.standing(id), self.world.now()) {
+            let loading = |run: &OpenRun| self.loading.get(&run.id).copied();
+            let run = match choose(&state.runs, |id| self.world.standing(id), loading, self.world.now()) {
                 Step::Run(id) => state.runs.iter().find(|run| run.id == id),
                 Step::Park(_) => panic!("nothing was removed"),
                 Step::Idle | Step::Wait(_) => return Ok(false),
             };
             match (&self.fence, run) {
+                (Some(_), Some(run)) if self.world.loads_long() => {
+                    self.loading.insert(run.id, self.world.now() + LOADED_MS);
+                }
                 (Some(fence), Some(run)) => {
                     let fence = fence.clone();
                     attempt(self.world, self.process, &fence, run, state.entries).await?;

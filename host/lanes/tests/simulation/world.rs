@@ -255,6 +255,11 @@ impl World {
         !self.calm.get() && self.dice.percent(5)
     }
 
+    /// Whether a version takes longer to load now than a run waits for it.
+    pub fn loads_long(&self) -> bool {
+        !self.calm.get() && self.dice.percent(10)
+    }
+
     /// Faults are over.
     pub fn is_calm(&self) -> bool {
         self.calm.get()
