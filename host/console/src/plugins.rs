@@ -203,6 +203,9 @@ pub(crate) async fn keep(
 ) -> Result<(VersionRecord, bool), Refusal> {
     let tenant = turn.of();
     let Inspected { manifest, settings, digest, wasm } = inspect(console, wasm, signature).await?;
+    let tenants = console.tenants.by(caller.actor());
+    let registry = tenants.registry().within(console.uploads);
+    registry.room_for(tenant, name, digest, wasm.len()).await.map_err(installations::refuse)?;
     let compiled = compile(console, &wasm).await;
     // What may be the host's own doing (a compiler that broke off, say) is no failure of the upload.
     let own = ["compile-too-slow", "compile-too-large", "component-unloadable"];
@@ -210,8 +213,6 @@ pub(crate) async fn keep(
         turn.compiled(compiled.is_ok(), console.tenants.clock().now());
     }
     compiled?;
-    let tenants = console.tenants.by(caller.actor());
-    let registry = tenants.registry().within(console.uploads);
     let kept = registry.add_version(tenant, name, digest, Declared { manifest, settings }, &wasm).await;
     let (plugin, version, new) = kept.map_err(installations::refuse)?;
     tracing::info!(%tenant, %plugin, version = %version.digest, new, "plugin uploaded");

@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -167,4 +168,32 @@ async fn whose_upload_did_not_compile_waits_before_the_next_one() {
     desk.hand.advance(60_000);
     assert_eq!(desk.upload(&one, "tags", guest::quiet()).await.status, StatusCode::CREATED);
     assert_eq!(desk.upload(&one, "tags", guest::noting()).await.status, StatusCode::CREATED, "and the next at once");
+}
+
+#[tokio::test]
+async fn what_a_tenant_has_no_room_for_is_not_compiled() {
+    struct Counting(AtomicUsize);
+    #[async_trait]
+    impl Compiler for Counting {
+        async fn compile(&self, _: Vec<u8>) -> Result<Vec<u8>, CompileError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err(CompileError::TooSlow { allowed: 7 })
+        }
+    }
+    let counting = Arc::new(Counting(AtomicUsize::new(0)));
+    let compiler = Some(Arc::clone(&counting) as Arc<dyn Compiler>);
+    let runtime = Runtime::new(RuntimeConfig { max_concurrent_runs: 1, compiler, ..RuntimeConfig::default() }).unwrap();
+    let desk = Desk::new().await;
+    let one = desk.tenant("wxone").await;
+    assert_eq!(desk.upload(&one, "tags", guest::quiet()).await.status, StatusCode::CREATED);
+    let desk = desk.changed(|console| {
+        console.runtime = runtime;
+        console.uploads.versions = 1;
+    });
+    assert_eq!(desk.upload(&one, "tags", guest::noting()).await.refusal(409), "uploads-used-up");
+    assert_eq!(desk.upload(&one, "NAME", guest::quiet()).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(counting.0.load(Ordering::Relaxed), 0);
+    // What is there already needs no room.
+    assert_eq!(desk.upload(&one, "tags", guest::quiet()).await.refusal(422), "compile-too-slow");
+    assert_eq!(counting.0.load(Ordering::Relaxed), 1);
 }

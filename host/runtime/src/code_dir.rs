@@ -3,9 +3,11 @@
 //!
 //! The code is read into memory and authenticated there, not mapped: a mapped file could be changed after the check.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -73,6 +75,33 @@ impl CodeDir {
         self.dir.join(hex::encode(digest)).with_extension("code")
     }
 
+    /// Removes the code of components that nobody has any more, of other engines too, and of engines that compiled nothing
+    /// for `stale`: going back to one of those compiles anew. Gives the number of files removed.
+    pub fn sweep(&self, wanted: impl Fn(&[u8; 32]) -> bool, stale: Duration) -> io::Result<u64> {
+        let mut removed = 0;
+        for folder in fs::read_dir(self.dir.parent().unwrap_or(&self.dir))? {
+            let folder = folder?;
+            if !folder.file_type()?.is_dir() {
+                continue;
+            }
+            let folder = folder.path();
+            let is_own = folder == self.dir;
+            let is_stale = !is_own && age(&folder)? > stale;
+            for file in fs::read_dir(&folder)? {
+                let file = file?.path();
+                let is_code = file.extension() == Some(OsStr::new("code"));
+                let is_left = is_code && digest_in(&file).is_some_and(|digest| !wanted(&digest));
+                // A part that is being written is younger than a day.
+                let is_part = file.extension() == Some(OsStr::new("part")) && age(&file)? > Duration::from_hours(24);
+                if is_left || is_part || (is_code && is_stale) {
+                    fs::remove_file(&file)?;
+                    removed += 1;
+                }
+            }
+        }
+        Ok(removed)
+    }
+
     fn mac(&self, digest: &[u8; 32], code: &[u8]) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.key.as_slice()).ok()?;
         mac.update(MAGIC);
@@ -82,6 +111,16 @@ impl CodeDir {
         mac.update(code);
         Some(mac)
     }
+}
+
+/// The digest that a file of code is named by.
+fn digest_in(file: &Path) -> Option<[u8; 32]> {
+    hex::decode(file.file_stem()?.to_str()?).ok()?.try_into().ok()
+}
+
+/// Since the last change; none for a time in the future.
+fn age(path: &Path) -> io::Result<Duration> {
+    Ok(fs::metadata(path)?.modified()?.elapsed().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -135,5 +174,29 @@ mod tests {
             fs::write(other.path(&digest), &file).unwrap();
             assert_eq!(other.read(&digest), None);
         }
+    }
+
+    #[test]
+    fn code_that_nobody_wants_is_swept_and_the_rest_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let (ours, before) = (folder(root.path(), 1, 1), folder(root.path(), 1, 2));
+        for dir in [&ours, &before] {
+            dir.write(&[8; 32], b"code").unwrap();
+            dir.write(&[9; 32], b"code").unwrap();
+        }
+        let part = ours.path(&[8; 32]).with_extension("0.part");
+        fs::write(&part, b"half").unwrap();
+        fs::write(root.path().join("no folder"), b"left alone").unwrap();
+        let month = Duration::from_hours(24 * 30);
+        assert_eq!(ours.sweep(|digest| digest[0] == 9, month).unwrap(), 2);
+        for dir in [&ours, &before] {
+            assert!(dir.path(&[9; 32]).exists() && !dir.path(&[8; 32]).exists());
+        }
+        assert!(part.exists(), "somebody may be writing it");
+        let aged = std::time::SystemTime::now() - 2 * month;
+        fs::File::open(&before.dir).unwrap().set_modified(aged).unwrap();
+        fs::File::open(&part).unwrap().set_modified(aged).unwrap();
+        assert_eq!(ours.sweep(|_| true, month).unwrap(), 2);
+        assert!(ours.path(&[9; 32]).exists() && !before.path(&[9; 32]).exists() && !part.exists());
     }
 }

@@ -1,6 +1,8 @@
 //! One engine and everything around it.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use moka::future::Cache;
 use tokio::sync::Semaphore;
@@ -19,6 +21,9 @@ use crate::link::linker;
 use crate::manifest::{Manifest, Refusal};
 use crate::plugin::{Plugin, RuntimeError};
 use crate::state::RunState;
+
+/// Code of another engine is kept so long after its last compilation, for a way back.
+const STALE: Duration = Duration::from_hours(30 * 24);
 
 /// The engine, its caches and its contract. Cheap to clone.
 #[derive(Clone)]
@@ -97,6 +102,15 @@ impl Runtime {
     /// Plugins loaded in memory now (approximately: the cache counts lazily).
     pub fn loaded(&self) -> u64 {
         self.inner.plugins.entry_count()
+    }
+
+    /// Removes compiled code of components that nobody has any more, and of engines that compiled nothing for a month; gives
+    /// the number of files. What is missed later is compiled again. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The folder can't be read, or a file of it not be removed.
+    pub fn sweep_code(&self, wanted: impl Fn(&[u8; 32]) -> bool) -> io::Result<u64> {
+        self.inner.code_dir.as_ref().map_or(Ok(0), |dir| dir.sweep(wanted, STALE))
     }
 
     /// Reads an upload's type without compiling it: its hooks and the grants it asks for, or everything that keeps it

@@ -1,8 +1,10 @@
 //! Versions: uploaded, listed, read back.
 
+use std::collections::HashSet;
+
 use fangshi_database::{Digest, PluginId, TenantId};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::{Row, SqliteExecutor};
 
 use super::records::{Declared, ManifestRecord, PluginRecord, VersionRecord};
 use super::settings::SettingsSchema;
@@ -104,7 +106,7 @@ impl Registry {
                     .await?;
                     let fresh = inserted.rows_affected() == 1;
                     if fresh {
-                        within(c, tenant, limits).await?;
+                        Used::of(&mut *c, tenant).await?.within(limits)?;
                         let entry = Entry::new(actor, Action::PluginUploaded, tenant).about(PluginId(plugin));
                         audit::append(c, &vault, now, entry.about(digest).with(details)).await?;
                     }
@@ -115,6 +117,47 @@ impl Registry {
             .await?;
         let version = self.version_of(tenant, plugin, digest).await?;
         Ok((plugin, version.ok_or(RegistryError::UnknownVersion(digest))?, fresh))
+    }
+
+    /// Whether [`Registry::add_version`] would find room for an upload of `size` bytes; to be asked before compiling it, since
+    /// the compiled code lies on the disk of the store as well. A version that is there needs none.
+    ///
+    /// # Errors
+    /// As [`Registry::add_version`], without the store's refusals to write.
+    pub async fn room_for(
+        &self,
+        tenant: TenantId,
+        plugin: &str,
+        digest: Digest,
+        size: usize,
+    ) -> Result<(), RegistryError> {
+        self.known(tenant)?;
+        check_name(plugin)?;
+        let (is_version, is_kept): (bool, bool) = sqlx::query_as(
+            "SELECT EXISTS (SELECT 1 FROM versions v JOIN plugins p ON p.id = v.plugin_id \
+             WHERE v.tenant_id = $1 AND v.digest = $2 AND p.name = $3), \
+             EXISTS (SELECT 1 FROM versions WHERE tenant_id = $1 AND digest = $2)",
+        )
+        .bind(tenant.0)
+        .bind(digest.as_bytes().as_slice())
+        .bind(plugin)
+        .fetch_one(self.directory.db.reader())
+        .await?;
+        if is_version {
+            return Ok(());
+        }
+        let used = Used::of(self.directory.db.reader(), tenant).await?;
+        used.and_one_of(if is_kept { 0 } else { size as u64 }).within(self.uploads)
+    }
+
+    /// The digests of all versions of all tenants.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn digests(&self) -> Result<HashSet<Digest>, RegistryError> {
+        let rows: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT DISTINCT digest FROM versions").fetch_all(self.directory.db.reader()).await?;
+        rows.iter().map(|row| Digest::from_slice(row).map_err(|_| RegistryError::Damaged("versions"))).collect()
     }
 
     /// A version by its digest; if several plugins of the tenant have these bytes, the one uploaded first.
@@ -258,22 +301,37 @@ impl Registry {
     }
 }
 
-/// Refuses what a tenant has by now if that is more than it may have.
-async fn within(c: &mut SqliteConnection, tenant: TenantId, limits: UploadLimits) -> Result<(), RegistryError> {
-    let (versions, bytes): (i64, i64) = sqlx::query_as(
-        "SELECT (SELECT count(*) FROM versions WHERE tenant_id = $1), (SELECT coalesce(sum(size), 0) FROM \
-         (SELECT DISTINCT digest, size FROM versions WHERE tenant_id = $1))",
-    )
-    .bind(tenant.0)
-    .fetch_one(c)
-    .await?;
-    if versions > i64::from(limits.versions) {
-        return Err(RegistryError::UploadsUsedUp { most: limits.versions.into(), of: "versions" });
+/// What a tenant's uploads take up.
+struct Used {
+    versions: u64,
+    bytes: u64,
+}
+
+impl Used {
+    async fn of(store: impl SqliteExecutor<'_>, tenant: TenantId) -> Result<Used, RegistryError> {
+        let (versions, bytes): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM versions WHERE tenant_id = $1), (SELECT coalesce(sum(size), 0) FROM \
+             (SELECT DISTINCT digest, size FROM versions WHERE tenant_id = $1))",
+        )
+        .bind(tenant.0)
+        .fetch_one(store)
+        .await?;
+        Ok(Used { versions: versions.unsigned_abs(), bytes: bytes.unsigned_abs() })
     }
-    if u64::try_from(bytes).is_ok_and(|bytes| bytes > limits.bytes) {
-        return Err(RegistryError::UploadsUsedUp { most: limits.bytes, of: "bytes of components" });
+
+    fn and_one_of(self, bytes: u64) -> Used {
+        Used { versions: self.versions + 1, bytes: self.bytes.saturating_add(bytes) }
     }
-    Ok(())
+
+    fn within(&self, limits: UploadLimits) -> Result<(), RegistryError> {
+        if self.versions > limits.versions.into() {
+            return Err(RegistryError::UploadsUsedUp { most: limits.versions.into(), of: "versions" });
+        }
+        if self.bytes > limits.bytes {
+            return Err(RegistryError::UploadsUsedUp { most: limits.bytes, of: "bytes of components" });
+        }
+        Ok(())
+    }
 }
 
 fn read(row: &SqliteRow, vault: &Vault) -> Result<VersionRecord, RegistryError> {

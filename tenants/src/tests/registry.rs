@@ -271,10 +271,15 @@ async fn a_tenant_uploads_no_more_than_it_may() {
     add(a, "one", b"12345").await.unwrap();
     // The same bytes under another name are a version more, and no bytes more.
     add(a, "two", b"12345").await.unwrap();
+    let room = async |name: &str, code: &[u8]| registry.room_for(a, name, Digest::of(code), code.len()).await;
+    assert!(matches!(room("one", b"123456").await, Err(RegistryError::UploadsUsedUp { most: 10, .. })));
     let error = add(a, "one", b"123456").await.unwrap_err();
     assert!(matches!(error, RegistryError::UploadsUsedUp { most: 10, .. }), "{error}");
     assert!(error.to_string().contains("10 bytes"), "{error}");
+    room("one", b"54321").await.unwrap();
     add(a, "one", b"54321").await.unwrap();
+    room("one", b"54321").await.unwrap();
+    assert!(matches!(room("three", b"").await, Err(RegistryError::UploadsUsedUp { most: 3, .. })));
     let error = add(a, "three", b"").await.unwrap_err();
     assert!(matches!(error, RegistryError::UploadsUsedUp { most: 3, of: "versions" }), "{error}");
     // Nothing of what was refused is left, what is there can be named again, and another tenant has room of its own.
@@ -282,4 +287,6 @@ async fn a_tenant_uploads_no_more_than_it_may() {
     assert_eq!(scene.number("SELECT count(*) FROM components WHERE tenant_id = 1").await, 2);
     assert!(!add(a, "one", b"54321").await.unwrap().2);
     add(b, "one", b"1234567890").await.unwrap();
+    let all = [b"12345".as_slice(), b"54321", b"1234567890"].map(Digest::of);
+    assert_eq!(registry.digests().await.unwrap(), all.into());
 }

@@ -7,6 +7,7 @@
 mod ahead;
 mod alerts;
 mod code_key;
+mod code_sweep;
 mod doors;
 mod ending;
 mod heads;
@@ -72,12 +73,14 @@ async fn serve(config: Config, metrics: PrometheusHandle, walls: Walls) -> anyho
     let holding = holding.start();
     let alerting = watch(&config, &rooms)?.start();
     let exporting = heads::export_daily(&rooms, &config.data_dir);
+    let sweeping = code_sweep::sweep_daily(&rooms);
     let ahead = ahead::start(&rooms);
     let ticking = ticks::start(Ticker::new(rooms.journal.clone(), rooms.lanes.clone()));
     let served = listen(&config, &rooms, metrics, raised.walls(), &mut signals).await;
     ticking.abort();
     life.abort();
     exporting.abort();
+    sweeping.abort();
     // A refresh under way is a flight of its own: the rooms are closed after it.
     ahead.abort();
     alerting.abort();
