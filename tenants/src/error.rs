@@ -295,6 +295,9 @@ pub enum RegistryError {
     /// The operator has not approved the version yet, and must first.
     #[error("version {0} waits for the operator's approval")]
     NotApproved(Digest),
+    /// No key that the host trusts signed the version's bytes.
+    #[error("no key that this host trusts signed version {0}")]
+    NotSigned(Digest),
     /// The operator took the approval of the version back.
     #[error("the operator took the approval of version {0} back")]
     Revoked(Digest),

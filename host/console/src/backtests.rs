@@ -89,10 +89,11 @@ async fn approved(console: &Console, tenant: TenantId, run: RunId, attempt: Opti
     };
     let Some(chosen) = chosen else { return Ok(()) };
     let version = console.tenants.registry().version(tenant, chosen.version).await.map_err(refuse)?;
-    match version.filter(|version| plugins::waits(console, version)) {
+    match version.filter(|version| plugins::waits(console, version) || plugins::is_unsigned(console, version)) {
         None => Ok(()),
         Some(version) if version.revoked_at.is_some() => Err(refuse(RegistryError::Revoked(version.digest))),
-        Some(version) => Err(refuse(RegistryError::NotApproved(version.digest))),
+        Some(version) if plugins::waits(console, &version) => Err(refuse(RegistryError::NotApproved(version.digest))),
+        Some(version) => Err(refuse(RegistryError::NotSigned(version.digest))),
     }
 }
 

@@ -446,6 +446,11 @@ pub(crate) fn refuse(error: RegistryError) -> Refusal {
             "the operator reads it and approves it: POST /api/v1/tenants/{id}/plugins/{plugin}/versions/{version}/approval; \
              GET /api/v1/approvals lists what waits",
         ),
+        RegistryError::NotSigned(_) => Refusal::conflict(
+            "version-not-signed",
+            message,
+            "upload the same bytes again with the header fangshi-signature: a key among trusted_keys of [uploads] must have signed them",
+        ),
         RegistryError::Revoked(_) => Refusal::conflict("version-revoked", message, REVOKED_TODO),
         RegistryError::HooksPerEvent { .. } => Refusal::conflict(
             "hooks-per-event",

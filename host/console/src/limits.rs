@@ -8,6 +8,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type}
 use crate::Console;
 use crate::caller::Caller;
 use crate::refusal::Refusal;
+use crate::signature::TrustedKeys;
 
 /// What a tenant has.
 pub(crate) fn of(console: &Console, tenant: &Tenant) -> TenantLimits {
@@ -64,7 +65,11 @@ pub(crate) fn of_installation(tenant: &TenantLimits, given: Map<String, Value>) 
 /// The registry as this caller changes it: on the terms of the host's config and the tenant's limits.
 pub(crate) fn registry(console: &Console, owner: &Tenant, caller: Caller) -> Registry {
     let hooks_per_event = Some(of(console, owner).get(HOOKS_PER_EVENT));
-    console.tenants.by(caller.actor()).registry().on(Terms { approval: console.approval, hooks_per_event })
+    console.tenants.by(caller.actor()).registry().on(Terms {
+        approval: console.approval,
+        signers: console.trusted.as_ref().map(TrustedKeys::names),
+        hooks_per_event,
+    })
 }
 
 fn unusable(problem: &str) -> Refusal {

@@ -72,6 +72,8 @@ pub(crate) struct VersionView {
     approved_by: Option<String>,
     /// When the operator took the approval back, unix milliseconds; null once it was given again.
     approval_revoked_at: Option<i64>,
+    /// The trusted key that signed it, if the host took signed components only when it came.
+    signed_by: Option<String>,
     /// true: it can't be installed before the operator approves it.
     waits_for_approval: bool,
 }
@@ -99,6 +101,7 @@ impl VersionView {
             approved_at: version.approved_at,
             approved_by: version.approved_by,
             approval_revoked_at: version.revoked_at,
+            signed_by: version.signed_by,
             plugin: version.plugin.to_string(),
             name: version.plugin_name,
             version: version.digest.to_string(),
@@ -109,6 +112,14 @@ impl VersionView {
             uploaded_at: version.uploaded_at,
         }
     }
+}
+
+/// Whether a version can't be installed before it is uploaded again with a trusted key's signature.
+pub(crate) fn is_unsigned(console: &Console, version: &VersionRecord) -> bool {
+    console
+        .trusted
+        .as_ref()
+        .is_some_and(|trusted| !version.signed_by.as_ref().is_some_and(|key| trusted.names().contains(key)))
 }
 
 /// Whether a version can't be installed before the operator approves it. One whose approval was taken back can't, whether the
@@ -202,7 +213,7 @@ pub(crate) async fn keep(
     signature: Option<String>,
 ) -> Result<(VersionRecord, bool), Refusal> {
     let tenant = turn.of();
-    let Inspected { manifest, settings, digest, wasm } = inspect(console, wasm, signature).await?;
+    let Inspected { declared, digest, wasm } = inspect(console, wasm, signature).await?;
     let tenants = console.tenants.by(caller.actor());
     let registry = tenants.registry().within(console.uploads);
     registry.room_for(tenant, name, digest, wasm.len()).await.map_err(installations::refuse)?;
@@ -213,7 +224,7 @@ pub(crate) async fn keep(
         turn.compiled(compiled.is_ok(), console.tenants.clock().now());
     }
     compiled?;
-    let kept = registry.add_version(tenant, name, digest, Declared { manifest, settings }, &wasm).await;
+    let kept = registry.add_version(tenant, name, digest, declared, &wasm).await;
     let (plugin, version, new) = kept.map_err(installations::refuse)?;
     tracing::info!(%tenant, %plugin, version = %version.digest, new, "plugin uploaded");
     Ok((version, new))
@@ -247,8 +258,7 @@ pub(crate) async fn list(
 
 /// What an upload says of itself, and its bytes.
 struct Inspected {
-    manifest: ManifestRecord,
-    settings: Option<SettingsSchema>,
+    declared: Declared,
     digest: Digest,
     wasm: Vec<u8>,
 }
@@ -258,9 +268,10 @@ async fn inspect(console: &Console, wasm: Vec<u8>, signature: Option<String>) ->
     let (runtime, trusted) = (console.runtime.clone(), console.trusted.clone());
     let work = move || {
         // First: what nobody answers for is not even read.
-        if let Some(trusted) = trusted {
-            trusted.check(signature.as_deref(), &wasm)?;
-        }
+        let signed_by = match trusted {
+            Some(trusted) => Some(trusted.check(signature.as_deref(), &wasm)?),
+            None => None,
+        };
         let manifest = runtime.inspect(&wasm).map_err(|refused| refuse(&refused))?;
         let manifest = record(manifest, &wasm)?;
         let settings = SettingsSchema::of(&fangshi_runtime::sections(&wasm, SettingsSchema::SECTION));
@@ -268,7 +279,8 @@ async fn inspect(console: &Console, wasm: Vec<u8>, signature: Option<String>) ->
             let hint = "the README says what a schema of settings may hold; `fangshi plugin inspect FILE.wasm` tells the same at your desk";
             Refusal::invalid("settings-schema", problem.to_string(), hint)
         })?;
-        Ok::<_, Refusal>(Inspected { manifest, settings, digest: Digest::of(&wasm), wasm })
+        let declared = Declared { manifest, settings, signed_by };
+        Ok::<_, Refusal>(Inspected { declared, digest: Digest::of(&wasm), wasm })
     };
     let inspected = tokio::task::spawn_blocking(work).await;
     inspected.map_err(|ended| Refusal::fault("reading the component", &ending_of(&ended)))?

@@ -287,6 +287,8 @@ enum Barred {
     Unapproved,
     /// They took the approval back.
     Revoked,
+    /// No trusted key signed it.
+    Unsigned,
     /// It is in quarantine, and another version took its place.
     Quarantined,
 }
@@ -296,6 +298,9 @@ impl Barred {
         if plugins::waits(console, version) {
             return Some(if version.revoked_at.is_some() { Barred::Revoked } else { Barred::Unapproved });
         }
+        if plugins::is_unsigned(console, version) {
+            return Some(Barred::Unsigned);
+        }
         (installed.stopped().get(&version.digest) == Some(&Stop::Quarantined)).then_some(Barred::Quarantined)
     }
 
@@ -303,6 +308,7 @@ impl Barred {
         match self {
             Barred::Unapproved => "version-not-approved",
             Barred::Revoked => "version-revoked",
+            Barred::Unsigned => "version-not-signed",
             Barred::Quarantined => "version-quarantined",
         }
     }
@@ -311,6 +317,7 @@ impl Barred {
         match self {
             Barred::Unapproved => refuse(RegistryError::NotApproved(version)),
             Barred::Revoked => refuse(RegistryError::Revoked(version)),
+            Barred::Unsigned => refuse(RegistryError::NotSigned(version)),
             Barred::Quarantined => Refusal::conflict(
                 self.code(),
                 format!("version {version} put the installation into quarantine, and another took its place"),

@@ -1,5 +1,7 @@
 //! Signatures of uploads: whose components are taken at all. Ed25519 over the component's digest, as `minisign` makes it.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +14,10 @@ pub(crate) const HEADER: &str = "fangshi-signature";
 
 /// Who may sign uploads. Every upload must be signed by one of them.
 #[derive(Clone)]
-pub struct TrustedKeys(Vec<PublicKey>);
+pub struct TrustedKeys {
+    keys: Vec<PublicKey>,
+    names: Arc<[String]>,
+}
 
 impl TrustedKeys {
     /// Keys as the second line of a `.pub` file has them.
@@ -21,12 +26,18 @@ impl TrustedKeys {
     /// The place of the first that is no such key, from 0; or 0 if there is none at all, since then nobody could upload.
     pub fn new(keys: &[String]) -> Result<TrustedKeys, usize> {
         let read = |(at, key): (usize, &String)| PublicKey::from_base64(key).map_err(|_| at);
+        let names = keys.into();
         let keys = keys.iter().enumerate().map(read).collect::<Result<Vec<_>, _>>()?;
-        if keys.is_empty() { Err(0) } else { Ok(TrustedKeys(keys)) }
+        if keys.is_empty() { Err(0) } else { Ok(TrustedKeys { keys, names }) }
     }
 
-    /// Whether one of the keys signed these bytes.
-    pub(crate) fn check(&self, given: Option<&str>, wasm: &[u8]) -> Result<(), Refusal> {
+    /// The keys, as the config has them.
+    pub(crate) fn names(&self) -> Arc<[String]> {
+        Arc::clone(&self.names)
+    }
+
+    /// Which of the keys signed these bytes.
+    pub(crate) fn check(&self, given: Option<&str>, wasm: &[u8]) -> Result<String, Refusal> {
         let hint = "sign the component with `minisign -Sm FILE.wasm` and a key that the operator trusts, and send the header \
                     fangshi-signature: the file FILE.wasm.minisig in base64 on one line";
         let refused = |code, message: &str| Refusal::invalid(code, message, hint);
@@ -36,10 +47,9 @@ impl TrustedKeys {
         let signature = signature.ok_or_else(|| {
             refused("signature-malformed", "the header fangshi-signature holds no minisign signature")
         })?;
-        match self.0.iter().any(|key| key.verify(wasm, &signature, false).is_ok()) {
-            true => Ok(()),
-            false => Err(refused("signature-wrong", "no key that this host trusts signed these bytes")),
-        }
+        let signer = self.keys.iter().position(|key| key.verify(wasm, &signature, false).is_ok());
+        let name = signer.and_then(|place| self.names.get(place));
+        name.cloned().ok_or_else(|| refused("signature-wrong", "no key that this host trusts signed these bytes"))
     }
 }
 
@@ -63,7 +73,7 @@ mod tests {
     fn code(keys: &[&str], given: Option<&str>, wasm: &[u8]) -> &'static str {
         let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
         let checked = TrustedKeys::new(&keys).ok().unwrap().check(given, wasm);
-        checked.map_or_else(|refusal| refusal.code(), |()| "taken")
+        checked.map_or_else(|refusal| refusal.code(), |signer| if signer == KEY { "taken" } else { "by another" })
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod support;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
+use fangshi_console::TrustedKeys;
 use fangshi_tenants::NewInstallation;
 use serde_json::{Value, json};
 use support::{Answer, Desk, guest};
@@ -224,4 +225,17 @@ async fn no_run_is_repaired_or_replayed_in_a_version_that_waits() {
     assert_eq!(desk.post(&replay, json!({})).await.refusal(409), "version-not-approved");
     desk.post(&format!("/api/v1/tenants/{tenant}/approvals"), json!({})).await;
     assert_eq!(desk.post(&replay, json!({})).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_version_without_a_signature_is_not_installed_where_one_is_asked_for() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let version = desk.upload(&tenant, "tags", guest::quiet()).await.json();
+    assert_eq!(version["signed_by"], Value::Null);
+    let keys = ["RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3".to_owned()];
+    let desk = desk.changed(|console| console.trusted = Some(TrustedKeys::new(&keys).unwrap()));
+    let refused = install(&desk, &tenant, &version).await;
+    assert_eq!(refused.refusal(409), "version-not-signed");
+    assert!(refused.text.contains("fangshi-signature"), "it says what to do: {}", refused.text);
 }

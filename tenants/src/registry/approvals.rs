@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::Registry;
-use super::records::{Installation, VersionRecord};
+use super::records::{Installation, Terms, VersionRecord};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::{RegistryError, Vault};
 
@@ -203,24 +203,30 @@ async fn bar(c: &mut SqliteConnection, tenant: TenantId, digest: Digest, at: i64
     Ok(barred.rows_affected())
 }
 
-/// Refuses the version of an installation if it was revoked, or if approval is `needed` and nobody gave it.
+/// Refuses the version of an installation if it was revoked, or if an approval or a signature is asked for that it does not have.
 pub(super) async fn check(
     c: &mut SqliteConnection,
     installation: &Installation,
-    needed: bool,
+    terms: &Terms,
 ) -> Result<(), RegistryError> {
-    let row: Option<(Option<i64>, Option<i64>)> = sqlx::query_as(
-        "SELECT approved_at, revoked_at FROM versions WHERE tenant_id = $1 AND plugin_id = $2 AND digest = $3",
+    let row: Option<(Option<i64>, Option<i64>, Option<String>)> = sqlx::query_as(
+        "SELECT approved_at, revoked_at, signed_by FROM versions WHERE tenant_id = $1 AND plugin_id = $2 AND digest = $3",
     )
     .bind(installation.tenant.0)
     .bind(installation.plugin.0)
     .bind(installation.version.as_bytes().as_slice())
     .fetch_optional(c)
     .await?;
-    match row {
-        Some((_, Some(_))) => Err(RegistryError::Revoked(installation.version)),
-        Some((Some(_), None)) => Ok(()),
-        Some((None, None)) if !needed => Ok(()),
-        Some((None, None)) | None => Err(RegistryError::NotApproved(installation.version)),
+    let version = installation.version;
+    let Some((approved_at, revoked_at, signed_by)) = row else { return Err(RegistryError::NotApproved(version)) };
+    if revoked_at.is_some() {
+        return Err(RegistryError::Revoked(version));
     }
+    if terms.signers.as_ref().is_some_and(|signers| !signed_by.is_some_and(|key| signers.contains(&key))) {
+        return Err(RegistryError::NotSigned(version));
+    }
+    if terms.approval && approved_at.is_none() {
+        return Err(RegistryError::NotApproved(version));
+    }
+    Ok(())
 }

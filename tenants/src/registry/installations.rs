@@ -55,11 +55,11 @@ impl Registry {
             updated_at: now,
             removed_at: None,
         };
-        let (directory, actor, terms) = (Arc::clone(&self.directory), self.actor, self.terms);
+        let (directory, actor, terms) = (Arc::clone(&self.directory), self.actor, self.terms.clone());
         self.commit(tenant, move |c| {
             Box::pin(async move {
                 let installation = insert(c, &directory.vault, draft).await?;
-                hold(c, terms, None, &installation).await?;
+                hold(c, &terms, None, &installation).await?;
                 let entry = entry(actor, Action::InstallationMade, None, &installation);
                 audit::append(c, &directory.vault, now, entry).await?;
                 Ok(installation)
@@ -156,7 +156,7 @@ impl Registry {
         id: InstallationId,
         change: impl FnOnce(&mut Installation) -> Result<(), RegistryError> + Send + 'static,
     ) -> Result<Installation, RegistryError> {
-        let (directory, actor, terms) = (Arc::clone(&self.directory), self.actor, self.terms);
+        let (directory, actor, terms) = (Arc::clone(&self.directory), self.actor, self.terms.clone());
         self.commit(tenant, move |c| {
             Box::pin(async move {
                 let found = installed::find(&mut *c, &directory.vault, tenant, id).await?;
@@ -176,7 +176,7 @@ impl Registry {
                 }
                 let resumed = before.state != installation.state;
                 write(c, &directory.vault, &mut installation, resumed).await?;
-                hold(c, terms, Some(&before), &installation).await?;
+                hold(c, &terms, Some(&before), &installation).await?;
                 let action = match taken_over(&before, &installation) {
                     true => Action::InstallationPaused,
                     false => action(before.state, installation.state),
@@ -239,7 +239,7 @@ fn taken_over(before: &Installation, now: &Installation) -> bool {
 /// Refuses an installation, as it was just written, with which the terms do not hold. What it was `before` it may stay.
 async fn hold(
     c: &mut SqliteConnection,
-    terms: Terms,
+    terms: &Terms,
     before: Option<&Installation>,
     now: &Installation,
 ) -> Result<(), RegistryError> {
@@ -247,7 +247,7 @@ async fn hold(
         return Ok(());
     }
     if before.is_none_or(|before| before.version != now.version) {
-        approvals::check(c, now, terms.approval).await?;
+        approvals::check(c, now, terms).await?;
     }
     if let Some(allowed) = terms.hooks_per_event {
         let heard = before.map_or(&[][..], |before| &before.hooks);

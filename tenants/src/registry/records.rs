@@ -35,11 +35,13 @@ pub struct Declared {
     pub manifest: ManifestRecord,
     /// What it says about its settings.
     pub settings: Option<SettingsSchema>,
+    /// The key that signed its bytes, if a signature was asked for.
+    pub signed_by: Option<String>,
 }
 
 impl From<ManifestRecord> for Declared {
     fn from(manifest: ManifestRecord) -> Self {
-        Declared { manifest, settings: None }
+        Declared { manifest, settings: None, signed_by: None }
     }
 }
 
@@ -83,6 +85,8 @@ pub struct VersionRecord {
     pub approved_by: Option<String>,
     /// When the operator took the approval back, unix ms; none once it was given again.
     pub revoked_at: Option<i64>,
+    /// The key that signed these bytes, if a signature was asked for when they came.
+    pub signed_by: Option<String>,
 }
 
 /// Whether an installation gets events.
@@ -177,10 +181,12 @@ impl Stop {
 }
 
 /// What must hold besides when a version is installed. The default asks for nothing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Terms {
     /// The operator must have approved the version.
     pub approval: bool,
+    /// One of these keys must have signed the version.
+    pub signers: Option<Arc<[String]>>,
     /// How many installations of the tenant may hear one hook.
     pub hooks_per_event: Option<u64>,
 }

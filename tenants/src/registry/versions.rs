@@ -19,7 +19,7 @@ macro_rules! select_versions {
     ($rest:literal) => {
         concat!(
             "SELECT v.id AS number, v.digest, v.tenant_id, v.plugin_id, p.name AS plugin_name, v.size, v.hooks, \
-             v.grants, v.settings_schema, v.uploaded_at, v.approved_at, v.approved_by, v.revoked_at \
+             v.grants, v.settings_schema, v.uploaded_at, v.approved_at, v.approved_by, v.revoked_at, v.signed_by \
              FROM versions v JOIN plugins p ON p.id = v.plugin_id ",
             $rest
         )
@@ -44,7 +44,7 @@ impl Registry {
     ) -> Result<(PluginId, VersionRecord, bool), RegistryError> {
         self.known(tenant)?;
         check_name(plugin)?;
-        let Declared { manifest, settings } = declared.into();
+        let Declared { manifest, settings, signed_by } = declared.into();
         let details = serde_json::json!({"name": plugin, "size": wasm.len(), "manifest": &manifest});
         let hooks = json(&manifest.hooks)?;
         let grants = json(&manifest.grants)?;
@@ -109,6 +109,15 @@ impl Registry {
                         Used::of(&mut *c, tenant).await?.within(limits)?;
                         let entry = Entry::new(actor, Action::PluginUploaded, tenant).about(PluginId(plugin));
                         audit::append(c, &vault, now, entry.about(digest).with(details)).await?;
+                    }
+                    if let Some(key) = signed_by {
+                        // Of bytes that were there without one as well: the same bytes are signed once a tenant.
+                        sqlx::query("UPDATE versions SET signed_by = $3 WHERE tenant_id = $1 AND digest = $2")
+                            .bind(tenant.0)
+                            .bind(digest.as_bytes().as_slice())
+                            .bind(key)
+                            .execute(&mut *c)
+                            .await?;
                     }
                     approvals::follow(c, &vault, (tenant, PluginId(plugin), digest), (actor, fresh), now).await?;
                     Ok::<_, RegistryError>((PluginId(plugin), fresh))
@@ -354,6 +363,7 @@ fn read(row: &SqliteRow, vault: &Vault) -> Result<VersionRecord, RegistryError> 
         approved_at: row.try_get("approved_at")?,
         approved_by: row.try_get("approved_by")?,
         revoked_at: row.try_get("revoked_at")?,
+        signed_by: row.try_get("signed_by")?,
     })
 }
 

@@ -215,6 +215,36 @@ fn merchant(registry: &crate::Tenants) -> Registry {
 }
 
 #[tokio::test]
+async fn a_version_needs_the_signature_of_a_key_that_is_trusted_now() {
+    let scene = scene().await;
+    let tenant = scene.authorized("wxa").await.id;
+    let registry = scene.tenants.registry();
+    let trusting = |keys: &[&str]| {
+        let signers = Some(keys.iter().map(|key| (*key).to_owned()).collect());
+        registry.on(Terms { signers, ..Terms::default() })
+    };
+    let signed = |key: Option<&str>| {
+        let manifest = crate::ManifestRecord { hooks: vec![], grants: vec![] };
+        crate::Declared { manifest, settings: None, signed_by: key.map(str::to_owned) }
+    };
+    let add = async |name: &str, key| {
+        registry.add_version(tenant, name, Digest::of(b"code"), signed(key), b"code").await.unwrap()
+    };
+    let (plugin, version, _) = add("tags", None).await;
+    assert_eq!(version.signed_by, None);
+    let refused = trusting(&["one"]).install(tenant, new(plugin, b"code", &[])).await.unwrap_err();
+    assert!(matches!(refused, RegistryError::NotSigned(version) if version == Digest::of(b"code")), "{refused}");
+    let (other, version, fresh) = add("labels", Some("two")).await;
+    assert_eq!((version.signed_by.as_deref(), fresh), (Some("two"), true));
+    assert_eq!(add("tags", None).await.1.signed_by.as_deref(), Some("two"), "the same bytes");
+    assert!(trusting(&["one"]).install(tenant, new(plugin, b"code", &[])).await.is_err(), "by another key");
+    let installed = trusting(&["one", "two"]).install(tenant, new(plugin, b"code", &[])).await.unwrap();
+    trusting(&[]).install(tenant, new(other, b"code", &[])).await.unwrap_err();
+    // What an installation has it keeps.
+    trusting(&[]).patch_installation(tenant, installed.id, resume()).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_merchants_upload_waits_for_the_operator_where_that_is_asked_for() {
     let scene = scene().await;
     let (tenant, other) = (scene.authorized("wxa").await.id, scene.authorized("wxb").await.id);

@@ -29,7 +29,7 @@ async fn no_secret_and_no_merchant_data_lies_open_in_the_files() {
     let digest = Digest::of(&wasm);
     let manifest = ManifestRecord { hooks: vec!["on-pay".into()], grants: vec![] };
     let schema = r#"{"type": "object", "properties": {"erp_password": {"type": "string", "writeOnly": true, "title": "CANARY-schema"}}}"#;
-    let declared = Declared { manifest, settings: SettingsSchema::parse(schema.as_bytes()).ok() };
+    let declared = Declared { manifest, settings: SettingsSchema::parse(schema.as_bytes()).ok(), signed_by: None };
     let registry = scene.tenants.registry();
     let (plugin, _, _) = registry.add_version(shop.id, "tags", digest, declared, &wasm).await.unwrap();
     let installed = registry

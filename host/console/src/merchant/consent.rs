@@ -378,6 +378,7 @@ pub(super) fn changed(language: Language, error: RegistryError) -> Response {
         RegistryError::Removed(_) => refused(language, "installation-removed"),
         RegistryError::Grants { .. } => refused(language, "grants-missing"),
         RegistryError::NotApproved(_) => refused(language, "version-not-approved"),
+        RegistryError::NotSigned(_) => refused(language, "version-not-signed"),
         RegistryError::Revoked(_) => refused(language, "version-revoked"),
         RegistryError::HooksPerEvent { .. } => refused(language, "hooks-per-event"),
         RegistryError::Settings { .. } => refused(language, "settings-unfit"),

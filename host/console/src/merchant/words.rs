@@ -290,6 +290,13 @@ const REFUSALS: &[Refused] = &[
         "Ask your service provider to approve it; after that you can install it.",
     ),
     no(
+        "version-not-signed",
+        "这个版本没有可信签名",
+        "No trusted key signed this version",
+        "请联系服务商上传带签名的同一版本，之后即可安装。",
+        "Ask your service provider to upload the same version with its signature; after that you can install it.",
+    ),
+    no(
         "version-revoked",
         "服务商撤销了对这个版本的审核",
         "The approval of this version was taken back",
