@@ -106,6 +106,7 @@ impl Lanes {
             stopping: stopping.clone(),
             cut_off: CancellationToken::new(),
             pace: Mutex::default(),
+            kept: Mutex::default(),
             waiting,
         };
         let inner = Arc::new(Inner {

@@ -23,6 +23,8 @@ struct Whole {
 pub const RUNS_AT_ONCE: &str = "runs_at_once";
 /// Attempts of the tenant that begin within a second.
 pub const RUNS_PER_SECOND: &str = "runs_per_second";
+/// Bytes that attempts of the tenant make the journal keep within an hour.
+pub const JOURNAL_BYTES_PER_HOUR: &str = "journal_bytes_per_hour";
 /// Bytes of one component that is uploaded.
 pub const COMPONENT_BYTES: &str = "component_bytes";
 /// Installations that hear one hook, and so may be started by one event.
@@ -34,6 +36,7 @@ pub const QUARANTINE_AFTER: &str = "quarantine_after";
 const WHOLE: &[Whole] = &[
     Whole { name: RUNS_AT_ONCE, least: 1, default: 16, most: MAX_CONCURRENT_RUNS as u64 },
     Whole { name: RUNS_PER_SECOND, least: 1, default: 10_000, most: 1_000_000 },
+    Whole { name: JOURNAL_BYTES_PER_HOUR, least: 1 << 20, default: 1 << 30, most: 1 << 40 },
     Whole { name: COMPONENT_BYTES, least: 1 << 10, default: 32 << 20, most: 256 << 20 },
     Whole { name: HOOKS_PER_EVENT, least: 1, default: 32, most: 1_000 },
     // More than the attempts of one run: one order that a plugin can't bear is no reason.

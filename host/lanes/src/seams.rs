@@ -16,7 +16,7 @@ use crate::config::RunLimits;
 use crate::decide::choose::Standing;
 use crate::decide::plan::Subscriber;
 use crate::loading::Loading;
-use crate::plans::{Plans, QUARANTINE_AFTER, RUNS_AT_ONCE, RUNS_PER_SECOND};
+use crate::plans::{JOURNAL_BYTES_PER_HOUR, Plans, QUARANTINE_AFTER, RUNS_AT_ONCE, RUNS_PER_SECOND};
 
 /// Loads plugins.
 #[async_trait]
@@ -136,6 +136,8 @@ pub struct Throughput {
     pub runs_at_once: usize,
     /// Attempts that begin within a second.
     pub runs_per_second: u64,
+    /// Bytes that its attempts make the journal keep within an hour.
+    pub journal_bytes_per_hour: u64,
 }
 
 /// The installations of the tenants' registry, with the limits of their tenants.
@@ -334,6 +336,7 @@ impl Directory for Installed {
         Some(Throughput {
             runs_at_once: usize::try_from(limits.get(RUNS_AT_ONCE)).unwrap_or(usize::MAX),
             runs_per_second: limits.get(RUNS_PER_SECOND),
+            journal_bytes_per_hour: limits.get(JOURNAL_BYTES_PER_HOUR),
         })
     }
 }

@@ -137,7 +137,7 @@ async fn requests_to_outside_hosts_are_no_loop_of_effects_on_an_order() {
 async fn a_tenant_begins_so_many_attempts_a_second_and_loses_none() {
     let rig = Rig::new().await;
     rig.install(1, false, script!(|_input, _host| Outcome::Done));
-    rig.throughput(Throughput { runs_at_once: 2, runs_per_second: 3 });
+    rig.throughput(Throughput { runs_at_once: 2, runs_per_second: 3, journal_bytes_per_hour: u64::MAX });
     for n in 0..8 {
         rig.pay(&format!("1{n}")).await;
     }
@@ -147,4 +147,29 @@ async fn a_tenant_begins_so_many_attempts_a_second_and_loses_none() {
     assert_eq!(rig.ran().len(), 6);
     rig.advance(1).await;
     assert_eq!(rig.states().await, [RunState::Done; 8]);
+}
+
+#[tokio::test]
+async fn a_tenant_fills_the_journal_so_far_an_hour_and_loses_no_run() {
+    let rig = Rig::new().await;
+    let text = "x".repeat(10_000);
+    rig.install(
+        1,
+        false,
+        script!(move |_input, host| {
+            host.log(1, &text);
+            Outcome::Done
+        }),
+    );
+    rig.throughput(Throughput { runs_at_once: 1, runs_per_second: 1_000, journal_bytes_per_hour: 25_000 });
+    for n in 0..6 {
+        rig.pay(&format!("1{n}")).await;
+    }
+    rig.settle().await;
+    let first = rig.ran().len();
+    assert!((2..=3).contains(&first), "two fit, and a third begins where they left room: {first}");
+    rig.advance(60).await;
+    assert_eq!(rig.ran().len(), first, "the rest waits");
+    rig.advance(4 * 3_600).await;
+    assert_eq!(rig.states().await, [RunState::Done; 6]);
 }

@@ -8,6 +8,7 @@ pub mod divergence;
 pub mod echo;
 pub mod effect;
 pub mod ending;
+pub mod kept;
 pub mod outside;
 pub mod pace;
 pub mod plan;

@@ -320,6 +320,7 @@ impl One<'_> {
             quarantined: ended.quarantined,
         };
         count(&finished);
+        self.core.kept(self.fence.lane.tenant, buffer.kept_bytes());
         // Nobody listening is no error.
         let _ = self.core.finished.send(finished);
         Ok(cost)

@@ -193,7 +193,7 @@ impl<'a> Work<'a> {
                         self.loading.insert(run.id, self.core.clock.now().saturating_add(LOADED_MS));
                         return Ok(None);
                     };
-                    if let Err(at) = self.core.begin(self.lane.tenant) {
+                    if let Err(at) = self.core.begin(run, self.lane.tenant) {
                         return Ok(Some(Drained::WaitUntil(at)));
                     }
                     let event = match self.event.take().filter(|event| event.seq == run.event) {

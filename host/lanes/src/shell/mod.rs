@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::LanesConfig;
 use crate::decide::choose::Standing;
+use crate::decide::kept::Kept;
 use crate::decide::pace::Pace;
 use crate::finished::Finished;
 use crate::seams::{Directory, Guests, Seat, Shop};
@@ -45,6 +46,8 @@ pub(crate) struct Core {
     pub cut_off: CancellationToken,
     /// How many attempts of each tenant begin within a second.
     pub pace: Mutex<Pace>,
+    /// What their attempts made the journal keep lately.
+    pub kept: Mutex<Kept>,
     /// Runs that wait for outside hosts.
     pub waiting: Waiting,
 }
@@ -55,11 +58,23 @@ impl Core {
         self.directory.throughput(tenant).map_or(self.config.per_tenant, |throughput| throughput.runs_at_once)
     }
 
-    /// Counts an attempt that is about to begin, or says when it may (unix milliseconds).
-    pub(crate) fn begin(&self, tenant: TenantId) -> Result<(), i64> {
+    /// Counts an attempt that is about to begin, or says when it may (unix milliseconds). One that was cut off does not wait
+    /// for room in the journal: its effects want to be settled.
+    pub(crate) fn begin(&self, run: &OpenRun, tenant: TenantId) -> Result<(), i64> {
         let Some(throughput) = self.directory.throughput(tenant) else { return Ok(()) };
+        let now = self.clock.now();
+        if run.cut_off.is_none() {
+            self.kept.lock().unwrap_or_else(PoisonError::into_inner).begin(tenant, now)?;
+        }
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.begin(tenant, throughput.runs_per_second, self.clock.now())
+        pace.begin(tenant, throughput.runs_per_second, now)
+    }
+
+    /// Counts what an attempt that ended made the journal keep.
+    pub(crate) fn kept(&self, tenant: TenantId, bytes: u64) {
+        let Some(throughput) = self.directory.throughput(tenant) else { return };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.ended(tenant, bytes, throughput.journal_bytes_per_hour, self.clock.now());
     }
 
     /// Whether a run that is due can't run now. In doubt it may: the drain looks again.
