@@ -152,12 +152,11 @@ async fn a_tenant_begins_so_many_attempts_a_second_and_loses_none() {
 #[tokio::test]
 async fn a_tenant_fills_the_journal_so_far_an_hour_and_loses_no_run() {
     let rig = Rig::new().await;
-    let text = "x".repeat(10_000);
     rig.install(
         1,
         false,
-        script!(move |_input, host| {
-            host.log(1, &text);
+        script!(|_input, host| {
+            host.log(1, &"x".repeat(10_000));
             Outcome::Done
         }),
     );

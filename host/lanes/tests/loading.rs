@@ -125,7 +125,7 @@ async fn a_wait_for_the_version_uses_up_nothing_of_the_tenants_pace() {
     for id in 1..=2 {
         rig.install(id, false, script!(|_input, _host| Outcome::Done));
     }
-    rig.throughput(Throughput { runs_at_once: 2, runs_per_second: 2 });
+    rig.throughput(Throughput { runs_at_once: 2, runs_per_second: 2, journal_bytes_per_hour: u64::MAX });
     being_loaded(&rig, &[1]);
     for order in ["11", "12", "13"] {
         rig.pay(order).await;
