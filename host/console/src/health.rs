@@ -115,7 +115,7 @@ pub(crate) async fn healthz() -> Json<Alive> {
 )]
 pub(crate) async fn readyz(State(console): State<Console>, headers: HeaderMap) -> Result<Json<Ready>, Refusal> {
     if !console.journal.is_writable() {
-        tracing::error!("not ready: the thread that writes the store has ended");
+        tracing::error!("not ready: the writer of the store has ended");
         return Err(Refusal::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "not-ready",

@@ -9,7 +9,7 @@ use super::signals::Signals;
 pub enum Ending {
     /// A signal, by its name.
     Signal(&'static str),
-    /// The thread that writes the store has died: no event can be recorded any more.
+    /// The writer of the store has died: no event can be recorded any more.
     WriterDied,
 }
 
@@ -27,8 +27,8 @@ impl Ending {
         match self {
             Ending::Signal(_) => Ok(()),
             Ending::WriterDied => anyhow::bail!(
-                "the thread that writes the store has died, so no event can be recorded: start the host again. Nothing that \
-                 was answered `success` is lost; what the thread said last stands above in the log"
+                "the writer of the store has died, so no event can be recorded: start the host again. Nothing that was \
+                 answered `success` is lost; what the writer said last stands above in the log"
             ),
         }
     }

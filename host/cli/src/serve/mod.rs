@@ -136,7 +136,7 @@ async fn listen(
         Ending::Signal(signal) => {
             tracing::info!(signal, grace_s = config.shutdown.as_secs(), "stopping: no new callbacks, runs may end");
         }
-        Ending::WriterDied => tracing::error!("stopping: the thread that writes the store has died"),
+        Ending::WriterDied => tracing::error!("stopping: the writer of the store has died"),
     }
     server.stop(LAST_REQUESTS).await;
     ending.outcome()

@@ -125,6 +125,7 @@ impl GroupCommit {
             match fate {
                 Ok(()) if group.is_synced() => self.syncer.answer_after_sync(group).await?,
                 Ok(()) => {
+                    self.shared.counts.unsynced.fetch_add(1, Ordering::Relaxed);
                     group.answer(Ok(()));
                     self.syncer.sync_soon();
                 }
@@ -177,9 +178,10 @@ impl GroupCommit {
             }
             Err(fatal) => {
                 tracing::error!(error = %fatal.cause, "a group of writes was refused; its waiters are told");
-                // Where there is nothing left to roll back, a new connection is surer than a guess.
-                let clean = connection.execute("ROLLBACK").await.is_ok() && !fatal.in_doubt;
-                self.keep(connection, clean).await;
+                // Where there is nothing left to roll back, a new connection is surer than a guess; unless nothing began, since
+                // another program held the file for longer than this waits.
+                let undone = connection.execute("ROLLBACK").await.is_ok() || fatal.is_busy();
+                self.keep(connection, undone && !fatal.in_doubt).await;
                 Err(fatal)
             }
         }

@@ -66,6 +66,7 @@ struct Shared {
 #[derive(Default)]
 struct Counts {
     commits: AtomicU64,
+    unsynced: AtomicU64,
     failed_commits: AtomicU64,
     rows: AtomicU64,
     writes: AtomicU64,
@@ -77,6 +78,8 @@ struct Counts {
 pub struct WriterStats {
     /// Groups committed: each one transaction.
     pub commits: u64,
+    /// Of these, groups that were answered before the log was synced: none of their waiters asked for that.
+    pub unsynced: u64,
     /// Groups that could not be begun or committed; all of their waiters got an error.
     pub failed_commits: u64,
     /// Rows in committed groups, duplicates and refused ones included.
@@ -188,6 +191,7 @@ impl Writer {
         let counts = &self.inner.shared.counts;
         WriterStats {
             commits: counts.commits.load(Ordering::Relaxed),
+            unsynced: counts.unsynced.load(Ordering::Relaxed),
             failed_commits: counts.failed_commits.load(Ordering::Relaxed),
             rows: counts.rows.load(Ordering::Relaxed),
             writes: counts.writes.load(Ordering::Relaxed),

@@ -40,6 +40,11 @@ impl Fatal {
     pub(super) fn is_full(&self) -> bool {
         is_full(&self.cause)
     }
+
+    /// Another program held the file for as long as this waits for it, so the transaction never began.
+    pub(super) fn is_busy(&self) -> bool {
+        is_busy(&self.cause)
+    }
 }
 
 /// The connection, and how far the group's transaction is.

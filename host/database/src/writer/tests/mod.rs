@@ -1,5 +1,6 @@
 //! The writer against real SQLite files.
 
+mod busy;
 mod scripts;
 mod syncs;
 
@@ -68,7 +69,11 @@ async fn store() -> Store {
 }
 
 async fn store_in(dir: TempDir) -> Store {
-    let db = Database::open(OpenOptions::new(dir.path())).await.unwrap();
+    store_with(OpenOptions::new(dir.path()), dir).await
+}
+
+async fn store_with(options: OpenOptions, dir: TempDir) -> Store {
+    let db = Database::open(options).await.unwrap();
     run(db.writer(), "CREATE TABLE marks (id INTEGER PRIMARY KEY AUTOINCREMENT, key INTEGER NOT NULL UNIQUE, value INTEGER NOT NULL CHECK (value >= 0), body BLOB NOT NULL)").await.unwrap();
     let marks = db.writer().rows::<Mark>();
     Store { db, marks, _dir: dir }
@@ -463,7 +468,7 @@ async fn a_row_that_fails_in_the_statement_that_begins_the_group_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_thread_that_died_is_seen_and_refuses_every_write() {
+async fn a_writer_that_died_is_seen_and_refuses_every_write() {
     let store = store().await;
     let writer = store.db.writer().clone();
     assert!(writer.is_alive());

@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::mpsc;
 
+use futures_util::FutureExt;
+use futures_util::future::join;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
@@ -98,16 +100,15 @@ async fn what_is_committed_is_answered_after_a_sync_that_began_later() {
     store.begun.recv().unwrap();
     assert!(!script.is_finished());
     // Few rows are not worth a sync of their own.
-    let rows = [store.row(3), store.row(4)];
+    let mut rows = Box::pin(join(store.marks.insert(Mark::new(3)), store.marks.insert(Mark::new(4))));
+    assert!((&mut rows).now_or_never().is_none(), "both are queued");
     store.gives.send(Ok(())).unwrap();
     script.await.unwrap().unwrap();
     store.begun.recv().unwrap();
     assert_eq!((store.writer.stats().commits, store.seen().await.len()), (3, 4));
-    assert!(rows.iter().all(|row| !row.is_finished()));
+    assert!((&mut rows).now_or_never().is_none());
     store.gives.send(Ok(())).unwrap();
-    for row in rows {
-        row.await.unwrap().unwrap();
-    }
+    assert!(matches!(rows.await, (Ok(_), Ok(_))));
     assert!(store.begun.try_recv().is_err(), "one sync for both");
 }
 
