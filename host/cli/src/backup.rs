@@ -29,7 +29,7 @@ pub struct BackupArguments {
 
 #[derive(Args)]
 pub struct RestoreArguments {
-    /// The host's config file (TOML). Its data_dir must hold no store.
+    /// The host's config file (TOML). Its data_dir must hold no store, and nothing that one left behind.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// The backup. The host must be down.

@@ -77,7 +77,7 @@ async fn check(file: &Path) -> Result<(), DatabaseError> {
 /// place with [`put_back`]. Gives that folder.
 ///
 /// # Errors
-/// The data folder holds a store already, or is in use; the backup is no store, or cannot be copied.
+/// The data folder holds a store already, or the log of one, or is in use; the backup is no store, or cannot be copied.
 pub async fn stage(backup: &Path, data_dir: &Path) -> Result<PathBuf, DatabaseError> {
     make_folder(data_dir)?;
     let _lock = FolderLock::take(data_dir, false)?;
@@ -111,16 +111,29 @@ pub fn put_back(data_dir: &Path) -> Result<(), DatabaseError> {
     fs::remove_dir_all(&staging).map_err(failed)
 }
 
+/// What a store is made of, by what follows its name. A log that is left alone is no less dangerous than a store: SQLite would
+/// bring what it holds of the lost store into the one that takes its place.
+const PARTS: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// Refuses a data folder that holds a store, or what a store that was moved away has left behind.
 fn refuse_a_store(data_dir: &Path) -> Result<(), DatabaseError> {
-    let path = data_dir.join(DATABASE_FILE);
-    match fs::exists(&path) {
-        Ok(false) => Ok(()),
-        Ok(true) => {
-            let text = "there is a store already: move it away, or name another data_dir";
-            Err(DatabaseError::Folder { path, cause: std::io::Error::new(std::io::ErrorKind::AlreadyExists, text) })
+    let mut found = Vec::new();
+    for part in PARTS {
+        let name = format!("{DATABASE_FILE}{part}");
+        let path = data_dir.join(&name);
+        match fs::symlink_metadata(&path) {
+            Ok(_) => found.push(name),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
+            Err(cause) => return Err(DatabaseError::Folder { path, cause }),
         }
-        Err(cause) => Err(DatabaseError::Folder { path, cause }),
     }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let found = found.join(", ");
+    let text = format!("a store, or what is left of one, is there: move away {found}, or name another data_dir");
+    let cause = std::io::Error::new(std::io::ErrorKind::AlreadyExists, text);
+    Err(DatabaseError::Folder { path: data_dir.to_owned(), cause })
 }
 
 fn beside(to: &Path) -> PathBuf {
@@ -179,7 +192,7 @@ mod tests {
         let refused = stage(&file, dir.path()).await.unwrap_err();
         assert!(matches!(refused, DatabaseError::Locked { .. }), "a host is at work there: {refused}");
         host.close().await;
-        assert!(stage(&file, dir.path()).await.unwrap_err().to_string().contains("move it away"));
+        assert!(stage(&file, dir.path()).await.unwrap_err().to_string().contains("move away fangshi.db"));
 
         let fresh = away.path().join("data");
         let staged = stage(&file, &fresh).await.unwrap();
@@ -188,6 +201,45 @@ mod tests {
         put_back(&fresh).unwrap();
         assert_eq!((count(&fresh).await, count(dir.path()).await), (1, 2));
         assert!(!staged.exists());
+    }
+
+    #[tokio::test]
+    async fn the_log_of_a_lost_store_comes_into_no_backup() {
+        let (lost, away) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let host = Database::open(OpenOptions::new(lost.path())).await.unwrap();
+        let file = away.path().join("copy.db");
+        back_up(lost.path(), &file).await.unwrap();
+        refuse(&host, 1).await;
+        // As a kill leaves it; the operator moved the store itself away.
+        let log = format!("{DATABASE_FILE}-wal");
+        let kept = away.path().join(&log);
+        fs::copy(lost.path().join(&log), &kept).unwrap();
+        host.close().await;
+
+        let fresh = away.path().join("data");
+        let staged = stage(&file, &fresh).await.unwrap();
+        Database::open(OpenOptions::new(&staged)).await.unwrap().close().await;
+        let told = |refused: Result<(), DatabaseError>| refused.unwrap_err().to_string();
+        for part in ["-wal", "-shm", "-journal"] {
+            let left = fresh.join(format!("{DATABASE_FILE}{part}"));
+            fs::copy(&kept, &left).unwrap();
+            let named = format!("move away {DATABASE_FILE}{part}, or");
+            let refused = told(stage(&file, &fresh).await.map(drop));
+            assert!(refused.contains(&named), "{refused}");
+            let refused = told(put_back(&fresh));
+            assert!(refused.contains(&named), "{refused}");
+            assert!(!fresh.join(DATABASE_FILE).exists());
+            fs::remove_file(left).unwrap();
+        }
+        fs::write(fresh.join(format!("{DATABASE_FILE}-shm")), "").unwrap();
+        fs::copy(&kept, fresh.join(&log)).unwrap();
+        let refused = told(put_back(&fresh));
+        assert!(refused.contains("fangshi.db-wal, fangshi.db-shm"), "all are named: {refused}");
+        for part in ["-wal", "-shm"] {
+            fs::remove_file(fresh.join(format!("{DATABASE_FILE}{part}"))).unwrap();
+        }
+        put_back(&fresh).unwrap();
+        assert_eq!(count(&fresh).await, 0, "the backup, and nothing of the lost store");
     }
 
     #[tokio::test]

@@ -90,7 +90,7 @@ async fn a_store_comes_back_from_a_backup_taken_under_load() {
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("GET /api/v1/tokens"), "{told}");
     let (code, told) = fangshi(second.path(), &["restore", "--from", from]);
-    assert!(code == Some(1) && told.contains("move it away"), "{told}");
+    assert!(code == Some(1) && told.contains("move away fangshi.db"), "{told}");
     let (code, told) = fangshi(second.path(), &["restore", "--release"]);
     assert!(code == Some(1) && told.contains("not ready"), "nobody read anything again yet: {told}");
 
