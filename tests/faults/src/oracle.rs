@@ -16,7 +16,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 type RunOfLane = (i64, String, i64, Option<i64>, Option<i64>);
 
 /// Operations of `one-unit` as the ledger and the store name them, and how often one request may be applied.
-const EFFECTS: [(&str, &str, usize); 3] = [
+pub const EFFECTS: [(&str, &str, usize); 3] = [
     ("/channels/ec/order/merchantnotes/update", "notes/set-merchant-notes", 2),
     ("/channels/ec/order/delivery/send", "delivery/send", 1),
     ("/channels/ec/merchant/privatenumber/sendverifycode", "shop-phone/send-verify-code", 1),
@@ -234,7 +234,7 @@ impl Found {
 
 /// The event that a request names.
 #[derive(Debug, PartialEq, Eq, Hash)]
-enum Named {
+pub enum Named {
     /// By its number.
     Event(i64),
     /// By its order and CreateTime.
@@ -242,7 +242,8 @@ enum Named {
 }
 
 impl Named {
-    fn of(call: &Call) -> Option<Named> {
+    /// None: it names none.
+    pub fn of(call: &Call) -> Option<Named> {
         let request = &call.request;
         if let Some(note) = request["merchant_notes"].as_str() {
             return Some(Named::Event(note.strip_prefix('e')?.parse().ok()?));

@@ -9,9 +9,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use fangshi_harness::callbacks::{self, Callback, Paid, Shop};
 use fangshi_harness::{HostConfig, HostProcess, guest, load};
-use fangshi_platform::{CallbackSecrets, NewItem, NewOrder, NewShop, Platform, Settings, Step};
+use fangshi_platform::{CallbackSecrets, Fault, NewItem, NewOrder, NewShop, Platform, Settings, Step, Target};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+
+use crate::oracle::EFFECTS;
 
 /// Shops whose plugin (`settings-only`) asks nothing of the platform.
 const STILL: usize = 10;
@@ -244,6 +246,20 @@ impl Scene {
     pub fn backlog(&self, host: &HostProcess) -> Result<i64> {
         let ready = self.runtime.block_on(host.admin().get("/readyz"))?;
         ready["backlog"]["events"].as_i64().context("no backlog in the answer of /readyz")
+    }
+
+    /// The platform fails for busy shops: for a quarter of them in every call, for the others in one kind of effect each. An order
+    /// that can't be read keeps a run from its effects, and an effect that fails keeps it from those behind it. `times`: of
+    /// each shop.
+    pub fn fail(&self, fault: &Fault, times: u64) {
+        let effects = EFFECTS.map(|(path, _, _)| path);
+        for (number, shop) in self.busy.iter().enumerate() {
+            let target = match number % (effects.len() + 1) {
+                0 => Target::shop(&shop.appid),
+                kind => Target::shop_path(&shop.appid, effects[kind - 1]),
+            };
+            self.platform.fail_next(target, times, fault.clone());
+        }
     }
 
     /// Waits until the host has no unfinished event; gives how long it took.
