@@ -45,7 +45,7 @@ enum Chore {
     /// Figures, from optimised code: [NAME].
     #[command(disable_help_flag = true)]
     Bench(Rest),
-    /// Kills and refusals, with the invariants checked afterwards: [NAME] [--full].
+    /// Kills and refusals, with the invariants checked afterwards: [NAME] [--full]; all in turn without a name.
     #[command(disable_help_flag = true)]
     Faults(Rest),
 }

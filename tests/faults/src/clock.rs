@@ -56,7 +56,7 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     figures.add("clock_jumps", rounds * JUMPS.len(), "jumps");
     figures.add("restarts", restarts, "restarts");
     figures.add("alerts_after_a_wrong_clock", taken, "alerts");
-    figures.add("drained_after", drained.as_secs(), "s");
+    figures.add("drained_after_clock_jumps", drained.as_secs(), "s");
     ensure!(taken == 1, "an alert that was raised while the clock was ahead was not sent after it was set back");
     found.hold(seed)
 }

@@ -69,7 +69,7 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     figures.add("refused_while_full", refused, "callbacks");
     figures.add("acknowledged_while_full", accepted, "callbacks");
     figures.add("recovered_after", slowest.as_millis(), "ms");
-    figures.add("drained_after", drained.as_secs(), "s");
+    figures.add("drained_after_a_full_disk", drained.as_secs(), "s");
     found.hold(seed)?;
     ensure!(slowest <= Duration::from_secs(10), "it took {slowest:?} from free space to the first acknowledgement");
     Ok(())

@@ -1,6 +1,7 @@
 //! Faults, with the invariants of the design page checked afterwards: `cargo xtask faults [NAME] [--full] [--seed N]`.
 #![allow(missing_docs, clippy::print_stdout)]
 
+mod all;
 mod api;
 mod clock;
 mod coverage;
@@ -18,7 +19,7 @@ mod scene;
 mod walls;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use fangshi_harness::Figures;
 
 #[derive(Parser)]
@@ -29,7 +30,8 @@ use fangshi_harness::Figures;
     long_about = "Fangshi's fault tests: what fails, and what must hold all the same.\n\nAfter each, one oracle holds the \
                   store and the fake platform's ledger against what was acknowledged: acknowledged_lost, \
                   unsafe_effects_doubled and lane_order_broken must be 0; outcome_unknown counts the effects of which \
-                  nobody can tell. Results are the last lines, `figure NAME VALUE UNIT`. Without a name: crash."
+                  nobody can tell. Results are the last lines, `figure NAME VALUE UNIT`.\n\nWithout a name all run in turn, each \
+                  in a process of its own, also after one that failed; what several of them count is summed."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -63,13 +65,13 @@ enum Fault {
     /// The host's wall clock jumps by up to 40 days, forward and back, under load and between kills (1 round of 8 jumps;
     /// --full: 20). alerts_after_a_wrong_clock: of a run that was parked while the clock was ahead, must be 1.
     Clock,
-    /// Three processes demand the same expired token, with kills around the platform's call: no refresh is lost or doubled.
-    Custody,
-    /// Pushes are lost, doubled and late: every plugin sees every change once.
-    Reconcile,
     /// A store is backed up under load, goes on, and is lost; the backup comes back and the platform pushes again what got no
     /// answer (1 round; --full: 10). unsafe_effects_doubled: sent by the lost store and by the restored one, must be 0.
     Restore,
+    /// Pushes are lost, doubled and late: every plugin sees every change once.
+    Reconcile,
+    /// Three processes demand the same expired token, with kills around the platform's call: no refresh is lost or doubled.
+    Custody,
     /// Hostile plugins: guests_contained of guests_tried; rss_growth_percent over 10,000 runs (--full: 50,000), at most 5;
     /// neighbour_p99_ratio: a neighbour's p99 beside hostile runs at their cap over that alone, median of 3, at most 1.5.
     Walls,
@@ -85,6 +87,22 @@ enum Fault {
     },
 }
 
+impl Arguments {
+    /// What is passed on to each test when all are run.
+    fn of_all(&self, seed: u64) -> Vec<String> {
+        let mut arguments = vec!["--seed".to_owned(), seed.to_string()];
+        arguments.extend(self.full.then(|| "--full".to_owned()));
+        arguments.extend(self.rounds.into_iter().flat_map(|rounds| ["--rounds".to_owned(), rounds.to_string()]));
+        arguments
+    }
+}
+
+/// Every test, in the order in which they are named above.
+fn names() -> Vec<String> {
+    let names = Arguments::command().get_subcommands().map(|test| test.get_name().to_owned()).collect::<Vec<_>>();
+    names.into_iter().filter(|name| name != "help").collect()
+}
+
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(rand::random);
@@ -92,18 +110,39 @@ fn main() -> Result<()> {
     let mut figures = Figures::default();
     let of = |short: usize, long: usize| if arguments.full { long } else { short };
     let outcome = match arguments.fault {
-        None | Some(Fault::Crash) => crash::run(of(20, 200), of(20_000, 100_000), seed, &mut figures),
-        Some(Fault::Api) => api::run(of(500, 5_000), seed, &mut figures),
+        None => all::run(&names(), &arguments.of_all(seed), &mut figures),
+        Some(Fault::Crash) => crash::run(of(20, 200), of(20_000, 100_000), seed, &mut figures),
+        // With more there would be more codes in an hour than an installation may send.
+        Some(Fault::Api) => api::run(of(500, 2_000), seed, &mut figures),
         Some(Fault::Disk) => disk::run(of(3, 30), seed, &mut figures),
         Some(Fault::Clock) => clock::run(of(1, 20), seed, &mut figures),
-        Some(Fault::Custody) => custody::run(arguments.rounds.unwrap_or(of(500, 2_000)), seed, &mut figures),
-        Some(Fault::Reconcile) => reconcile::run(seed, &mut figures),
         Some(Fault::Restore) => restore::run(of(1, 10), seed, &mut figures),
+        Some(Fault::Reconcile) => reconcile::run(seed, &mut figures),
+        Some(Fault::Custody) => custody::run(arguments.rounds.unwrap_or(of(500, 2_000)), seed, &mut figures),
         Some(Fault::Walls) => walls::run(arguments.rounds.unwrap_or(of(10_000, 50_000)), of(200, 2_000), &mut figures),
-        Some(Fault::Fuzz { seconds }) => fuzzing::run(seconds, arguments.full, seed, &mut figures),
         Some(Fault::Fairness) => fairness::run(of(2_000, 20_000) as u64, &mut figures),
+        Some(Fault::Fuzz { seconds }) => fuzzing::run(seconds, arguments.full, seed, &mut figures),
     };
     // Also of a test that failed: what was found is what one wants to see.
     figures.print();
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_name_no_test_is_left_out() {
+        let parsed = Arguments::parse_from(["faults", "--full", "--rounds", "7"]);
+        assert!(parsed.fault.is_none());
+        let all = ["crash", "api", "disk", "clock", "restore", "reconcile", "custody", "walls", "fairness", "fuzz"];
+        assert_eq!(names(), all);
+        for name in names() {
+            let passed = [vec!["faults".to_owned(), name.clone()], parsed.of_all(5)].concat();
+            let each = Arguments::parse_from(passed);
+            assert!(each.fault.is_some() && each.full, "{name}");
+            assert_eq!((each.seed, each.rounds), (Some(5), Some(7)), "{name}");
+        }
+    }
 }

@@ -71,7 +71,7 @@ pub fn run(rounds: usize, seed: u64, figures: &mut Figures) -> Result<()> {
     found.tell(figures);
     figures.add("restores", rounds, "restores");
     figures.add("pushed_again", pushed_again, "callbacks");
-    figures.add("drained_after", drained.as_secs(), "s");
+    figures.add("drained_after_a_restore", drained.as_secs(), "s");
     ensure!(found.ended[0] > 0, "no run is done");
     found.hold(seed)
 }

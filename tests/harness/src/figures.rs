@@ -10,6 +10,11 @@ impl Figures {
         self.0.push(format!("figure {name} {value} {unit}"));
     }
 
+    /// A line each, as they are printed.
+    pub fn lines(&self) -> &[String] {
+        &self.0
+    }
+
     /// Prints them all.
     #[allow(clippy::print_stdout)]
     pub fn print(&self) {
