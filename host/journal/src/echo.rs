@@ -21,7 +21,7 @@ pub struct EffectTrace {
     pub state: EffectState,
     /// Unix milliseconds.
     pub intent_at: i64,
-    /// Whether it has explained an event already.
+    /// Whether it has explained an event of the order already.
     pub used: bool,
 }
 
@@ -32,6 +32,9 @@ pub type Traces = Vec<EffectTrace>;
 /// cause an event.
 pub const ECHO_REACH_S: i64 = 3_600;
 
+/// The `type` of an event about a gift's note. The note is of the gift, and each order made of it has an event of its own.
+pub const GIFT_NOTE: i64 = 8;
+
 /// Id, run, installation, operation, state, intent, and whether it is used.
 pub(crate) type Stored = (i64, i64, i64, String, i64, i64, bool);
 
@@ -40,7 +43,7 @@ pub(crate) fn effects_before(script: &mut Script, lane: &LaneKey) -> Place {
     script
         .add(
             "SELECT id, run_id, installation_id, operation, state, intent_at, \
-             EXISTS (SELECT 1 FROM events WHERE events.echo_of = effects.id) \
+             EXISTS (SELECT 1 FROM events WHERE events.echo_of = effects.id AND events.order_id = $2) \
              FROM effects WHERE tenant_id = $1 AND order_id = $2 AND $2 <> '' \
              AND intent_at >= (SELECT min(created_at) - $3 FROM events \
              WHERE tenant_id = $1 AND order_id = $2 AND state = 0) * 1000 ORDER BY intent_at, id",
@@ -70,14 +73,25 @@ pub(crate) fn traced(rows: Vec<Stored>) -> Result<Traces, JournalError> {
 impl Journal {
     /// Effects on an order (by whichever lane) since a time, unix milliseconds, oldest first.
     pub async fn effects_on(&self, order: &LaneKey, since_ms: i64) -> Result<Traces, JournalError> {
+        self.traces(order, &order.order_id, since_ms).await
+    }
+
+    /// Effects on the gift that an order was made of since a time, unix milliseconds, oldest first. One of them explains one
+    /// event of each of the gift's orders: whether it is used is told for this one.
+    pub async fn effects_on_gift(&self, order: &LaneKey, gift: &str, since_ms: i64) -> Result<Traces, JournalError> {
+        self.traces(order, gift, since_ms).await
+    }
+
+    async fn traces(&self, seen_by: &LaneKey, changed: &str, since_ms: i64) -> Result<Traces, JournalError> {
         let rows = sqlx::query_as(
             "SELECT id, run_id, installation_id, operation, state, intent_at, \
-             EXISTS (SELECT 1 FROM events WHERE events.echo_of = effects.id) \
+             EXISTS (SELECT 1 FROM events WHERE events.echo_of = effects.id AND events.order_id = $4) \
              FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 ORDER BY intent_at, id",
         )
-        .bind(order.tenant.0)
-        .bind(&*order.order_id)
+        .bind(seen_by.tenant.0)
+        .bind(changed)
         .bind(since_ms)
+        .bind(&*seen_by.order_id)
         .fetch_all(self.reader())
         .await?;
         traced(rows)

@@ -111,14 +111,14 @@ impl Effect {
 pub struct Intent {
     /// Its key.
     pub key: EffectKey,
-    /// The order that it changes.
+    /// The order that it changes; the gift order, if it changes a gift.
     pub order_id: String,
     /// Who causes it.
     pub installation: InstallationId,
     /// The request.
     pub request: Arc<Value>,
-    /// Digest of the last snapshot of that order that this attempt started from or read.
-    pub before: Option<[u8; 32]>,
+    /// The last snapshot of what it changes that this attempt started from or read: of a gift, that of an order made of it.
+    pub before: Option<SnapshotRow>,
     /// The call's place in the attempt.
     pub position: u32,
 }
@@ -253,7 +253,7 @@ impl Journal {
             "INSERT INTO effects (tenant_id, order_id, installation_id, run_id, operation, digest, nth, \
                  attempt, position, request, before_id, state, sends, unsure, epoch, intent_at) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, (SELECT id FROM snapshots \
-                 WHERE tenant_id = $1 AND order_id = $2 AND digest = $11), 0, 1, 0, $12, $13) \
+                 WHERE tenant_id = $1 AND order_id = $14 AND digest = $11), 0, 1, 0, $12, $13) \
                  ON CONFLICT (run_id, operation, digest, nth) DO UPDATE SET attempt = excluded.attempt, \
                  position = excluded.position, before_id = excluded.before_id, state = 0, sends = effects.sends + 1, \
                  unsure = effects.unsure + (effects.state = 0 OR \
@@ -271,9 +271,10 @@ impl Journal {
         .bind(i64::from(attempt))
         .bind(i64::from(intent.position))
         .bind(request)
-        .bind(intent.before.map(Vec::from))
+        .bind(intent.before.as_ref().map(|order| order.digest.to_vec()))
         .bind(fence.epoch)
-        .bind(now);
+        .bind(now)
+        .bind(intent.before.as_ref().map(|order| order.order_id.to_string()));
         step.must_change_or_corrupt(format_args!("a settled effect of {run} would be sent again"));
         add_all(&mut step.script, fence, &[Arc::new(call)]);
         self.take(step, true).await?;

@@ -47,14 +47,17 @@ impl BatchInsert for EventRow {
     const UNIQUE: &'static str = "dedup, tenant_id";
     const EXISTING: &'static str = "SELECT seq FROM events WHERE dedup = $1 AND tenant_id = $2";
     /// Events whose hook an active installation hears, and those that may be the echo of an effect, which their lane finds
-    /// out. The writer is the only one, so this is what is active at the event's place in the sequence. The hook is spelled
-    /// from the event's name here: an event of another kind that were marked by it would find no hook in its lane.
+    /// out: of one on their order, or on the gift that it was made of (`GIFT_NOTE`), which no column tells. The writer is the
+    /// only one, so this is what is active at the event's place in the sequence. The hook is spelled from the event's name
+    /// here: an event of another kind that were marked by it would find no hook in its lane.
     const MARK: &'static str = "UPDATE events SET state = 0 WHERE seq IN ( \
          SELECT e.seq FROM events e NOT INDEXED CROSS JOIN subscriptions s \
          WHERE e.seq BETWEEN FIRST AND LAST AND s.tenant_id = e.tenant_id AND s.until_seq IS NULL \
          AND s.hook = 'on-' || replace(substr(e.event, 19), '_', '-') \
          UNION SELECT e.seq FROM events e NOT INDEXED CROSS JOIN effects f \
-         WHERE e.seq BETWEEN FIRST AND LAST AND f.tenant_id = e.tenant_id AND f.order_id = e.order_id) RETURNING seq";
+         WHERE e.seq BETWEEN FIRST AND LAST AND f.tenant_id = e.tenant_id AND f.order_id = e.order_id \
+         UNION SELECT e.seq FROM events e NOT INDEXED WHERE e.seq BETWEEN FIRST AND LAST AND e.ext_type = 8) \
+         RETURNING seq";
 
     fn bind(&self, arguments: &mut SqliteArguments) -> Result<(), BoxDynError> {
         arguments.add(self.tenant.0)?;
@@ -152,6 +155,7 @@ impl Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::echo::GIFT_NOTE;
     use crate::hook::HOOKS;
 
     /// The statement spells the hook by itself, and must not know less than the contract.
@@ -192,6 +196,7 @@ mod tests {
         assert!(heard.contains("SEARCH e USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"), "{heard}");
         assert!(heard.contains("SEARCH s USING PRIMARY KEY (tenant_id=? AND hook=?)"), "{heard}");
         assert!(heard.contains("SEARCH f USING COVERING INDEX effects_order"), "{heard}");
+        assert!(EventRow::MARK.contains(&format!("e.ext_type = {GIFT_NOTE})")));
         assert!(!heard.contains("SCAN"), "{heard}");
     }
 }

@@ -55,7 +55,7 @@ pub use attempt::{AttemptStart, Inputs, OpenAttempt, RecordedCall};
 pub use buffer::Buffer;
 pub use deadline::{NearDeadline, UnknownDeadline};
 pub use due::DueLane;
-pub use echo::{Allowance, ECHO_REACH_S, EffectTrace, Traces};
+pub use echo::{Allowance, ECHO_REACH_S, EffectTrace, GIFT_NOTE, Traces};
 pub use effect::{BUSY, Effect, EffectKey, EffectState, Intent, Outcome};
 pub use ending::{Ended, Ending, KvChange, Next, Usage};
 pub use enter::{Entered, NewRun, PlannedEvent};

@@ -4,8 +4,8 @@
 mod rig;
 
 use fangshi_journal::{
-    Allowance, BUSY, CallKind, EffectState, Ending, InstallationId, Intent, JournalError, KvAllowed, KvChange, LaneKey,
-    Next, Outcome, Repair, Repaired, RunFilter, RunState,
+    Allowance, BUSY, CallKind, EffectState, Ending, GIFT_NOTE, InstallationId, Intent, JournalError, KvAllowed,
+    KvChange, LaneKey, Next, Outcome, Repair, Repaired, RunFilter, RunState,
 };
 use fangshi_tenants::Actor;
 use rig::{CANARY, ORDER, Rig};
@@ -347,4 +347,32 @@ async fn effects_leave_traces_for_echoes_and_loops() {
     assert!(rig.journal.effects_on(&order, began).await.unwrap()[0].used);
     let events = rig.journal.events(rig.tenant, &Default::default()).await.unwrap().items;
     assert_eq!((events[0].echo_of, events[0].state, events[0].runs), (Some(run), "finished", 0));
+}
+
+#[tokio::test]
+async fn an_effect_on_a_gift_keeps_the_order_it_was_seen_in_and_explains_one_event_of_each_order() {
+    let rig = Rig::new().await;
+    let (fence, run, _) = rig.entered(1).await;
+    let buffer = rig.begin(run, 1);
+    let (gift, began) = ("3732700000000000777", rig.clock.now());
+    let intent = Intent { order_id: gift.into(), ..rig.intent(0, 0).await };
+    rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
+    let before = rig.journal.effects(rig.tenant, run).await.unwrap().remove(0).before.unwrap();
+    assert_eq!((&*before.order_id, before.digest), (ORDER, rig.order(20).digest));
+
+    let (order, sibling) = (rig.lane(), LaneKey::new(rig.tenant, "3705115058471208929"));
+    assert!(rig.journal.effects_on(&order, began).await.unwrap().is_empty());
+    let effect = rig.journal.effects_on_gift(&order, gift, began).await.unwrap().remove(0);
+    assert!(!effect.used);
+    // Such an event always has its lane look: which gift its order was made of is in no column.
+    let mut event = rig.event(2);
+    (event.event, event.ext_type) = ("channels_ec_order_ext_info_update".into(), Some(GIFT_NOTE));
+    let seq = rig.journal.record_event(event).await.unwrap().seq;
+    assert_eq!(rig.journal.lane(&order).await.unwrap().events.len(), 1);
+    let mut echo = rig::planned(seq);
+    (echo.echo_of, echo.runs) = (Some(effect.id), Vec::new());
+    rig.journal.plan(&fence, vec![echo]).await.unwrap();
+    for (lane, used) in [(&order, true), (&sibling, false)] {
+        assert_eq!(rig.journal.effects_on_gift(lane, gift, began).await.unwrap()[0].used, used, "{lane:?}");
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::client::{OperationsConfig, OperationsError, Weixin};
 use crate::decode::Lease;
 use crate::errcode;
-use crate::evidence::{Evidence, Proof, Verdict};
+use crate::evidence::{Evidence, Proof, Verdict, gift_of};
 use crate::fault::{Class, Fault, Sent};
 use crate::gate::{Gate, ShopStanding};
 use crate::keeper::{Held, Keeper};
@@ -222,8 +222,8 @@ impl Operations {
 
     /// What became of an effect whose outcome a crash took away: reads what proves it, and judges (DESIGN section 6).
     ///
-    /// `before` is the order's snapshot from before the effect, if there is one; `intended_at` is when the intent
-    /// became durable, unix seconds. Nothing is changed on the platform.
+    /// `before` is the order's snapshot from before the effect, if there is one (of a gift, that of an order made of it);
+    /// `intended_at` is when the intent became durable, unix seconds. Nothing is changed on the platform.
     ///
     /// # Errors
     /// [`Fault`] of the reads: try again later.
@@ -239,7 +239,7 @@ impl Operations {
         let shown = match op.proof() {
             Proof::None => Ok(None),
             Proof::Order => self.read_order(tenant, order_id).await.map(Some),
-            Proof::PresentOrder => self.read_present_order(tenant, order_id).await.map(Some),
+            Proof::PresentOrder => self.read_present_order(tenant, order_id, before).await.map(Some),
             Proof::Operation { interface, function } => match table::find(interface, function) {
                 Some(proof) => {
                     let request = serde_json::json!({ "order_id": order_id });
@@ -264,8 +264,18 @@ impl Operations {
         Ok(op.judge(&Evidence { request, before, now: now.as_ref(), intended_at }))
     }
 
-    /// The first of the orders made of a gift order, or the gift order itself while there are none.
-    async fn read_present_order(&self, tenant: TenantId, present_order_id: &str) -> Result<Value, Fault> {
+    /// The order made of a gift order that `before` shows, so that two readings of one order are compared; else the first of
+    /// them, or the gift order itself while there are none.
+    async fn read_present_order(
+        &self,
+        tenant: TenantId,
+        present_order_id: &str,
+        before: Option<&Value>,
+    ) -> Result<Value, Fault> {
+        let before = before.filter(|order| gift_of(order).as_deref() == Some(present_order_id));
+        if let Some(made) = before.and_then(|order| order.get("order_id")?.as_str()) {
+            return self.read_order(tenant, made).await;
+        }
         let request = serde_json::json!({ "present_order_id": present_order_id });
         let Some(op) = table::find("presents", "sub-orders") else {
             return self.read_order(tenant, present_order_id).await;

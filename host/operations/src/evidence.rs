@@ -34,7 +34,7 @@ pub enum Proof {
     None,
     /// getorder of the order in the request.
     Order,
-    /// getorder of the first order made of the gift order in the request.
+    /// getorder of an order made of the gift order in the request.
     PresentOrder,
     /// Another operation of the table, with the same order.
     Operation {
@@ -107,6 +107,18 @@ pub(crate) fn unknowable(_: &Evidence<'_>) -> Verdict {
     Verdict::unclear("nothing shows whether the platform did it")
 }
 
+/// The gift order that an order was made of; none if it is no gift.
+pub fn gift_of(order: &Value) -> Option<String> {
+    // Where a plugin is shown it as well. The id as a number is dead.
+    let places = [
+        "/order_present_info/present_order_id_str",
+        "/present_order_id_str",
+        "/order_present_info/present_order_id",
+        "/present_order_id",
+    ];
+    places.iter().map(|place| text(order, place)).find(|id| !matches!(id.as_str(), "" | "0"))
+}
+
 const ADDRESS: &str = "/order_detail/delivery_info/address_info";
 const REVIEW: &str = "/order_detail/delivery_info/address_under_review";
 
@@ -158,5 +170,25 @@ fn number(value: &Value, pointer: &str) -> Option<i64> {
     match value.pointer(pointer)? {
         Value::String(text) => text.parse().ok(),
         other => other.as_i64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gift_of;
+    use serde_json::json;
+
+    #[test]
+    fn an_order_tells_its_gift_in_either_place_and_others_have_none() {
+        for order in [
+            json!({"order_present_info": {"present_order_id_str": "37"}, "present_order_id_str": "9"}),
+            json!({"order_present_info": {"present_order_id_str": ""}, "present_order_id_str": "37"}),
+            json!({"order_present_info": {"present_order_id": 37}, "present_order_id": 0}),
+        ] {
+            assert_eq!(gift_of(&order).as_deref(), Some("37"), "{order}");
+        }
+        for order in [json!({"order_id": "37"}), json!({"present_order_id": 0, "present_order_id_str": ""})] {
+            assert_eq!(gift_of(&order), None, "{order}");
+        }
     }
 }

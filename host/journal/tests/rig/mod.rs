@@ -128,7 +128,7 @@ impl Rig {
             order_id: ORDER.into(),
             installation: InstallationId(1),
             request: call.request,
-            before: Some(self.order(20).digest),
+            before: Some(self.order(20)),
             position,
         }
     }

@@ -10,6 +10,7 @@ use fangshi_operations::named;
 
 use super::attempt::{Of, attempt, ready};
 use super::order::SnapshotOfEvent;
+use super::traces::traces;
 use super::{Core, seat, standing, stop};
 use crate::decide::choose::{Step, choose};
 use crate::decide::echo::{Cause, SKEW_S, WINDOW_S};
@@ -242,13 +243,8 @@ impl<'a> Work<'a> {
         let subscribers: Vec<_> = seats.iter().map(|seat| seat.subscriber.clone()).collect();
         let oldest = state.events.iter().map(|event| since(event, &state.reconciled)).min().unwrap_or_default();
         let since = oldest.saturating_sub(WINDOW_S + SKEW_S).saturating_mul(1_000);
-        let traces = match self.lane.order() {
-            "" => Vec::new(),
-            _ if state.reconciled.is_empty() => state.effects.clone(),
-            // Such an event tells of what may have happened long before it was made.
-            _ => self.core.journal.effects_on(self.lane, since).await?,
-        };
-        let causes: Vec<Cause> = traces
+        let causes: Vec<Cause> = traces(self.core, self.lane, state, since)
+            .await?
             .into_iter()
             .filter(|trace| !trace.used)
             .filter_map(|trace| {

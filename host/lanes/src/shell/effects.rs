@@ -5,7 +5,9 @@ use std::sync::Arc;
 use fangshi_journal::{
     Allowance, BUSY, CallOrigin, Effect, EffectKey, EffectState, Intent, JournalError, Outcome, SnapshotRow,
 };
-use fangshi_operations::{Asker, Class, Decoded, Fault, OUTSIDE_CALL, Operation, Repeat, Sent, Verdict, is_outside};
+use fangshi_operations::{
+    Asker, Class, Decoded, Fault, OUTSIDE_CALL, Operation, Proof, Repeat, Sent, Verdict, gift_of, is_outside,
+};
 use fangshi_runtime::{Abort, CallError};
 use serde_json::Value;
 
@@ -42,7 +44,7 @@ impl Host {
     pub(super) async fn effect(&mut self, op: &'static Operation, call: Call, nth: u32) -> Result<Value, CallError> {
         let mut key = EffectKey { operation: call.name.clone(), digest: call.digest, nth };
         let order_id = op.order_of(&call.request).unwrap_or_default().to_owned();
-        let mut before = self.orders.get(&order_id).cloned();
+        let mut before = self.seen(op, &order_id);
         while op.decodes() && moved(self.known.effects.get(&key), before.as_ref()) {
             // What an earlier attempt decoded is where the order went then: this is another effect.
             key.nth += MOVED;
@@ -104,6 +106,16 @@ impl Host {
         }
         let brought = self.send(op, &call, &key, &order_id, before, unsure).await?;
         self.conclude(&call, key, brought).await
+    }
+
+    /// What this attempt last saw of the order that an effect changes. A gift is seen in the orders made of it.
+    fn seen(&self, op: &Operation, order_id: &str) -> Option<SnapshotRow> {
+        let made_of_it = |order: &&SnapshotRow| gift_of(&order.json).as_deref() == Some(order_id);
+        let seen = match op.proof() {
+            Proof::PresentOrder => self.orders.values().filter(made_of_it).max_by_key(|order| order.read_at),
+            _ => None,
+        };
+        seen.or_else(|| self.orders.get(order_id)).cloned()
     }
 
     /// Intent, then the call; once more where that is harmless and no answer came.
@@ -182,7 +194,7 @@ impl Host {
             order_id: order_id.to_owned(),
             installation: self.known.installation,
             request: Arc::clone(&call.request),
-            before: before.map(|order| order.digest),
+            before: before.cloned(),
             position: call.position,
         };
         // What changes no order leaves what was read of it as it is.

@@ -1,7 +1,7 @@
 //! What a guest's calls meet: the grant is checked, the call is journaled, and a resumed attempt is answered from its
 //! journal as far as that goes.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -102,7 +102,7 @@ pub(crate) struct Host {
     /// How many equal calls came before that left nothing open.
     equal_calls: HashMap<(String, [u8; 32]), u32>,
     /// The last snapshot of each order that this attempt saw.
-    pub(super) orders: HashMap<String, SnapshotRow>,
+    pub(super) orders: BTreeMap<String, SnapshotRow>,
     pub(super) kv: Store,
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod order;
 mod outside;
 mod room;
 pub(crate) mod told;
+mod traces;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

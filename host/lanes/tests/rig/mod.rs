@@ -316,8 +316,8 @@ pub struct Rig {
 }
 
 /// What the installations of a rig are granted.
-pub const GRANTS: [&str; 8] =
-    ["notes", "search", "delivery", "kv", "order-summary", "shop-phone", "decode", "http:a.example"];
+pub const GRANTS: [&str; 9] =
+    ["notes", "presents", "search", "delivery", "kv", "order-summary", "shop-phone", "decode", "http:a.example"];
 
 /// Numbers up to this may be installed.
 const INSTALLATIONS: u8 = 20;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use async_trait::async_trait;
 use fangshi_database::{BoxFuture, Clock, TenantId};
 use fangshi_lanes::Shop;
-use fangshi_operations::{Asker, Class, Evidence, Fault, Operation, Proof, Repeat, Sent, Verdict};
+use fangshi_operations::{Asker, Class, Evidence, Fault, Operation, Proof, Repeat, Sent, Verdict, gift_of};
 use serde_json::{Value, json};
 
 /// How the shop treats the next call of an effect.
@@ -71,9 +71,36 @@ impl FakeShop {
             .clone()
     }
 
+    /// Makes orders the parts of a gift; they were changed just now.
+    pub fn give(&self, gift: &str, orders: &[&str]) {
+        for id in orders {
+            let mut order = self.order(id);
+            order["order_present_info"] = json!({"present_order_id_str": gift, "present_note": ""});
+            order["update_time"] = json!(self.clock.now_s());
+            self.orders.lock().unwrap().insert((*id).to_owned(), order);
+        }
+    }
+
+    fn made_of(&self, gift: &str) -> Vec<String> {
+        let orders = self.orders.lock().unwrap();
+        let made = orders.iter().filter(|(_, order)| gift_of(order).as_deref() == Some(gift));
+        made.map(|(id, _)| id.clone()).collect()
+    }
+
     fn apply(&self, tenant: TenantId, op: &'static Operation, request: &Value) {
         let id = op.order_of(request).unwrap_or_default().to_owned();
+        let changed = if op.proof() == Proof::PresentOrder { self.made_of(&id) } else { vec![id] };
+        for id in changed {
+            self.change(id, request);
+        }
+        self.ledger.lock().unwrap().push((tenant, op.name, request.clone(), true));
+    }
+
+    fn change(&self, id: String, request: &Value) {
         let mut order = self.order(&id);
+        if let Some(note) = request.get("notes") {
+            order["order_present_info"]["present_note"] = note.clone();
+        }
         if let Some(note) = request.get("merchant_notes") {
             order["order_detail"]["ext_info"]["merchant_notes"] = note.clone();
         }
@@ -85,7 +112,6 @@ impl FakeShop {
         }
         order["update_time"] = json!(self.clock.now_s());
         self.orders.lock().unwrap().insert(id, order);
-        self.ledger.lock().unwrap().push((tenant, op.name, request.clone(), true));
     }
 
     /// Effects that were applied.
@@ -181,9 +207,11 @@ impl Shop for FakeShop {
             self.looks_fail.fetch_sub(1, Ordering::SeqCst);
             return Err(Fault::new(Class::Unreachable, Sent::NotSent, "no connection"));
         }
+        let changed = op.order_of(request).unwrap_or_default();
         let now = match op.proof() {
             Proof::None => None,
-            _ => Some(self.order(op.order_of(request).unwrap_or_default())),
+            Proof::PresentOrder => self.made_of(changed).first().map(|made| self.order(made)),
+            _ => Some(self.order(changed)),
         };
         Ok(op.judge(&Evidence { request, before, now: now.as_ref(), intended_at }))
     }

@@ -292,7 +292,7 @@ impl Host<'_> {
             order_id: self.fence.lane.order_id.to_string(),
             installation: self.run.installation,
             request: call.body.clone(),
-            before: before.map(|order| order.digest),
+            before: before.cloned(),
             position: call.position,
         };
         let write = Write::Intent { fence: self.fence.clone(), rows: self.rows.clone(), intent: Box::new(intent) };

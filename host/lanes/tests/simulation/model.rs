@@ -297,7 +297,8 @@ impl Model {
     fn intent(&mut self, fence: &Fence, rows: &Rows, intent: &Intent, at: i64) {
         self.effect_numbers += 1;
         let id = self.effect_numbers;
-        let before = intent.before.and_then(|digest| self.snapshots.get(&(fence.lane.clone(), digest)).cloned());
+        let kept = |order: &SnapshotRow| self.snapshots.get(&(fence.lane.clone(), order.digest)).cloned();
+        let before = intent.before.as_ref().and_then(kept);
         match self.find(rows.run, &intent.key) {
             Some(effect) => {
                 let open = matches!(effect.state, EffectState::Intent | EffectState::Unknown);

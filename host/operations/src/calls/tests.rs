@@ -353,6 +353,14 @@ async fn a_lost_outcome_is_settled_by_what_the_platform_shows() {
     let verdict = operations(&base, keeper(true)).settle(TENANT, gift, &request, None, 1000).await;
     assert_eq!(verdict, Ok(Verdict::Applied(Value::Null)));
     assert_eq!(platform.asked()[1].1, json!({"order_id": "5"}));
+    // With one of them known from before, that one is read again: a note that was old then is no other's change.
+    let of_gift =
+        |order: &str, note: &str| json!({"order_id": order, "present_order_id_str": "4", "present_note": note});
+    let now = json!({"errcode": 0, "order": of_gift("6", "old")}).to_string();
+    let (platform, base) = Platform::start(&[&now]).await;
+    let before = of_gift("6", "old");
+    let verdict = operations(&base, keeper(true)).settle(TENANT, gift, &request, Some(&before), 1000).await;
+    assert_eq!((verdict, &platform.asked()[0].1), (Ok(Verdict::Again), &json!({"order_id": "6"})));
 
     // The real number shows in its audit; an unknown refusal there proves nothing.
     let apply = table::find("real-number", "apply").unwrap();
