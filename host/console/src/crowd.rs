@@ -1,12 +1,16 @@
 //! How many requests of one merchant are under way at a time, through the API and on the page together. Each may hold a body in
-//! memory and a connection; none shall leave others without.
+//! memory and a connection; none shall leave others without. An answer that is not written yet is under way still.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
 use fangshi_tenants::TenantId;
 
+use crate::held::hold;
 use crate::refusal::Refusal;
 
 /// Requests of one merchant at a time.
@@ -44,6 +48,24 @@ impl Crowd {
     fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where an extractor leaves the place that it took, so that the answer goes on holding it.
+#[derive(Clone, Default)]
+pub(crate) struct Seat(Arc<OnceLock<Place>>);
+
+impl Seat {
+    /// Keeps a place for this request; one that has a place needs no other.
+    pub(crate) fn keep(&self, place: Place) {
+        let _ = self.0.set(place);
+    }
+}
+
+/// Gives every request a [`Seat`], which its answer holds until it was written.
+pub(crate) async fn seated(mut request: Request, next: Next) -> Response {
+    let seat = Seat::default();
+    request.extensions_mut().insert(seat.clone());
+    hold(next.run(request).await, seat)
 }
 
 impl Drop for Place {

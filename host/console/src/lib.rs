@@ -2,7 +2,7 @@
 //!
 //! [`router`] serves `/healthz`, `/readyz` and `/metrics` without a token, and the admin API under `/api/v1` behind
 //! bearer tokens, with its OpenAPI document made from the same handlers (`openapi`). `login` finds out who calls and how
-//! far they reach (`reach`); `throttle` slows those who guess, `crowd` and `patience` bound what one caller holds. One file a subject: `tenants`, `export`, `authorizations`,
+//! far they reach (`reach`); `throttle` slows those who guess, `crowd`, `held` and `patience` bound what one caller holds. One file a subject: `tenants`, `export`, `authorizations`,
 //! `plugins`, `approvals`, `installations`, `events`, `runs`, `repairs`, `backtests`, `alerts`, `reconciliation`, `tokens`, `links`,
 //! `audit`. `authorize` serves the pages on which a
 //! merchant authorizes, `merchant` the page for merchants. Handlers hold no rules of their own: they read a request
@@ -23,6 +23,7 @@ mod entrance;
 mod events;
 mod export;
 mod health;
+mod held;
 mod installations;
 mod lately;
 mod limits;
@@ -70,6 +71,7 @@ pub use crowd::Crowd;
 pub use entrance::Entrance;
 pub use export::export_lines;
 pub use health::Walls;
+pub use held::hold;
 pub use operator::OperatorToken;
 pub use refusal::Refusal;
 pub use signature::TrustedKeys;

@@ -12,6 +12,7 @@ use fangshi_tenants::{Access, Door, TenantId};
 
 use crate::Console;
 use crate::caller::Caller;
+use crate::held::hold;
 use crate::lately::Lately;
 use crate::reach;
 use crate::refusal::Refusal;
@@ -75,13 +76,17 @@ pub(crate) async fn require(State(login): State<Login>, mut request: Request, ne
             return refusal.into_response();
         }
     }
-    // Held until the answer is there: what a merchant has under way is bounded, the bodies that are being read included.
-    let _place = match caller.bound_to().map(|tenant| login.console.crowd.enter(tenant)).transpose() {
+    // Held until the answer was written: what a merchant has under way is bounded, the bodies that are being read included.
+    let place = match caller.bound_to().map(|tenant| login.console.crowd.enter(tenant)).transpose() {
         Ok(place) => place,
         Err(refusal) => return refusal.into_response(),
     };
     request.extensions_mut().insert(caller);
-    next.run(request).await
+    let answer = next.run(request).await;
+    match place {
+        Some(place) => hold(answer, place),
+        None => answer,
+    }
 }
 
 /// The tenant in the address. A text that is no id names none; its handler says so.

@@ -134,6 +134,38 @@ async fn a_merchant_has_so_many_requests_under_way_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn answers_that_nobody_reads_are_under_way_still() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let (_, secret) = desk.token(Some(&tenant)).await;
+    let cookie = desk.enter(&tenant).await;
+    let api = || Request::get("/api/v1/openapi.json").header("authorization", format!("Bearer {secret}"));
+    let page = || Request::get("/merchant").header("cookie", &cookie);
+    let begin = async |request: axum::http::request::Builder| {
+        let answer = desk.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        (answer.status(), answer)
+    };
+    let mut unread = Vec::new();
+    for _ in 0..8 {
+        for request in [api(), page()] {
+            let (status, answer) = begin(request).await;
+            assert_eq!(status, StatusCode::OK);
+            unread.push(answer);
+        }
+    }
+    for request in [api(), page()] {
+        assert_eq!(begin(request).await.0, StatusCode::TOO_MANY_REQUESTS);
+    }
+    // One is read, one is given up.
+    axum::body::to_bytes(unread.pop().unwrap().into_body(), 16 << 20).await.unwrap();
+    unread.pop();
+    unread.push(begin(api()).await.1);
+    unread.push(begin(page()).await.1);
+    assert!(unread.iter().all(|answer| answer.status() == StatusCode::OK));
+    assert_eq!(begin(api()).await.0, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
 async fn whose_upload_did_not_compile_waits_before_the_next_one() {
     struct Slow;
     #[async_trait]

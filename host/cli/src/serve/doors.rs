@@ -1,23 +1,20 @@
 //! What a request meets: callbacks go straight to their room, everything else through the console's router.
 //!
 //! The console has a part of the server's connections and no more: whoever fills it with requests that stall, or with answers
-//! that nobody reads, leaves the rest to the platform, which is answered within 5 s or pushes again.
+//! that nobody reads (until the server lets those go), leaves the rest to the platform, which is answered within 5 s or pushes
+//! again.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use fangshi_callback::Door;
-use fangshi_console::Refusal;
-use hyper::body::{Frame, SizeHint};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use fangshi_console::{Refusal, hold};
+use tokio::sync::Semaphore;
 use tower::Service;
 
 /// Requests of the console at a time, where there are connections for four times as many.
@@ -70,7 +67,7 @@ async fn through(mut console: Router, room: Arc<Semaphore>, request: Request) ->
     }
     let Ok(place) = room.try_acquire_owned() else { return full() };
     let Ok(response) = console.call(request).await;
-    response.map(|body| Body::new(Held { body, _place: place }))
+    hold(response, place)
 }
 
 fn full() -> Response {
@@ -83,34 +80,9 @@ fn full() -> Response {
     refusal.after(AGAIN).into_response()
 }
 
-/// An answer that holds its place until its last byte is taken.
-struct Held {
-    body: Body,
-    _place: OwnedSemaphorePermit,
-}
-
-impl hyper::body::Body for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::body::{Body, Bytes};
     use axum::routing::{get, post};
     use tokio::sync::Notify;
 

@@ -20,6 +20,7 @@ mod rooms;
 mod server;
 mod signals;
 mod ticks;
+mod unread;
 mod walls;
 
 use std::io::Write;
@@ -41,7 +42,7 @@ use ending::Ending;
 pub use hold::release_file;
 use ready::Ready;
 use rooms::Rooms;
-use server::Server;
+use server::{Patience, Server};
 use signals::Signals;
 
 /// How long open connections may finish their requests at the stop, before they are cut off; the platform's own patience is
@@ -121,7 +122,7 @@ async fn listen(
     let address = listener.local_addr()?;
     let places = server::places();
     let doors = doors(config, rooms, metrics, walls, address, places)?;
-    let server = Server::start(listener, places, move |request, peer| doors.answer(request, peer));
+    let server = Server::start(listener, places, Patience::default(), move |request, peer| doors.answer(request, peer));
     announce(address)?;
     tracing::info!(
         %address,

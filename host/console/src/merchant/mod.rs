@@ -29,7 +29,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 
-use crate::Console;
+use crate::{Console, crowd};
 
 /// Everything under `/merchant`.
 pub(crate) fn routes(console: &Console) -> Router<Console> {
@@ -45,5 +45,6 @@ pub(crate) fn routes(console: &Console) -> Router<Console> {
         .route("/merchant/installations/{installation}/settings", get(settings::show).post(settings::save))
         .route("/merchant/installations/{installation}/pause", post(change::pause))
         .route("/merchant/installations/{installation}/resume", post(change::resume))
+        .layer(axum::middleware::from_fn(crowd::seated))
         .layer(axum::middleware::from_fn(view::headers))
 }

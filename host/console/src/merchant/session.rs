@@ -16,7 +16,7 @@ use super::language::Language;
 use super::view;
 use crate::Console;
 use crate::caller::Caller;
-use crate::crowd::Place;
+use crate::crowd::Seat;
 
 const COOKIE: &str = "fangshi_merchant";
 
@@ -27,8 +27,6 @@ pub(super) struct Session {
     pub language: Language,
     /// Every form carries it back; other sites cannot know it.
     pub proof: String,
-    /// Held for as long as the request is under way.
-    _place: Place,
 }
 
 /// A form without members of its own.
@@ -76,8 +74,12 @@ impl FromRequestParts<Console> for Session {
         let Some(token) = token else { return Err(outside(language)) };
         let Role::Merchant(tenant) = token.role else { return Err(outside(language)) };
         let Some(tenant) = console.tenants.get(tenant) else { return Err(outside(language)) };
-        let place = console.crowd.enter(tenant.id).map_err(|_| crowded(language))?;
-        Ok(Session { tenant, caller: Caller::from(&token), language, proof: proof(secret), _place: place })
+        let proof = proof(secret);
+        let Some(seat) = parts.extensions.get::<Seat>() else {
+            return Err(view::fault(language, "seating a request", &"nobody is seated at this address"));
+        };
+        seat.keep(console.crowd.enter(tenant.id).map_err(|_| crowded(language))?);
+        Ok(Session { tenant, caller: Caller::from(&token), language, proof })
     }
 }
 

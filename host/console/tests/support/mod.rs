@@ -23,7 +23,7 @@ use fangshi_platform::Platform;
 use fangshi_runtime::{Runtime, RuntimeConfig};
 use fangshi_tenants::{CallbackKeys, ComponentCredentials, Kek, TenantId, Tenants, UploadLimits};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -271,6 +271,14 @@ impl Desk {
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
         let made = answer.json();
         (made["id"].as_str().unwrap().to_owned(), made["secret"].as_str().unwrap().to_owned())
+    }
+
+    /// The cookie of somebody who entered the merchant page by a link.
+    pub async fn enter(&self, tenant: &str) -> String {
+        let link = self.post(&format!("/api/v1/tenants/{tenant}/links"), json!({"purpose": "a test"})).await.json();
+        let secret = link["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        let (_, session) = self.tenants.access().enter(&secret).await.unwrap().unwrap();
+        format!("fangshi_merchant={}", session.expose_secret())
     }
 
     /// Sends with the operator's token.
