@@ -301,6 +301,9 @@ pub enum RegistryError {
     /// The operator took the approval of the version back.
     #[error("the operator took the approval of version {0} back")]
     Revoked(Digest),
+    /// A merchant asks for what the operator's pause forbids.
+    #[error("the operator paused installation {0}, and alone lets its plugin go on")]
+    PausedByOperator(InstallationId),
     /// As many installations of the tenant hear a hook as may.
     #[error("{hearing} installations of {tenant} hear `{hook}`, and it may have {allowed}")]
     HooksPerEvent {

@@ -54,8 +54,8 @@ pub use onboarding::{
 pub use refusals::Refusal;
 pub use registry::{
     Conduct, Declared, Expected, Fault, GrantAsked, Installation, InstallationPatch, InstallationState, MOST_SCHEDULES,
-    ManifestRecord, Misfit, NewInstallation, PluginRecord, Property, PropertyKind, Quarantine, Quarantined, Ran,
-    Registry, Schedule, ScheduleRecord, SchemaProblem, SecretValues, SettingsSchema, Stop, Terms, Timetable,
+    ManifestRecord, Misfit, NewInstallation, PausedBy, PluginRecord, Property, PropertyKind, Quarantine, Quarantined,
+    Ran, Registry, Schedule, ScheduleRecord, SchemaProblem, SecretValues, SettingsSchema, Stop, Terms, Timetable,
     USUAL_ZONE, UploadLimits, VersionRecord, Words,
 };
 pub use tenant::{

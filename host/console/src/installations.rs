@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use fangshi_lanes::TenantLimits;
 use fangshi_operations::MOST_HOSTS;
 use fangshi_tenants::{
-    Digest, Installation, InstallationId, InstallationPatch, InstallationState, NewInstallation, PluginId, Quarantine,
-    RegistryError, TenantId,
+    Digest, Installation, InstallationId, InstallationPatch, InstallationState, NewInstallation, PausedBy, PluginId,
+    Quarantine, RegistryError, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -51,7 +51,7 @@ pub(crate) struct InstallationBody {
 #[serde(deny_unknown_fields)]
 pub(crate) struct InstallationChange {
     /// "paused": events wait; of an installation in quarantine it makes the pause your own, which another version does not end.
-    /// "active": they go on; ends a quarantine, as another version does.
+    /// "active": they go on; ends a quarantine, as another version does. What the operator paused, the operator alone resumes.
     state: Option<StateName>,
     /// Replaces the version by another one of the same plugin.
     version: Option<String>,
@@ -111,6 +111,8 @@ pub(crate) struct InstallationView {
     state: String,
     /// true: the operator took the approval of its version back. Its events wait, whatever its state.
     approval_revoked: bool,
+    /// Who paused it: operator, who alone resumes it; merchant; host (see `quarantine`). null if it is not paused.
+    paused_by: Option<&'static str>,
     /// Why the host paused it; null if it did not.
     quarantine: Option<QuarantineView>,
     /// Unix milliseconds.
@@ -164,6 +166,7 @@ impl InstallationView {
         InstallationView {
             approval_revoked: installation.is_revoked(),
             warnings: warnings(&installation),
+            paused_by: paused_by(&installation),
             id: installation.id.to_string(),
             plugin: installation.plugin.to_string(),
             plugin_name: installation.plugin_name,
@@ -184,6 +187,15 @@ impl InstallationView {
     }
 }
 
+fn paused_by(installation: &Installation) -> Option<&'static str> {
+    match (installation.state, installation.paused_by) {
+        (InstallationState::Paused, Some(PausedBy::Operator)) => Some("operator"),
+        (InstallationState::Paused, Some(PausedBy::Merchant)) => Some("merchant"),
+        (InstallationState::Paused, None) => Some("host"),
+        _ => None,
+    }
+}
+
 /// What whoever looks at an installation should know.
 fn warnings(installation: &Installation) -> Vec<String> {
     let mut warnings = schedules::warnings(installation);
@@ -201,7 +213,7 @@ fn warnings(installation: &Installation) -> Vec<String> {
     params(("tenant" = String, Path, description = "t1")),
     responses(
         (status = 201, body = InstallationView),
-        (status = 409, description = "As many installations hear a hook as may, or the version waits for the operator's approval, or its approval was taken back", body = RefusalBody),
+        (status = 409, description = "As many installations hear a hook as may; the version waits for the operator's approval, or its approval was taken back; the operator keeps the plugin paused", body = RefusalBody),
         (status = 422, description = "Grants missing or not asked for (each named), a host that can't be approved, a hook that is not offered, a permission set that the shop did not grant, a schedule that can't be read, unknown limits, no such plugin or version; settings that do not fit the version's schema, each named with what is expected", body = RefusalBody),
     ),
 )]
@@ -278,7 +290,7 @@ pub(crate) async fn get(
     params(("tenant" = String, Path, description = "t1"), ("installation" = String, Path, description = "i1")),
     responses(
         (status = 200, body = InstallationView),
-        (status = 409, description = "Removed, or as of a new installation", body = RefusalBody),
+        (status = 409, description = "Removed, paused by the operator, or as of a new installation", body = RefusalBody),
         (status = 422, description = "As of a new installation", body = RefusalBody),
     ),
 )]
@@ -452,6 +464,11 @@ pub(crate) fn refuse(error: RegistryError) -> Refusal {
             "upload the same bytes again with the header fangshi-signature: a key among trusted_keys of [uploads] must have signed them",
         ),
         RegistryError::Revoked(_) => Refusal::conflict("version-revoked", message, REVOKED_TODO),
+        RegistryError::PausedByOperator(_) => Refusal::conflict(
+            "paused-by-operator",
+            message,
+            "ask the operator of this host, who resumes it with the operator's own token",
+        ),
         RegistryError::HooksPerEvent { .. } => Refusal::conflict(
             "hooks-per-event",
             message,

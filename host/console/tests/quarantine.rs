@@ -1,4 +1,5 @@
-//! An installation that fails again and again is paused, and everybody who looks is told why and what to do.
+//! An installation that fails again and again is paused, as one is that the operator stops, and everybody who looks is told why
+//! and what to do.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod support;
@@ -18,11 +19,7 @@ async fn installed(desk: &Desk, tenant: &str, wasm: Vec<u8>) -> String {
 
 /// The merchant page, in a language.
 async fn page(desk: &Desk, tenant: &str, language: &str) -> Answer {
-    let link = desk.post(&format!("/api/v1/tenants/{tenant}/links"), json!({"purpose": "a test"})).await.json();
-    let secret = link["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
-    let (_, session) = desk.tenants.access().enter(&secret).await.unwrap().unwrap();
-    let session = secrecy::ExposeSecret::expose_secret(&session).to_owned();
-    let cookie = format!("fangshi_merchant={session}");
+    let cookie = desk.enter(tenant).await;
     let request = Request::get("/merchant").header("cookie", cookie).header("accept-language", language);
     desk.send(request.body(Body::empty()).unwrap()).await
 }
@@ -109,4 +106,67 @@ async fn a_plugin_that_breaks_down_again_and_again_is_paused_and_says_why() {
     assert_eq!(repaired["runs"].as_array().unwrap().len(), 4, "{repaired}");
     desk.lanes.settle().await;
     assert!(runs(&desk, &tenant).await.iter().all(|run| run["state"] == "done"));
+}
+
+#[tokio::test]
+async fn what_the_operator_paused_no_merchant_lets_go_on() {
+    let desk = Desk::new().await;
+    let tenant = desk.tenant("wxone").await;
+    let at = installed(&desk, &tenant, guest::quiet()).await;
+    let (_, secret) = desk.token(Some(&tenant)).await;
+    let as_merchant = async |method: Method, path: &str, body: Value| {
+        let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {secret}"));
+        desk.send(request.header("content-type", "application/json").body(Body::from(body.to_string())).unwrap()).await
+    };
+    let paused_by = async || {
+        let shown = desk.get(&at).await.json();
+        (shown["state"].clone(), shown["paused_by"].clone())
+    };
+    let (pause, resume) = (json!({"state": "paused"}), json!({"state": "active"}));
+    assert_eq!(paused_by().await, (json!("active"), Value::Null));
+
+    // A merchant's own pause is the merchant's, and the operator's as well.
+    assert_eq!(as_merchant(Method::PATCH, &at, pause.clone()).await.json()["paused_by"], "merchant");
+    assert_eq!(as_merchant(Method::PATCH, &at, resume.clone()).await.json()["paused_by"], Value::Null);
+    as_merchant(Method::PATCH, &at, pause.clone()).await;
+    desk.json(Method::PATCH, &at, pause.clone()).await;
+    assert_eq!(paused_by().await, (json!("paused"), json!("operator")));
+
+    let refused = as_merchant(Method::PATCH, &at, resume.clone()).await;
+    assert_eq!(refused.refusal(409), "paused-by-operator");
+    assert_eq!(as_merchant(Method::PATCH, &at, pause.clone()).await.json()["paused_by"], "operator");
+    for (language, mark, why, refusal) in [
+        (
+            "en",
+            "paused by your service provider",
+            "They alone can resume it",
+            "Your service provider paused this plugin",
+        ),
+        ("zh-CN", "服务商已暂停", "只有服务商可以恢复它", "服务商暂停了这个插件"),
+    ] {
+        let page = page(&desk, &tenant, language).await.text;
+        assert!(page.contains(mark) && page.contains(why) && !page.contains("/resume"), "{page}");
+        // A page that was open before has the button still.
+        let cookie = desk.enter(&tenant).await;
+        let own = Request::get("/merchant").header("cookie", &cookie).body(Body::empty()).unwrap();
+        let own = desk.send(own).await.text;
+        let proof = own.split("name=\"proof\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        let press = Request::post(format!("/merchant/installations/{}/resume", at.rsplit('/').next().unwrap()))
+            .header("cookie", &cookie)
+            .header("accept-language", language)
+            .header("content-type", "application/x-www-form-urlencoded");
+        let answer = desk.send(press.body(Body::from(format!("proof={proof}"))).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT);
+        assert!(answer.text.contains(refusal), "{}", answer.text);
+    }
+    desk.paid(&tenant, "371").await;
+    assert_eq!(runs(&desk, &tenant).await[0]["state"], "ready", "its events wait");
+
+    // Removed and installed anew it would go on.
+    assert_eq!(as_merchant(Method::DELETE, &at, json!({})).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(paused_by().await, (json!("removed"), Value::Null));
+    let version = desk.get(&at).await.json()["version"].clone();
+    let (all, body) = (at.rsplit_once('/').unwrap().0, json!({"plugin": "tags", "version": version, "grants": []}));
+    assert_eq!(as_merchant(Method::POST, all, body.clone()).await.refusal(409), "paused-by-operator");
+    assert_eq!(desk.post(all, body).await.status, StatusCode::CREATED);
 }

@@ -72,4 +72,37 @@ mod tests {
             sqlx::query_as("SELECT * FROM kv_totals ORDER BY 1").fetch_all(&mut connection).await.unwrap();
         assert_eq!(totals, [(1, 7, 2, 15), (2, 7, 1, 3)]);
     }
+
+    /// Whose a pause of before is, the audit knows.
+    #[tokio::test]
+    async fn pauses_of_an_older_store_are_whose_the_audit_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).foreign_keys(false);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        migrate(&mut connection, &path).await.unwrap();
+        sqlx::raw_sql(
+            "ALTER TABLE installations DROP COLUMN paused_by; DELETE FROM _sqlx_migrations WHERE version = 30; \
+             INSERT INTO installations (id, tenant_id, plugin_id, digest, state, settings, limits, created_at, \
+             updated_at, quarantined_at) VALUES (1, 7, 1, x'', 'paused', x'', '{}', 1, 1, NULL), \
+             (2, 7, 1, x'', 'paused', x'', '{}', 1, 1, NULL), (3, 7, 1, x'', 'paused', x'', '{}', 1, 1, NULL), \
+             (4, 7, 1, x'', 'paused', x'', '{}', 1, 1, 5), (11, 7, 1, x'', 'active', x'', '{}', 1, 1, NULL); \
+             INSERT INTO audit (number, at, actor, action, tenant_id, subjects, prev, hash) VALUES \
+             (1, 1, 'operator:k1', 'installation-paused', 7, 'i1 p1', x'', x''), \
+             (2, 1, 'operator', 'installation-paused', 7, 'i2 p1', x'', x''), \
+             (3, 1, 'merchant:k2', 'installation-paused', 7, 'i2 p1', x'', x''), \
+             (4, 1, 'merchant:k2', 'installation-paused', 7, 'i11 p1', x'', x'')",
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        migrate(&mut connection, &path).await.unwrap();
+        let of: Vec<(i64, Option<String>)> = sqlx::query_as("SELECT id, paused_by FROM installations ORDER BY 1")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let of: Vec<_> = of.iter().map(|(id, by)| (*id, by.as_deref())).collect();
+        let (operator, merchant) = (Some("operator"), Some("merchant"));
+        assert_eq!(of, [(1, operator), (2, merchant), (3, operator), (4, None), (11, None)]);
+    }
 }

@@ -7,11 +7,13 @@ use fangshi_database::{BoxFuture, Digest, InstallationId, PluginId, TenantId};
 use sqlx::SqliteConnection;
 
 use super::installed::{SETTINGS, row_name};
-use super::records::{Installation, InstallationPatch, InstallationState, NewInstallation, Terms, VersionRecord};
+use super::records::{
+    Installation, InstallationPatch, InstallationState, NewInstallation, PausedBy, Terms, VersionRecord,
+};
 use super::schedule::{self, Schedule, ScheduleRecord};
 use super::settings::{Kept, SettingsSchema, keep};
 use super::versions::json;
-use super::{Registry, approvals, consent, hearers, installed, quarantine, schedules, subscriptions};
+use super::{Registry, approvals, consent, hearers, installed, pause, quarantine, schedules, subscriptions};
 use crate::audit::{self, Action, Actor, Entry};
 use crate::to_the_end::to_the_end;
 use crate::{RegistryError, Vault};
@@ -23,7 +25,8 @@ impl Registry {
     /// [`RegistryError::Grants`] names the grants that are missing and those nobody asked for; no such plugin or
     /// version; settings or limits that are no JSON object; [`RegistryError::Settings`] names the settings that do not fit the
     /// version's schema; a schedule that can't be read, or a version that does not export `on-schedule`; a version whose
-    /// approval was taken back, or [`Terms`](super::Terms) that do not hold; or the store refused.
+    /// approval was taken back, or [`Terms`](super::Terms) that do not hold; a merchant installs a plugin that the operator keeps
+    /// paused; or the store refused.
     pub async fn install(&self, tenant: TenantId, new: NewInstallation) -> Result<Installation, RegistryError> {
         self.known(tenant)?;
         let version = self.version_to_install(tenant, new.plugin, new.version).await?;
@@ -48,6 +51,7 @@ impl Registry {
             limits: new.limits,
             schedules: new.schedules.into_iter().map(unplanned).collect(),
             state: InstallationState::Active,
+            paused_by: None,
             quarantine: None,
             quarantined: BTreeSet::new(),
             revoked: BTreeSet::new(),
@@ -58,6 +62,7 @@ impl Registry {
         let (directory, actor, terms) = (Arc::clone(&self.directory), self.actor, self.terms.clone());
         self.commit(tenant, move |c| {
             Box::pin(async move {
+                pause::check_install(c, tenant, draft.plugin, actor).await?;
                 let installation = insert(c, &directory.vault, draft).await?;
                 hold(c, &terms, None, &installation).await?;
                 let entry = entry(actor, Action::InstallationMade, None, &installation);
@@ -69,10 +74,11 @@ impl Registry {
     }
 
     /// Pauses, resumes, replaces the version, changes grants, settings or limits; all at once or not at all. A resume and
-    /// another version end a quarantine. So does a pause: it is somebody's from then on, and another version does not end it.
+    /// another version end a quarantine. So does a pause: it is somebody's from then on, and another version does not end it. What
+    /// the operator paused, the operator alone resumes.
     ///
     /// # Errors
-    /// As [`Registry::install`]; besides, no such installation, or one that is removed.
+    /// As [`Registry::install`]; besides, no such installation, one that is removed, or [`RegistryError::PausedByOperator`].
     pub async fn patch_installation(
         &self,
         tenant: TenantId,
@@ -90,7 +96,7 @@ impl Registry {
             check_object("limits", limits)?;
         }
         let current = self.get(tenant, id).await?.ok_or(RegistryError::UnknownInstallation(id))?;
-        let now = self.directory.clock.now();
+        let (actor, now) = (self.actor, self.directory.clock.now());
         // A version never changes, so it may be read before the change.
         let version = self.version_to_install(tenant, current.plugin, patch.version.unwrap_or(current.version)).await?;
         self.change(tenant, id, move |installation| {
@@ -121,12 +127,7 @@ impl Registry {
             let set: Vec<Schedule> = installation.schedules.iter().map(|one| one.schedule.clone()).collect();
             check_schedules(&set, &installation.hooks, now)?;
             match patch.state {
-                Some(state) => {
-                    installation.state = state;
-                    if state == InstallationState::Paused {
-                        installation.quarantine = None;
-                    }
-                }
+                Some(state) => pause::set(installation, state, actor)?,
                 // The version that failed is gone, and nobody asked for the pause.
                 None if replaced && installation.quarantine.is_some() => installation.state = InstallationState::Active,
                 None => {}
@@ -171,13 +172,13 @@ impl Registry {
                 installation.removed_at = installation.removed_at.map(|_| now);
                 if anew(&before, &installation) {
                     quarantine::forgive(c, &mut installation).await?;
-                } else if taken_over(&before, &installation) {
+                } else if pause::is_taken_over(&before, &installation) {
                     quarantine::end(c, installation.id).await?;
                 }
                 let resumed = before.state != installation.state;
                 write(c, &directory.vault, &mut installation, resumed).await?;
                 hold(c, &terms, Some(&before), &installation).await?;
-                let action = match taken_over(&before, &installation) {
+                let action = match pause::is_taken_over(&before, &installation) {
                     true => Action::InstallationPaused,
                     false => action(before.state, installation.state),
                 };
@@ -229,11 +230,6 @@ impl Registry {
 /// Whether the installation's runs are counted from 0: somebody resumed it, or replaced the version.
 fn anew(before: &Installation, now: &Installation) -> bool {
     before.version != now.version || (before.state, now.state) == (InstallationState::Paused, InstallationState::Active)
-}
-
-/// Whether somebody paused what the host had paused.
-fn taken_over(before: &Installation, now: &Installation) -> bool {
-    before.quarantine.is_some() && now.quarantine.is_none() && now.state == InstallationState::Paused
 }
 
 /// Refuses an installation, as it was just written, with which the terms do not hold. What it was `before` it may stay.
@@ -313,7 +309,7 @@ async fn write(
     let settings = vault.seal(i.tenant, SETTINGS, &row_name(i.id), json(i.settings.as_ref())?.as_bytes())?;
     sqlx::query(
         "UPDATE installations SET digest = $2, state = $3, settings = $4, limits = $5, updated_at = $6, \
-         removed_at = $7, secrets = $8 WHERE id = $1",
+         removed_at = $7, secrets = $8, paused_by = $9 WHERE id = $1",
     )
     .bind(i.id.0)
     .bind(i.version.as_bytes().as_slice())
@@ -323,6 +319,7 @@ async fn write(
     .bind(i.updated_at)
     .bind(i.removed_at)
     .bind(json(&i.secrets)?)
+    .bind(i.paused_by.map(PausedBy::code))
     .execute(&mut *c)
     .await?;
     sqlx::query("DELETE FROM grants WHERE installation_id = $1").bind(i.id.0).execute(&mut *c).await?;

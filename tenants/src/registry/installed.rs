@@ -8,7 +8,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 
 use super::cache::{self, Listed};
-use super::records::{Installation, InstallationState};
+use super::records::{Installation, InstallationState, PausedBy};
 use super::versions::{json, schema};
 use super::{Registry, quarantine};
 use crate::{Place, RegistryError, Vault};
@@ -20,7 +20,7 @@ macro_rules! select_installations {
         concat!(
             "SELECT i.id, i.tenant_id, i.plugin_id, p.name AS plugin_name, i.digest, v.hooks, v.settings_schema, i.state, \
              i.settings, i.secrets, i.limits, i.created_at, i.updated_at, i.removed_at, i.faults, \
-             i.quarantined_at, i.fault_outcome, i.fault_figure, i.fault_run, i.quarantined_versions, \
+             i.paused_by, i.quarantined_at, i.fault_outcome, i.fault_figure, i.fault_run, i.quarantined_versions, \
              (SELECT json_group_array(lower(hex(r.digest))) FROM versions r WHERE r.plugin_id = i.plugin_id \
              AND r.revoked_at IS NOT NULL) AS revoked, \
              (SELECT json_group_array(name) FROM grants g WHERE g.installation_id = i.id) AS grants, \
@@ -159,6 +159,7 @@ fn read(row: &SqliteRow, vault: &Vault) -> Result<Installation, RegistryError> {
     let damaged = || RegistryError::Damaged("installations");
     let state: &str = row.try_get("state")?;
     let grants: BTreeSet<String> = serde_json::from_str(row.try_get("grants")?).map_err(|_| damaged())?;
+    let paused_by: Option<&str> = row.try_get("paused_by")?;
     let version = Digest::from_slice(row.try_get("digest")?).map_err(|_| damaged())?;
     Ok(Installation {
         id,
@@ -174,6 +175,7 @@ fn read(row: &SqliteRow, vault: &Vault) -> Result<Installation, RegistryError> {
         limits: serde_json::from_str(row.try_get("limits")?).map_err(|_| damaged())?,
         schedules: serde_json::from_str(row.try_get("schedules")?).map_err(|_| damaged())?,
         state: InstallationState::from_code(state).ok_or_else(damaged)?,
+        paused_by: paused_by.map(|by| PausedBy::from_code(by).ok_or_else(damaged)).transpose()?,
         quarantine: quarantine::read(row)?,
         quarantined: quarantine::versions(row.try_get("quarantined_versions")?).ok_or_else(damaged)?,
         revoked: quarantine::versions(row.try_get("revoked")?).ok_or_else(damaged)?,

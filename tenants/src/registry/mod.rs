@@ -5,6 +5,7 @@
 //! - `installations`: installing, changing, removing; `installed`: reading them
 //! - `approvals`: versions that the operator approved
 //! - `hearers`: how many installations hear a hook
+//! - `pause`: whose word a pause is
 //! - `quarantine`: installations that fail again and again
 //! - `consent`: grants given against grants asked for, pure
 //! - `settings`: settings given against the version's schema, and secrets among them, pure
@@ -17,6 +18,7 @@ mod consent;
 mod hearers;
 mod installations;
 mod installed;
+mod pause;
 mod quarantine;
 mod records;
 mod schedule;
@@ -30,7 +32,7 @@ use std::sync::Arc;
 pub use self::quarantine::{Conduct, Fault, Quarantined, Ran};
 pub use self::records::{
     Declared, GrantAsked, Installation, InstallationPatch, InstallationState, ManifestRecord, NewInstallation,
-    PluginRecord, Quarantine, Stop, Terms, VersionRecord,
+    PausedBy, PluginRecord, Quarantine, Stop, Terms, VersionRecord,
 };
 pub use self::schedule::{MOST_SCHEDULES, Schedule, ScheduleRecord, Timetable, USUAL_ZONE};
 pub use self::settings::{

@@ -101,6 +101,16 @@ pub enum InstallationState {
     Removed,
 }
 
+/// Who asked for a pause, and so who ends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PausedBy {
+    /// The operator, who alone ends it.
+    Operator,
+    /// The merchant; the operator may end it as well.
+    Merchant,
+}
+
 /// A version at work for a tenant. A snapshot: ask the registry again for the current one.
 #[derive(Clone, Serialize)]
 pub struct Installation {
@@ -132,6 +142,8 @@ pub struct Installation {
     pub schedules: Vec<ScheduleRecord>,
     /// Active, paused, removed.
     pub state: InstallationState,
+    /// Who asked for its pause; none if it works, or the host paused it. A removed one keeps what it was.
+    pub paused_by: Option<PausedBy>,
     /// Why, if the host paused it for its faults.
     pub quarantine: Option<Quarantine>,
     /// Versions that put it into quarantine and that nobody let go on since.

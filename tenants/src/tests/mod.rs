@@ -16,6 +16,7 @@ mod leases;
 mod life;
 mod links;
 mod onboarding;
+mod pauses;
 mod platform;
 mod quarantine;
 mod recovery;

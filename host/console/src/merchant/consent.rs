@@ -380,6 +380,7 @@ pub(super) fn changed(language: Language, error: RegistryError) -> Response {
         RegistryError::NotApproved(_) => refused(language, "version-not-approved"),
         RegistryError::NotSigned(_) => refused(language, "version-not-signed"),
         RegistryError::Revoked(_) => refused(language, "version-revoked"),
+        RegistryError::PausedByOperator(_) => refused(language, "paused-by-operator"),
         RegistryError::HooksPerEvent { .. } => refused(language, "hooks-per-event"),
         RegistryError::Settings { .. } => refused(language, "settings-unfit"),
         RegistryError::Invalid { member: "schedules", .. } => refused(language, "schedules-unfit"),

@@ -5,7 +5,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use fangshi_journal::RunFilter;
-use fangshi_tenants::{Installation, InstallationId, InstallationState};
+use fangshi_tenants::{Installation, InstallationId, InstallationState, PausedBy};
 use serde::Deserialize;
 
 use super::language::Language;
@@ -69,6 +69,8 @@ struct Installed {
     version: String,
     short: String,
     paused: bool,
+    /// The operator paused it, and alone resumes it.
+    held: bool,
     /// The operator took the approval of its version back.
     revoked: bool,
     /// Why, if it was the host that paused it, in a sentence for each thing to know.
@@ -214,6 +216,7 @@ fn line(one: Installation, language: Language) -> Installed {
         version: one.version.to_string(),
         short: words::short(&one.version),
         paused: one.state == InstallationState::Paused,
+        held: one.paused_by == Some(PausedBy::Operator),
         revoked: one.is_revoked(),
         has_settings: settings::has_settings(&one),
         idle: !schedules::warnings(&one).is_empty(),

@@ -304,6 +304,13 @@ const REFUSALS: &[Refused] = &[
         "Ask your service provider, or install another version.",
     ),
     no(
+        "paused-by-operator",
+        "服务商暂停了这个插件",
+        "Your service provider paused this plugin",
+        "只有服务商可以恢复它，移除后重新安装也不行。请联系服务商。",
+        "They alone can resume it; removing it and installing it again does not. Please ask them.",
+    ),
+    no(
         "upload-under-way",
         "上一个上传还在处理中",
         "An earlier upload is still being looked at",
