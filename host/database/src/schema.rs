@@ -50,6 +50,37 @@ mod tests {
 
     use super::*;
 
+    /// An attempt that was parked with its run counts: what comes after the repair takes the number after it.
+    #[tokio::test]
+    async fn attempts_that_an_older_store_parked_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true).foreign_keys(false);
+        let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+        migrate(&mut connection, &path).await.unwrap();
+        // Parked; repaired, with another one before; cut off still; counted already.
+        sqlx::raw_sql(
+            "DELETE FROM _sqlx_migrations WHERE version = 31; \
+             INSERT INTO runs (id, event_seq, tenant_id, order_id, installation_id, version, hook, state, attempts, \
+             budget_from, next_at, created_at) VALUES (1, 1, 7, '', 1, x'', '', 4, 0, 0, 1, 1), \
+             (2, 2, 7, '', 1, x'', '', 0, 1, 1, 1, 1), (3, 3, 7, '', 1, x'', '', 0, 0, 0, 1, 1), \
+             (4, 4, 7, '', 1, x'', '', 1, 2, 0, 1, 1); \
+             INSERT INTO attempts (run_id, number, epoch, version, engine, clock_ms, inputs, started_at, ended_at) \
+             VALUES (1, 1, 1, x'', '', 1, x'', 1, 2), (2, 1, 1, x'', '', 1, x'', 1, 2), \
+             (2, 2, 1, x'', '', 1, x'', 1, 2), (3, 1, 1, x'', '', 1, x'', 1, NULL), \
+             (4, 1, 1, x'', '', 1, x'', 1, 2), (4, 2, 1, x'', '', 1, x'', 1, 2)",
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        migrate(&mut connection, &path).await.unwrap();
+        let counted: Vec<(i64, i64, i64)> = sqlx::query_as("SELECT id, attempts, budget_from FROM runs ORDER BY 1")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(counted, [(1, 1, 1), (2, 2, 2), (3, 0, 0), (4, 2, 0)]);
+    }
+
     /// What a store of before kept of its own is counted when it is brought up to date.
     #[tokio::test]
     async fn kv_of_an_older_store_has_its_totals() {

@@ -187,7 +187,7 @@ impl Journal {
             .bind(fence.lane.order_id.to_string());
         // An attempt that is not counted begins no budget either.
         let first_at = (ending.next != Next::Held).then_some(ending.first_at);
-        settle_run(&mut step, run, Some(attempt), ending.outcome, &ending.next, first_at, now);
+        settle_run(&mut step, run, ending.outcome, &ending.next, first_at, now);
         let finished = finish_event(&mut step.script, ending.event, &ending.next, now);
         tell_parked(&mut step, tenant, &ending.next, now);
         let registry = self.tenants.registry().clone();
@@ -225,7 +225,11 @@ impl Journal {
         Ok(Ended { event_finished, quarantined })
     }
 
-    /// Parks a run without an attempt (its installation was removed, say).
+    /// Parks a run outside of an attempt (its installation was removed, say). One that was cut off ends with it and is counted
+    /// like any other: what comes after a repair is another attempt, which finds what this one left.
+    ///
+    /// # Errors
+    /// [`JournalError::Stale`] if the lane was entered by somebody else: nothing was written.
     pub async fn park(
         &self,
         fence: &Fence,
@@ -240,7 +244,7 @@ impl Journal {
             .bind(now)
             .bind(reason)
             .bind(run.0);
-        settle_run(&mut step, run, None, reason, &next, None, now);
+        settle_run(&mut step, run, reason, &next, None, now);
         let finished = finish_event(&mut step.script, event, &next, now);
         tell_parked(&mut step, tenant, &next, now);
         let ran = self.take(step, true).await?;
@@ -248,16 +252,9 @@ impl Journal {
     }
 }
 
-/// What becomes of the run, which must be open.
-fn settle_run(
-    step: &mut Step,
-    run: RunId,
-    attempt: Option<u32>,
-    outcome: &'static str,
-    next: &Next,
-    first_at: Option<i64>,
-    now: i64,
-) {
+/// What becomes of the run, which must be open. All attempts that it began have ended by now, and so all of them count: the
+/// number of one that ended is never given to another.
+fn settle_run(step: &mut Step, run: RunId, outcome: &'static str, next: &Next, first_at: Option<i64>, now: i64) {
     let state = next.state();
     let (next_at, reason) = match next {
         Next::Retry { at_ms } => (Some(*at_ms), outcome),
@@ -265,15 +262,15 @@ fn settle_run(
         _ => (None, outcome),
     };
     step.add(
-        "UPDATE runs SET state = $1, reason = $2, attempts = COALESCE($3, attempts), \
-             first_at = COALESCE(first_at, $4), next_at = COALESCE($5, next_at), finished_at = $6, \
-             budget_from = budget_from + $8, \
+        "UPDATE runs SET state = $1, reason = $2, \
+             attempts = COALESCE((SELECT max(number) FROM attempts WHERE run_id = $6), attempts), \
+             first_at = COALESCE(first_at, $3), next_at = COALESCE($4, next_at), finished_at = $5, \
+             budget_from = budget_from + $7, \
              deadline_look_at = CASE WHEN $1 IN (2, 3) THEN NULL ELSE deadline_look_at END \
-             WHERE id = $7 AND state < 2",
+             WHERE id = $6 AND state < 2",
     )
     .bind(state.code())
     .bind(reason)
-    .bind(attempt.map(i64::from))
     .bind(first_at)
     .bind(next_at)
     .bind(state.is_finished().then_some(now))

@@ -64,7 +64,7 @@ pub struct OpenRun {
     pub hook: String,
     /// Ready or waiting.
     pub state: RunState,
-    /// Attempts that ended.
+    /// Attempts that ended, whatever ended them: the number of the last one.
     pub attempts: u32,
     /// Attempts that ended before the last repair.
     pub budget_from: u32,

@@ -270,6 +270,32 @@ async fn a_parked_run_is_listed_and_can_be_opened_again() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_is_parked_with_its_run_counts_and_its_number_is_not_given_again() {
+    let rig = Rig::new().await;
+    let (fence, run, event) = rig.entered(1).await;
+    let intent = rig.intent(0, 0).await;
+    rig.journal.intent(&fence, &rig.begin(run, 1), &intent, None).await.unwrap();
+    assert!(rig.journal.park(&fence, run, event, "revoked").await.unwrap());
+    let repair = |run| rig.journal.repair(Actor::Operator(None), rig.tenant, vec![Repair { run, version: None }]);
+    repair(run).await.unwrap();
+    let open = rig.journal.lane(&rig.lane()).await.unwrap().runs.remove(0);
+    assert_eq!((open.attempts, open.budget_from, open.cut_off), (1, 1, None));
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert_eq!((effects[0].state, effects[0].attempt), (EffectState::Unknown, 1));
+    let buffer = rig.begin(run, 2);
+    rig.journal.end_attempt(&fence, &buffer, ONE, &rig.ending(event, Next::Done)).await.unwrap();
+    let detail = rig.journal.run(rig.tenant, run).await.unwrap().unwrap();
+    let outcomes: Vec<_> = detail.attempt_list.iter().map(|one| (one.number, one.outcome.as_deref())).collect();
+    assert_eq!((detail.run.attempts, outcomes), (2, vec![(1, Some("revoked")), (2, Some("done"))]));
+
+    // Nothing of it was begun: nothing is counted.
+    let (fence, run, event) = rig.entered(2).await;
+    rig.journal.park(&fence, run, event, "revoked").await.unwrap();
+    repair(run).await.unwrap();
+    assert_eq!(rig.journal.lane(&rig.lane()).await.unwrap().runs[0].attempts, 0);
+}
+
+#[tokio::test]
 async fn a_run_is_shown_with_everything_and_nothing_of_it_is_clear_in_the_files() {
     let rig = Rig::new().await;
     let (fence, run, event) = rig.entered(1).await;

@@ -12,11 +12,11 @@ mod rig;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use fangshi_database::InstallationId;
-use fangshi_journal::RunState;
+use fangshi_database::{Digest, InstallationId};
+use fangshi_journal::{Repair, RunState};
 use fangshi_lanes::{LanesConfig, Schedule, Standing};
-use fangshi_runtime::Outcome;
-use fangshi_tenants::Stop;
+use fangshi_runtime::{CallError, Outcome};
+use fangshi_tenants::{Actor, Stop};
 use rig::{Mood, ORDER, Rig, Seats, outcome_of, send_out, set_note};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -263,6 +263,63 @@ async fn waiting_runs_of_a_version_that_does_not_go_on_are_parked_and_hold_up_no
         assert!(parked.iter().all(|run| run.installation.0 == 1 && run.reason.as_deref() == Some(stop.code())));
         assert!(runs.iter().filter(|run| run.installation.0 == 2).all(|run| run.state == RunState::Done));
         assert_eq!(rig.ran().len(), tried, "{stop:?}: it ran");
+    }
+}
+
+/// Sends a parcel, which the order shows.
+fn ship() -> rig::Script {
+    script!(|_input, host| {
+        let parcel = json!({"delivery_id": "SF", "waybill_id": "SF1", "deliver_type": 1,
+                            "product_infos": [{"product_id": "1", "sku_id": "2", "product_cnt": 1}]});
+        let request = json!({"order_id": ORDER, "delivery_list": [parcel]});
+        outcome_of(host.operation("delivery", "send", request).await.map(drop))
+    })
+}
+
+/// Sends a code, of which nothing shows.
+fn send_code() -> rig::Script {
+    script!(|_input, host| {
+        let sent = host.operation("shop-phone", "send-verify-code", json!({"mobile": "13900000000"})).await;
+        match sent {
+            Err(CallError::OutcomeUnknown(_)) => Outcome::Done,
+            other => outcome_of(other.map(drop)),
+        }
+    })
+}
+
+/// The parking ended the attempt that was cut off. What comes after the repair is another one, which finds what that one sent.
+#[tokio::test]
+async fn a_run_that_was_cut_off_and_parked_is_repaired_and_sends_nothing_twice() {
+    const NEW: Digest = Digest([99; 32]);
+    let sends: [fn() -> rig::Script; 2] = [ship, send_code];
+    for (send, version) in sends.into_iter().flat_map(|send| [(send, Some(NEW)), (send, None)]) {
+        let mut rig = Rig::new().await;
+        rig.install(1, true, send());
+        rig.scripts.install_reader(NEW, send());
+        rig.shop.moods.lock().unwrap().push_back(Mood::Hang);
+        rig.pay(ORDER).await;
+        rig.shop.hanging.notified().await;
+        rig.stand(1, Standing::Held);
+        rig.restart().await;
+        rig.settle().await;
+        assert_eq!(rig.states().await, [RunState::Ready], "held: it is not resumed");
+        rig.seats.stop(1, Stop::Revoked);
+        rig.lanes.poke_tenant(rig.tenant).await.unwrap();
+        rig.settle().await;
+        let revoked = Some("revoked".to_owned());
+        assert_eq!(ended(&rig).await, (RunState::Parked, revoked.clone(), vec![revoked.clone()]));
+
+        rig.stand(1, Standing::Open);
+        if version.is_none() {
+            rig.seats.let_go(1);
+        }
+        let repair = Repair { run: rig.runs().await[0].id, version };
+        rig.journal.repair(Actor::Operator(None), rig.tenant, vec![repair]).await.unwrap();
+        rig.settle().await;
+        let done = Some("done".to_owned());
+        assert_eq!(ended(&rig).await, (RunState::Done, done.clone(), vec![revoked, done]), "{version:?}");
+        assert_eq!(rig.shop.applied().len(), 1, "{version:?}");
+        assert_eq!(rig.ran().iter().map(|ran| ran.attempt).collect::<Vec<_>>(), [1, 2], "{version:?}");
     }
 }
 

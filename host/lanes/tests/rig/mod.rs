@@ -246,6 +246,15 @@ impl Seats {
         }
     }
 
+    /// Runs of its own version go on again.
+    pub fn let_go(&self, id: i64) {
+        for seat in self.of.lock().unwrap().values_mut().flatten() {
+            if seat.subscriber.installation.0 == id {
+                seat.stopped.clear();
+            }
+        }
+    }
+
     pub fn remove(&self, id: i64) {
         for seats in self.of.lock().unwrap().values_mut() {
             seats.retain(|seat| seat.subscriber.installation.0 != id);
