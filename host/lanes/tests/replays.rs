@@ -366,6 +366,25 @@ async fn a_backtest_counts_a_call_that_is_made_again_after_a_refusal_as_one_effe
 }
 
 #[tokio::test]
+async fn a_run_that_used_up_its_attempts_ends_as_it_did_where_its_last_attempt_does() {
+    let rig = Rig::new().await;
+    let traps = || script!(|_input, _host| Outcome::Trap { message: "unreachable".into() });
+    rig.install(1, false, traps());
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    for _ in 0..12 {
+        rig.advance(5_000).await;
+    }
+    let run = rig.runs().await.remove(0);
+    assert_eq!((run.state, run.reason.as_deref()), (RunState::Parked, Some("attempts")));
+    let report = tried(&rig, &["on-pay"], traps()).await;
+    assert_eq!((report.events, report.totals, report.items.len()), (1, Totals::default(), 0), "{report:?}");
+    let report = tried(&rig, &["on-pay"], script!(|_input, _host| Outcome::Done)).await;
+    assert_eq!((report.totals.outcomes_changed, report.items.len()), (1, 1));
+    assert!(report.table().contains("parked: trap -> done"), "{}", report.table());
+}
+
+#[tokio::test]
 async fn a_backtest_leaves_out_what_was_absorbed() {
     let rig = Rig::new().await;
     let nothing = || script!(|_input, _host| Outcome::Done);

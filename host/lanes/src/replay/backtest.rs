@@ -155,7 +155,7 @@ impl Replays {
             order_id: event.order_id.clone(),
             hook: hook.to_owned(),
             run: run.as_ref().map(|run| run.id),
-            outcome_then: run.as_ref().map(outcome_then),
+            outcome_then: run.as_ref().map(|run| outcome_then(run, &attempts)),
             outcome_now: None,
             untried: None,
             difference: Difference::default(),
@@ -265,10 +265,13 @@ fn effects_then(attempts: &[RecordedAttempt], effects: &[Effect]) -> Vec<EffectS
         .collect()
 }
 
-fn outcome_then(run: &RunView) -> String {
+/// How a run ended: by its last attempt, since why it is parked (`attempts`, say) need not tell that.
+fn outcome_then(run: &RunView, attempts: &[RecordedAttempt]) -> String {
+    let last = attempts.iter().rev().find_map(|attempt| attempt.ended.as_ref());
+    let code = last.map(|ended| &ended.outcome).or(run.reason.as_ref());
     let state = serde_json::to_value(run.state).ok();
     let state = state.as_ref().and_then(Value::as_str).unwrap_or_default();
-    match (&run.reason, matches!(run.state, RunState::Done | RunState::Rejected)) {
+    match (code, matches!(run.state, RunState::Done | RunState::Rejected)) {
         (Some(code), true) => code.clone(),
         (Some(code), false) => format!("{state}: {code}"),
         (None, _) => state.to_owned(),

@@ -73,7 +73,7 @@ pub struct EventTried {
     pub hook: String,
     /// The run that was; none: the version of then did not hear it.
     pub run: Option<RunId>,
-    /// How that run ended: a code, `parked: CODE`, or `waiting: CODE`.
+    /// How that run ended: a code, `parked: CODE`, or `waiting: CODE`. The code is that of its last attempt, if it had one.
     pub outcome_then: Option<String>,
     /// How it would end; none: the new version does not hear it, or could not be tried.
     pub outcome_now: Option<String>,
