@@ -43,6 +43,8 @@ pub(crate) struct RepairBody {
     since: Option<i64>,
     /// Only runs that were parked before this, unix milliseconds.
     until: Option<i64>,
+    /// The `next` of the answer before: only the runs behind those that it told of. Not with `runs`.
+    after: Option<String>,
     /// Absent: the version that each run is pinned to. "installed": what its installation has now. Else the sha256 of a
     /// version of the same plugin.
     version: Option<String>,
@@ -61,8 +63,8 @@ pub(crate) struct PlanView {
     runs: Vec<PlannedRun>,
     /// Runs that were found and stay as they are.
     left: Vec<LeftRun>,
-    /// Whether there are more: send the request again after these ran.
-    more: bool,
+    /// The `after` of the request for the rest; null at the end.
+    next: Option<String>,
 }
 
 /// One run of a plan.
@@ -140,8 +142,8 @@ pub(crate) async fn repair(
 
 /// Lets parked runs be tried again, as many as a filter finds
 ///
-/// At most 200 at a time, newest first. Each gets a fresh budget of attempts. With `dry` the answer is the plan, and
-/// nothing is changed or sent.
+/// At most 200 at a time, newest first: while the answer has a `next`, send the request again with it as `after`. Each gets a
+/// fresh budget of attempts. With `dry` the answer is the plan, and nothing is changed or sent.
 #[utoipa::path(
     post, path = "/tenants/{tenant}/repairs", tag = "runs", operation_id = "repairRuns", request_body = RepairBody,
     params(("tenant" = String, Path, description = "t1")),
@@ -155,7 +157,7 @@ pub(crate) async fn repair_many(
 ) -> Result<Json<PlanView>, Refusal> {
     known(&console, tenant)?;
     let wanted = wanted_version(body.version.as_deref())?;
-    let (found, more, mut left) = found(&console, tenant, &body).await?;
+    let Found { runs: found, next, mut left } = found(&console, tenant, &body).await?;
     let mut plan = Plan::new(&console, tenant, wanted);
     let (mut runs, mut repairs) = (Vec::new(), Vec::new());
     for run in found {
@@ -175,7 +177,7 @@ pub(crate) async fn repair_many(
         left.extend(gone.map(|run| LeftRun { id: run.id.clone(), why: "not-parked" }));
         runs.retain(|run| repaired.contains(&run.id));
     }
-    Ok(Json(PlanView { dry: body.dry, runs, left, more }))
+    Ok(Json(PlanView { dry: body.dry, runs, left, next }))
 }
 
 /// A plugin by its id or name, for a filter.
@@ -198,12 +200,18 @@ pub(crate) async fn plugin(
     })
 }
 
-/// The parked runs that are meant, whether there are more, and those named that are not parked.
-async fn found(
-    console: &Console,
-    tenant: TenantId,
-    body: &RepairBody,
-) -> Result<(Vec<RunView>, bool, Vec<LeftRun>), Refusal> {
+/// Which runs are meant.
+struct Found {
+    /// Parked ones.
+    runs: Vec<RunView>,
+    /// Behind which there are more.
+    next: Option<String>,
+    /// Named ones that are not parked.
+    left: Vec<LeftRun>,
+}
+
+/// The parked runs that are meant. What can't run again is found like the others, so it must not stand before them for ever.
+async fn found(console: &Console, tenant: TenantId, body: &RepairBody) -> Result<Found, Refusal> {
     let named: Option<BTreeSet<RunId>> = match &body.runs {
         None => None,
         Some(runs) if runs.is_empty() || runs.len() > MOST as usize => {
@@ -215,6 +223,20 @@ async fn found(
             })?)
         }
     };
+    let before = body.after.as_deref().map(str::parse::<RunId>).transpose().map_err(|error| {
+        Refusal::invalid(
+            "invalid-body",
+            format!("`after`: {error}"),
+            "give the `next` of the answer before, or leave it out",
+        )
+    })?;
+    if named.is_some() && before.is_some() {
+        return Err(Refusal::invalid(
+            "invalid-body",
+            "`after` and `runs`",
+            "give one of them: named runs are one answer",
+        ));
+    }
     let mut filter = RunFilter {
         order_id: body.order_id.clone(),
         parked: true,
@@ -222,12 +244,12 @@ async fn found(
         plugin: plugin(console, tenant, body.plugin.as_deref()).await?,
         since: body.since,
         until: body.until,
-        before: None,
+        before,
         limit: MOST,
     };
     let Some(named) = named else {
         let page = console.journal.runs(tenant, &filter).await.map_err(fault)?;
-        return Ok((page.items, page.next.is_some(), Vec::new()));
+        return Ok(Found { runs: page.items, next: page.next.map(|run| run.to_string()), left: Vec::new() });
     };
     let (mut runs, mut left) = (Vec::new(), Vec::new());
     filter.limit = 1;
@@ -239,7 +261,7 @@ async fn found(
             None => left.push(LeftRun { id: id.to_string(), why: "not-parked" }),
         }
     }
-    Ok((runs, false, left))
+    Ok(Found { runs, next: None, left })
 }
 
 /// A run of the tenant, if it is parked.

@@ -85,7 +85,7 @@ async fn parked_runs_are_found_by_reason_plugin_order_and_time() {
 async fn a_dry_repair_changes_nothing_and_a_real_one_runs_what_it_said() {
     let scene = scene().await;
     let dry = scene.repairs(json!({"dry": true, "version": "installed"})).await;
-    assert_eq!((dry["runs"].as_array().unwrap().len(), &dry["dry"], &dry["more"]), (3, &json!(true), &json!(false)));
+    assert_eq!((dry["runs"].as_array().unwrap().len(), &dry["dry"], &dry["next"]), (3, &json!(true), &Value::Null));
     assert_eq!(dry["runs"][0]["version_then"], scene.noting["version"]);
     assert_eq!(dry["runs"][0]["version"], scene.quiet["version"]);
     assert_eq!(scene.runs("?parked=true").await.len(), 3, "dry");
@@ -117,11 +117,38 @@ async fn a_dry_repair_changes_nothing_and_a_real_one_runs_what_it_said() {
         (json!({"version": "newest"}), "no-such-version"),
         (json!({"runs": []}), "invalid-body"),
         (json!({"runs": ["x"]}), "invalid-body"),
+        (json!({"after": "x"}), "invalid-body"),
+        (json!({"runs": ["r1"], "after": "r2"}), "invalid-body"),
         (json!({"plugin": "nothing"}), "no-such-plugin"),
         (json!({"all": true}), "invalid-body"),
     ] {
         assert_eq!(scene.desk.post(&scene.path("repairs"), body.clone()).await.refusal(422), code, "{body}");
     }
+}
+
+/// More than one answer takes can't run again, and is found every time.
+#[tokio::test]
+async fn runs_that_stay_as_they_are_do_not_stand_before_older_ones() {
+    let scene = scene().await;
+    scene.change(json!({"state": "paused"})).await;
+    let version = scene.desk.upload(&scene.tenant, "other", guest::noting()).await.json();
+    let body = json!({"plugin": "other", "version": version["version"], "grants": ["notes"]});
+    let other = scene.desk.post(&scene.path("installations"), body).await.json();
+    let other = scene.path(&format!("installations/{}", other["id"].as_str().unwrap()));
+    scene.desk.json(Method::PATCH, &other, json!({"state": "paused"})).await;
+    for order in 0..200 {
+        scene.desk.paid(&scene.tenant, &format!("4{order}")).await;
+    }
+    let removed = scene.desk.json(Method::DELETE, &other, json!({})).await;
+    assert!(removed.status.is_success(), "{}", removed.text);
+    scene.desk.lanes.settle().await;
+
+    let first = scene.repairs(json!({"version": "installed"})).await;
+    assert_eq!((first["runs"].as_array().unwrap().len(), first["left"].as_array().unwrap().len()), (0, 200));
+    assert!(first["left"].as_array().unwrap().iter().all(|left| left["why"] == "installation-removed"), "{first}");
+    assert!(first["next"].is_string(), "{first}");
+    let rest = scene.repairs(json!({"version": "installed", "after": first["next"]})).await;
+    assert_eq!((rest["runs"].as_array().unwrap().len(), &rest["left"], &rest["next"]), (3, &json!([]), &Value::Null));
 }
 
 #[tokio::test]
