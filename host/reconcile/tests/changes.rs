@@ -220,20 +220,9 @@ fn a_part_that_changed_again_after_its_callback_is_told_again() {
     assert_eq!(told(start + 900, start + 500), [(Word::Ext(3), start + 900)]);
 }
 
-#[test]
-fn a_late_word_of_a_change_that_was_told_as_another_type_hides_no_later_change() {
-    let start = 1_764_650_000;
-    let address = |text: &str, at: i64| {
-        let mut order = order(BEFORE);
-        order["order_detail"]["delivery_info"]["address_info"]["detail_info"] = json!(text);
-        order["update_time"] = json!(at);
-        order
-    };
-    let read = |text: &str, at: i64, seen: i64| {
-        let facts = facts(&address(text, at), at + 200);
-        Snapshot { facts, read_at: (at + 200) * 1_000, seen: Some(EventSeq(seen)) }
-    };
-    let known = |seq: i64, ext_type: i64, source: Source, created_at: i64, received_s: i64| Known {
+/// An event of the order with a type.
+fn known(seq: i64, ext_type: i64, source: Source, created_at: i64, received_s: i64) -> Known {
+    Known {
         seq: EventSeq(seq),
         event: EXT.into(),
         ext_type: Some(ext_type),
@@ -241,16 +230,47 @@ fn a_late_word_of_a_change_that_was_told_as_another_type_hides_no_later_change()
         source,
         created_at,
         received_at: received_s * 1_000,
-    };
+    }
+}
+
+/// A reading of an order with this address and this note, 200 s after its update.
+fn reading(address: &str, note: &str, at: i64, seen: i64) -> Snapshot {
+    let mut order = order(BEFORE);
+    order["order_detail"]["delivery_info"]["address_info"]["detail_info"] = json!(address);
+    order["order_detail"]["ext_info"]["merchant_notes"] = json!(note);
+    order["update_time"] = json!(at);
+    Snapshot { facts: facts(&order, at + 200), read_at: (at + 200) * 1_000, seen: Some(EventSeq(seen)) }
+}
+
+fn told(before: &Snapshot, after: &Snapshot, events: &[Known]) -> Vec<Word> {
+    judge(Some(before), after, events).told.iter().map(|told| told.change.word).collect()
+}
+
+#[test]
+fn a_late_word_of_a_change_that_was_told_as_another_type_hides_no_later_change() {
+    let start = 1_764_650_000;
     // The first change was told as type 2; its own word comes later, and the address changes again without one.
-    let before = read("a", start, 1);
-    let after = read("b", start + 5_000, 3);
+    let (before, after) = (reading("a", "", start, 1), reading("b", "", start + 5_000, 3));
     for late in [16, 19] {
         let events =
             [known(1, 2, Source::Reconciled, start, start + 201), known(2, late, Source::Callback, start, start + 400)];
-        let judged = judge(Some(&before), &after, &events);
-        let told: Vec<_> = judged.told.iter().map(|told| told.change.word).collect();
-        assert_eq!(told, [Word::Ext(2)], "type {late}");
+        assert_eq!(told(&before, &after, &events), [Word::Ext(2)], "type {late}");
+    }
+}
+
+#[test]
+fn a_late_word_of_a_change_that_looked_like_one_with_another_hides_no_later_change() {
+    let start = 1_764_650_000;
+    // Two notes before the first reading, which the word of the first announced. The word of the second comes later, a third note
+    // without one, and the address changes too.
+    let (before, after) = (reading("a", "two", start + 3, 1), reading("b", "three", start + 5_000, 3));
+    for second in [start, start + 3] {
+        let events = [
+            known(1, 3, Source::Callback, start, start + 1),
+            known(2, 3, Source::Callback, second, start + 400),
+            known(3, 2, Source::Callback, start + 5_000, start + 5_001),
+        ];
+        assert_eq!(told(&before, &after, &events), [Word::Ext(3)], "{second}");
     }
 }
 

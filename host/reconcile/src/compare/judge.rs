@@ -90,7 +90,7 @@ pub fn judge(before: Option<&Snapshot>, after: &Snapshot, events: &[Known]) -> J
     Judgement { told, announced: announced.len(), transition }
 }
 
-/// Whether a callback may be about a change between the two readings.
+/// Whether a callback may be about a change between the two readings: the later one shows it, and the earlier one did not yet.
 fn is_candidate(event: &Known, before: Option<&Snapshot>, after: &Snapshot, events: &[Known]) -> bool {
     if event.source != Source::Callback {
         return false;
@@ -103,7 +103,9 @@ fn is_candidate(event: &Known, before: Option<&Snapshot>, after: &Snapshot, even
     if before.seen.is_some_and(|seen| event.seq <= seen) && !is_beyond(event, before) {
         return false;
     }
-    event.created_at > before.facts.update_time - SKEW_S && !is_late(event, events)
+    // A word of what the earlier reading showed already came late. That reading was made long after the update that it showed,
+    // so a change after it is dated later.
+    event.created_at > before.facts.update_time && !is_late(event, events)
 }
 
 /// Whether an event may be about a change that a reading does not show yet. What came before the reading was asked for, it
