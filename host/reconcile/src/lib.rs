@@ -10,6 +10,7 @@
 //! say through two seams, the journal and a [`Shop`]. No word of an order reaches a log: ids, codes and times do.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
+mod ahead;
 pub mod bucket;
 pub mod compare;
 mod config;

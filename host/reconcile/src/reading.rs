@@ -23,6 +23,14 @@ pub(crate) enum Read {
     Unusable,
 }
 
+/// An order that the platform showed.
+pub(crate) struct Shown {
+    /// How its reading ended.
+    pub read: Read,
+    /// The time between its update and its reading, seconds; none if it does not tell.
+    pub age_s: Option<i64>,
+}
+
 /// What a reading needs.
 pub(crate) struct Reader<'a> {
     pub journal: &'a Journal,
@@ -47,7 +55,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// The store failed. The inner one: the platform's.
-    pub(crate) async fn read(&self, order_id: &str) -> Result<Result<Read, Fault>, ReconcileError> {
+    pub(crate) async fn read(&self, order_id: &str) -> Result<Result<Shown, Fault>, ReconcileError> {
         let order = LaneKey::new(self.tenant.id, order_id);
         let read_at = self.clock.now();
         let json = match self.shop.order(self.tenant.id, order_id).await {
@@ -59,23 +67,30 @@ impl Reader<'_> {
             Ok(facts) => facts,
             Err(error) => {
                 tracing::warn!(tenant = %self.tenant.id, order_id, %error, "an order can't be compared");
-                return Ok(Ok(Read::Unusable));
+                return Ok(Ok(Shown { read: Read::Unusable, age_s: None }));
             }
         };
+        let age_s = Some(read_s.saturating_sub(facts.update_time));
+        let read = self.judged(&order, &json, Snapshot { facts, read_at, seen: None }).await?;
+        Ok(Ok(Shown { read, age_s }))
+    }
+
+    /// What a reading comes to.
+    async fn judged(&self, order: &LaneKey, json: &Value, after: Snapshot) -> Result<Read, ReconcileError> {
+        let (facts, read_s) = (&after.facts, after.read_at.div_euclid(1_000));
         if facts.update_time > read_s - self.grace_s {
-            return Ok(Ok(Read::Young));
+            return Ok(Read::Young);
         }
         if facts.lags() && read_s - facts.pay_time < LAG_S {
-            return Ok(Ok(Read::Later(read_at + AGAIN_MS)));
+            return Ok(Read::Later(after.read_at + AGAIN_MS));
         }
-        let after = Snapshot { facts, read_at, seen: None };
         for _ in 0..COMPARISONS {
-            if let Some(made) = self.compare(&order, &json, &after).await? {
-                return Ok(Ok(made));
+            if let Some(made) = self.compare(order, json, &after).await? {
+                return Ok(made);
             }
         }
         // An order this busy has its callbacks. No list shows it again unless it is updated once more.
-        Ok(Ok(Read::Later(read_at + AGAIN_MS)))
+        Ok(Read::Later(after.read_at + AGAIN_MS))
     }
 
     /// One comparison; none if an event of the order came meanwhile.

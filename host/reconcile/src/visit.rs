@@ -4,10 +4,11 @@ use fangshi_journal::{Clock, Journal, LaneKey, Standing};
 use fangshi_operations::{Class, Fault, Sent};
 use fangshi_tenants::Tenant;
 
+use crate::ahead;
 use crate::bucket::Bucket;
 use crate::config::ReconcileConfig;
 use crate::error::ReconcileError;
-use crate::reading::{Read, Reader};
+use crate::reading::{Read, Reader, Shown};
 use crate::seams::{Shop, Span};
 use crate::walk::{self, Step, Which};
 
@@ -144,13 +145,20 @@ impl Visit<'_> {
                     grace_s: self.config.grace.as_secs() as i64,
                 };
                 let made = match reader.read(&order_id).await {
-                    Ok(Ok(Read::Made(made))) => Some(made),
-                    Ok(Ok(Read::Young)) => Some(0),
-                    Ok(Ok(Read::Later(at))) => {
-                        walk::keep_for_later(standing, &order_id, at);
-                        Some(0)
+                    Ok(Ok(Shown { read, age_s })) => {
+                        if let (Some(walk), Some(age_s)) = (&mut which.of(standing).walk, age_s) {
+                            ahead::seen(walk, age_s);
+                        }
+                        match read {
+                            Read::Made(made) => Some(made),
+                            Read::Young => Some(0),
+                            Read::Later(at) => {
+                                walk::keep_for_later(standing, &order_id, at);
+                                Some(0)
+                            }
+                            Read::Unusable => None,
+                        }
                     }
-                    Ok(Ok(Read::Unusable)) => None,
                     Ok(Err(fault)) => match setback(&fault, self.clock.now()) {
                         Setback::Once => None,
                         other => {

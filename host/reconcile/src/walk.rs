@@ -5,6 +5,7 @@
 
 use fangshi_journal::{Pass, PassReport, Standing, Walk};
 
+use crate::ahead;
 use crate::config::{ReconcileConfig, beijing_day};
 use crate::seams::{Listed, Span};
 
@@ -253,7 +254,7 @@ pub fn end(
         (None, Some(why)) => (false, why),
     };
     if whole && which == Which::Incremental {
-        pass.done_until_s = walk.until_s;
+        pass.done_until_s = ahead::looked_until(&walk, pass.done_until_s);
     }
     let interval = now.saturating_add(config.interval.as_millis() as i64);
     let tomorrow = config.full_pass_at.after(now, spread);
@@ -327,6 +328,7 @@ fn goes_on_at(pass: &Pass) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ahead::AHEAD_S;
 
     const NOW: i64 = 1_764_642_403_000;
 
@@ -506,7 +508,7 @@ mod tests {
         let end_s = now / 1_000 - 120;
         let updated: Vec<&Span> = spans.iter().filter(|span| !span.created).collect();
         assert_eq!(updated[0].from_s, end_s - 30 * DAY_S, "nobody knows since when the clock was wrong");
-        assert_eq!(standing.incremental.done_until_s, end_s);
+        assert_eq!(standing.incremental.done_until_s, now / 1_000 - AHEAD_S, "nor whether it is right now");
         assert!(due_at(&standing) <= now + 900_000);
     }
 

@@ -4,6 +4,7 @@
 mod rig;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use fangshi_journal::{Found, Journal, KnownOrder, LaneKey, NewEvent, Noted, Reading};
 use fangshi_operations::Operations;
@@ -264,6 +265,27 @@ async fn a_clock_that_was_set_back_keeps_no_tenant_waiting() {
     rig.pass(240).await;
     rig.settle().await;
     assert_eq!(names(&rig.reconciled(&order).await), ["new"], "placed since the first visit, and told at once");
+}
+
+#[tokio::test]
+async fn a_clock_that_stays_ahead_leaves_no_change_to_the_full_pass() {
+    let rig = Rig::new(START, plenty()).await;
+    rig.settle().await;
+    let full = rig.standing().await.full.last;
+    let pass = async |seconds| {
+        rig.platform.advance(Duration::from_secs(seconds)).await;
+        rig.set_clock(rig.platform.now() + 1_000);
+        rig.reconciler.round().await;
+    };
+    pass(901).await;
+    // Updated before the time that was listed up to, and after it was listed.
+    let order = rig.platform.add_order(&rig.appid, NewOrder::default()).unwrap();
+    pass(901).await;
+    let standing = rig.standing().await;
+    assert_eq!(names(&rig.reconciled(&order).await), ["new"], "{standing:?}");
+    assert_eq!(standing.full.last, full);
+    // The order tells how far ahead the clock is, at most.
+    assert_eq!(standing.incremental.done_until_s, rig.clock.now_s() - 1_901);
 }
 
 /// A platform without orders that never answers one tenant, and tells whose list it gave to the others.

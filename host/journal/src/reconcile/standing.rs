@@ -70,6 +70,10 @@ pub struct Walk {
     /// Why a range could not be listed to its end, the first of them: a class, or `cursor`.
     #[serde(default)]
     pub cut: Option<String>,
+    /// The shortest time between the update of an order and its reading, seconds: the host's clock is no further ahead of the
+    /// platform's.
+    #[serde(default)]
+    pub youngest_s: Option<i64>,
     /// Orders listed so far.
     pub listed: u32,
     /// Orders read so far.
