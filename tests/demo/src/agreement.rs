@@ -1,5 +1,6 @@
 //! Whether the platform's ledger and the host's journal agree: each order event pushed is one event, each run has
-//! ended well, and each change that the platform applied is exactly one effect of one run.
+//! ended well, and each change that the platform applied is exactly one effect of one run. Two that agree on nothing agree as
+//! well, so the changes have to be those of the story.
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
@@ -7,6 +8,7 @@ use fangshi_platform::Push;
 use serde_json::Value;
 
 use crate::{
+    lives::Promise,
     scene::Scene,
     story::{Story, settle},
 };
@@ -14,7 +16,7 @@ use crate::{
 /// What one side says, counted.
 type Count = BTreeMap<String, usize>;
 
-pub async fn check(scene: &Scene, story: &mut Story) -> Result<()> {
+pub async fn check(scene: &Scene, promises: &[Promise], story: &mut Story) -> Result<()> {
     story.title("Do the platform's ledger and the host's journal agree?");
     settle(scene).await?;
     let ledger = scene.platform.ledger();
@@ -81,7 +83,9 @@ pub async fn check(scene: &Scene, story: &mut Story) -> Result<()> {
             }
         }
         ensure!(applied == effects, "{tenant}: the platform applied {applied:#?}, the journal has {effects:#?}");
-        ensure!(runs > 0, "{tenant} had no run");
+        let promised = promised(promises, &member.shop.appid);
+        ensure!(!promised.is_empty(), "{tenant}: the story tells of no change");
+        ensure!(effects == promised, "{tenant}: the plugins made {effects:#?}, the story tells of {promised:#?}");
         story.say(&format!(
             "{tenant}: {} pushes = {} events; {runs} runs, all done; {} effects applied once each",
             pushed.values().sum::<usize>() + raw_pushed,
@@ -89,9 +93,15 @@ pub async fn check(scene: &Scene, story: &mut Story) -> Result<()> {
             effects.values().sum::<usize>()
         ));
     }
+    for Promise { order, note, .. } in promises {
+        let shown = scene.platform.order(order).unwrap_or_default();
+        let shown = shown["order_detail"]["ext_info"]["merchant_notes"].as_str().unwrap_or_default();
+        ensure!(shown == *note, "order {order} has the note {shown:?}, and should have {note:?}");
+    }
     story.say(
         "they agree: pushes and events one by one (name, order, type, time; those about no order by their number), no run but \
-         done ones, and what the platform changed and the runs' effects by operation and order",
+         done ones, and what the platform changed and the runs' effects by operation and order; these are the changes and \
+         notes that the plugins are there for",
     );
     Ok(())
 }
@@ -109,6 +119,17 @@ fn events_of<'a>(pushes: impl Iterator<Item = &'a Push>) -> Count {
         }
     }
     events
+}
+
+/// The changes that a shop's plugins have to make.
+fn promised(promises: &[Promise], appid: &str) -> Count {
+    let mut changes = Count::new();
+    for promise in promises.iter().filter(|promise| promise.appid == appid) {
+        for change in promise.changes {
+            count(&mut changes, format!("{change} {}", promise.order));
+        }
+    }
+    changes
 }
 
 fn count(counts: &mut Count, key: String) {

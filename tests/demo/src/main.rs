@@ -1,6 +1,6 @@
 //! The main job on real input: a fake WeChat Store pushes encrypted callbacks of whole order lives to a real host process, which
 //! runs the shops' plugins. Each callback, answer, run and operation is printed; `--check` compares the platform's ledger with
-//! the host's journal and ends with 0 only if they agree (`agreement.rs`).
+//! the host's journal and ends with 0 only if they agree (`agreement.rs`) and the plugins did what the story says.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod agreement;
@@ -19,7 +19,7 @@ use crate::{scene::Scene, story::Story};
 #[derive(Parser)]
 #[command(about = "Fangshi's main job, told step by step")]
 struct Arguments {
-    /// End by itself; exit code 0 only if the platform's ledger and the host's journal agree.
+    /// End by itself; exit code 0 only if the platform's ledger and the host's journal agree, on what the plugins have to do.
     #[arg(long)]
     check: bool,
 }
@@ -38,8 +38,8 @@ async fn main() -> ExitCode {
 async fn tell(arguments: &Arguments) -> Result<()> {
     let mut story = Story::new();
     let scene = Scene::set(&mut story).await?;
-    lives::play(&scene, &mut story).await?;
-    agreement::check(&scene, &mut story).await?;
+    let promises = lives::play(&scene, &mut story).await?;
+    agreement::check(&scene, &promises, &mut story).await?;
     if arguments.check {
         scene.host.terminate()?;
         return Ok(());

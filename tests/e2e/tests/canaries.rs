@@ -6,6 +6,10 @@ use fangshi_harness::{HostConfig, HostProcess, OPERATOR_TOKEN, guest};
 use fangshi_platform::{Address, NewOrder, NewShop, Platform, Settings, Step};
 use serde_json::json;
 
+const RECIPIENT: &str = "CANARY收件人";
+const STREET: &str = "CANARY街 1 号";
+const PHONE: &str = "13977700421";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn canaries_are_found_nowhere() {
     let platform = Platform::start(Settings::default()).await.unwrap();
@@ -15,7 +19,8 @@ async fn canaries_are_found_nowhere() {
     let loud = [("RUST_LOG".to_owned(), "trace,hyper=trace,hyper_util=trace,reqwest=trace".to_owned())];
     let host = HostProcess::start_again(folder.path(), &loud).unwrap();
     let admin = host.admin();
-    let shop = platform.add_shop(NewShop::authorized()).unwrap();
+    // Without virtual numbers a decode gives the phone in clear as well.
+    let shop = platform.add_shop(NewShop { virtual_numbers: false, ..NewShop::authorized() }).unwrap();
     let tokens = platform.issue_tokens(&shop.appid).unwrap();
     let tenant = admin
         .post(
@@ -34,6 +39,9 @@ async fn canaries_are_found_nowhere() {
     let uploaded = admin.upload(&tenant, "large-order-note", guest("large-order-note").unwrap()).await.unwrap();
     let settings = json!({"threshold": 1, "mark": "CANARY-SETTING"});
     admin.install(&tenant, &uploaded, &["notes", "order-price", "order-summary"], settings).await.unwrap();
+    // The platform masks recipient and phone in whatever it shows but the answer of a decode.
+    let uploaded = admin.upload(&tenant, "wide-import", guest("wide-import").unwrap()).await.unwrap();
+    admin.install(&tenant, &uploaded, &["decode"], json!({})).await.unwrap();
 
     let order = platform
         .add_order(
@@ -42,8 +50,9 @@ async fn canaries_are_found_nowhere() {
                 openid: "oCANARYopenid000000000000001".into(),
                 customer_notes: "CANARY-BUYER-NOTE".into(),
                 address: Address {
-                    user_name: "CANARY收件人".into(),
-                    detail_info: "CANARY街 1 号".into(),
+                    user_name: RECIPIENT.into(),
+                    detail_info: STREET.into(),
+                    tel_number: PHONE.into(),
                     ..Address::default()
                 },
                 ..NewOrder::priced(66_600)
@@ -57,13 +66,13 @@ async fn canaries_are_found_nowhere() {
     for _ in 0..600 {
         platform.drained().await;
         let runs = admin.all(&format!("/api/v1/tenants/{tenant}/runs")).await.unwrap();
-        done = runs.iter().any(|run| run["state"] == "done");
+        done = runs.len() == 2 && runs.iter().all(|run| run["state"] == "done");
         if done && admin.get("/readyz").await.unwrap()["backlog"]["events"] == 0 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    assert!(done, "the run did not end");
+    assert!(done, "the runs did not end");
     let note = platform.order(&order).unwrap()["order_detail"]["ext_info"]["merchant_notes"].clone();
     assert_eq!(note, "CANARY-SETTING", "the plugin did its work");
 
@@ -106,6 +115,9 @@ async fn canaries_are_found_nowhere() {
     for call in ["api_component_token", "api_authorizer_token"] {
         assert!(!ledger.calls_of(call).is_empty(), "{call} was not made");
     }
+    let decoded = ledger.calls_of("decodesensitiveinfo").iter().any(|call| call.errcode == Some(0));
+    assert!(decoded, "the recipient was never in the host in clear");
+    assert!(pages.contains("decode/sensitive-info"), "no page shows the decode");
     let planted = [
         tokens.access(),
         tokens.refresh().unwrap(),
@@ -114,6 +126,7 @@ async fn canaries_are_found_nowhere() {
         component.encoding_aes_key(),
         OPERATOR_TOKEN,
         "CANARY",
+        PHONE,
     ];
     let secrets: Vec<&str> = planted.into_iter().chain(given_out.iter().map(String::as_str)).collect();
     let mut files = vec![("pages".to_owned(), pages.into_bytes())];
@@ -130,7 +143,7 @@ async fn canaries_are_found_nowhere() {
         }
     }
     let pages = String::from_utf8_lossy(&files[0].1).into_owned();
-    for canary in ["CANARY-BUYER-NOTE", "oCANARYopenid", "CANARY收件人", "CANARY街"] {
+    for canary in ["CANARY-BUYER-NOTE", "oCANARYopenid", RECIPIENT, STREET] {
         assert!(!pages.contains(canary), "{canary} is on a page");
     }
 }
