@@ -20,7 +20,7 @@ pub fn test() -> Result<()> {
     browser::ensure()?;
     let scripts = script_tests(&root().join("plugins"))?;
     run("JavaScript SDK", Command::new("node").arg("--test").args(scripts).current_dir(root()))?;
-    run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))?;
+    run("lints", &mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     // The guests are components and link for no other target. Programs and tests are built in one go, or the tests' features
     // would compile half of it twice.
     run("build", &mut cargo(&["build", "--workspace", "--exclude", "fangshi-guests", "--bins", "--tests"]))?;

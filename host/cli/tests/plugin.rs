@@ -76,6 +76,16 @@ fn a_run_prints_hooks_grants_calls_fuel_memory_and_log() {
 }
 
 #[test]
+fn a_run_prints_all_hooks_and_which_of_them_was_called() {
+    let desk = Desk::new();
+    desk.put("noting.wasm", &guest::of_three_hooks());
+    let (code, out, err) = desk.run(&[]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.starts_with("hooks    on-schedule, on-new, on-pay\nevent    channels_ec_order_pay "), "{out}");
+    assert!(out.contains("\nhook     on-pay\n"), "{out}");
+}
+
+#[test]
 fn the_grants_given_are_the_grants_used() {
     let desk = Desk::new();
     let (code, out, _) = desk.run(&["--grants", ""]);

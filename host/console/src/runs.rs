@@ -104,7 +104,7 @@ pub(crate) struct AttemptItem {
     resumes: u32,
     /// The version that ran.
     version: String,
-    /// The engine's version.
+    /// The engine's version, and digits that stand for its settings.
     engine: String,
     /// Unix milliseconds.
     started_at: i64,

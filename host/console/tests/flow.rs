@@ -69,6 +69,8 @@ async fn from_a_tenant_to_the_page_of_a_run() {
     assert_eq!(attempt["outcome"], "done");
     assert!(attempt["fuel"].as_u64().unwrap() > 0);
     assert_eq!(attempt["peak_memory"], 65_536);
+    let engine: Vec<&str> = attempt["engine"].as_str().unwrap().split(' ').collect();
+    assert!(matches!(engine[..], ["wasmtime", _, settings] if settings.len() == 8), "{engine:?}");
     assert_eq!(attempt["logs"][0]["text"], "seen");
     let call = &attempt["calls"][0];
     assert_eq!((&call["name"], &call["result"]), (&json!("notes/set-merchant-notes"), &json!("ok")), "{attempt}");

@@ -21,7 +21,7 @@ use crate::plans::{JOURNAL_BYTES_PER_HOUR, Plans, QUARANTINE_AFTER, RUNS_AT_ONCE
 /// Loads plugins.
 #[async_trait]
 pub trait Guests: Send + Sync + 'static {
-    /// Name and exact version of the engine, recorded with every attempt.
+    /// Name, exact version and settings of the engine, recorded with every attempt.
     fn engine(&self) -> String;
 
     /// A version, ready to run, however long that takes. The error is for the journal and the operator.
@@ -208,7 +208,7 @@ struct WasmGuest {
 #[async_trait]
 impl Guests for WasmGuests {
     fn engine(&self) -> String {
-        self.runtime.engine_version().to_owned()
+        self.runtime.recorded_engine().to_owned()
     }
 
     async fn load(&self, tenant: TenantId, version: Digest) -> Result<Arc<dyn Guest>, String> {

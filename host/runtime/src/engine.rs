@@ -14,7 +14,7 @@ use wasmtime::{
 
 use crate::config::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES, PoolSizes, RuntimeConfig};
 
-/// The engine's version, as in its crate. Recorded with runs: fuel and compiled code depend on it.
+/// The engine's version, as in its crate. Fuel and compiled code depend on it.
 pub(crate) const VERSION: &str = concat!("wasmtime ", env!("ENGINE_VERSION"));
 
 /// Raised when the host refuses what it compiled before: no such code is used any more.
@@ -85,6 +85,12 @@ pub(crate) fn engine(config: &RuntimeConfig) -> wasmtime::Result<Engine> {
         engine.wasm_features(feature, false);
     }
     Engine::new(&engine)
+}
+
+/// The engine as attempts record it: its version, and eight digits of the digest of its settings.
+pub(crate) fn recorded(engine: &Engine) -> String {
+    let [a, b, c, d, ..] = compatibility(engine);
+    format!("{VERSION} {}", hex::encode([a, b, c, d]))
 }
 
 /// Digest of everything in the engine's settings that compiled code depends on.

@@ -1,13 +1,16 @@
 //! Reading an upload: what it is, what it wants, and everything that is wrong with it. Nothing is compiled or run.
 
 use wasmparser::{Parser, Validator, WasmFeatures};
-use wit_component::{DecodedWasm, targets};
+use wit_component::DecodedWasm;
 use wit_parser::{Function, FunctionKind, InterfaceId, Resolve, World, WorldId, WorldItem};
 
 use crate::contract::{Contract, HOST, STORE};
 use crate::manifest::{GrantAsked, Manifest, Problem, Refusal};
+use crate::types;
 use crate::wasi::{self, Offer};
 
+/// The one function of a hook.
+const HANDLE: &str = "handle";
 /// The one top-level export that is no hook: componentized JavaScript brings it. Never called.
 const INIT: &str = "init";
 /// And the one interface without a package: componentize-py brings it, with an `init` for the same purpose. Never called.
@@ -41,13 +44,10 @@ pub(crate) fn inspect(contract: &Contract, wasm: &[u8], max_bytes: usize) -> Res
         }
     };
     let manifest = Reader { contract, resolve: &resolve, problems: &mut problems }.read(world, wasm.len());
-    // With WASI among the imports the linker compares the types when the component is loaded, which an upload is.
-    let with_wasi = resolve.worlds[world].imports.keys().any(|key| wasi::offer(&resolve.name_world_key(key)).is_some());
-    if problems.is_empty()
-        && !with_wasi
-        && let Err(cause) = check_types(contract, &manifest, wasm)
+    if problems.is_empty() && !resolve.worlds[world].imports.keys().any(|key| wasi::offer(&resolve.name_world_key(key)).is_some())
+        && let Err(cause) = types::compare(contract, &resolve, world, &manifest.hooks, wasm)
     {
-        problems.push(Problem::OtherTypes { cause });
+        problems.push(Problem::OtherTypes { cause: first_line(&cause) });
     }
     if problems.is_empty() { Ok(manifest) } else { Err(Refusal { problems }) }
 }
@@ -132,8 +132,13 @@ impl Reader<'_> {
             match item {
                 WorldItem::Interface { id, .. } => match self.contract.hooks.iter().find(|hook| hook.full == name) {
                     Some(hook) => {
-                        for (function, _) in self.functions(*id, &name) {
-                            if function != "handle" {
+                        let functions = self.functions(*id, &name);
+                        if !functions.iter().any(|(function, _)| function == HANDLE) {
+                            let cause = format!("`{name}` is exported without its function `{HANDLE}`");
+                            self.problems.push(Problem::OtherTypes { cause });
+                        }
+                        for (function, _) in functions {
+                            if function != HANDLE {
                                 self.problems.push(Problem::UnknownFunction { interface: name.clone(), function });
                             }
                         }
@@ -207,24 +212,6 @@ fn is_init(function: &Function) -> bool {
     let names: Vec<&str> = function.params.iter().map(|param| param.name.as_str()).collect();
     matches!(function.kind, FunctionKind::Freestanding)
         && matches!(names.as_slice(), [] | ["shim", "script", "entry-path", "disable-gc"])
-}
-
-/// Compares all types with the contract: a world of its imports and exactly these hooks must be fulfilled.
-fn check_types(contract: &Contract, manifest: &Manifest, wasm: &[u8]) -> Result<(), String> {
-    let mut text = String::from("package fangshi:upload;\nworld plugin {\n");
-    for full in contract.imports.keys() {
-        text.push_str(&format!("import {full};\n"));
-    }
-    for name in &manifest.hooks {
-        if let Some(hook) = contract.hook(name) {
-            text.push_str(&format!("export {};\n", hook.full));
-        }
-    }
-    text.push('}');
-    let mut resolve = contract.resolve.clone();
-    let package = resolve.push_source("upload.wit", &text).map_err(|error| format!("{error:#}"))?;
-    let world = resolve.packages[package].worlds.get("plugin").copied().ok_or("no world")?;
-    targets(&resolve, world, wasm, false).map_err(|error| first_line(&format!("{:#}", error.root_cause())))
 }
 
 fn first_line(text: &str) -> String {

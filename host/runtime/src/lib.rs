@@ -42,6 +42,7 @@ mod report;
 mod run;
 mod runtime;
 mod state;
+mod types;
 mod wasi;
 
 pub use call::{Abort, CallError, RunHost};

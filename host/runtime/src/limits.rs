@@ -6,8 +6,8 @@ use crate::report::Outcome;
 /// Limits of one run: numbers of an installation's `limits`. [`BOUNDS`] says for each from where to where it may go.
 ///
 /// The defaults are generous: more than fifty times what the largest example uses (the one in JavaScript: 272,000 fuel,
-/// 1.5 MiB of memory, one host call, 290 border bytes). They protect neighbours from a broken plugin; they don't ration a
-/// working one.
+/// 1.5 MiB of memory, one host call, 290 border bytes), which `tests/guests/checks/tests/examples.rs` holds them to. They
+/// protect neighbours from a broken plugin; they don't ration a working one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Fuel: about one unit a WebAssembly instruction, the start of the instance included. Default 1,000,000,000,

@@ -98,7 +98,7 @@ pub enum Problem {
     },
     /// An interface whose types are not those of the contract.
     OtherTypes {
-        /// The validator's words.
+        /// What differs, mostly in the validator's words.
         cause: String,
     },
     /// An `async` function, stream or future.

@@ -35,6 +35,8 @@ pub(crate) struct Inner {
     pub config: RuntimeConfig,
     pub contract: &'static Contract,
     pub engine: Engine,
+    /// It by name, as attempts record it.
+    pub recorded_engine: String,
     pub linker: Linker<RunState>,
     pub plugins: Cache<[u8; 32], Arc<Plugin>>,
     pub code_dir: Option<CodeDir>,
@@ -77,6 +79,7 @@ impl Runtime {
         let inner = Inner {
             config,
             contract,
+            recorded_engine: engine::recorded(&engine),
             engine,
             linker,
             plugins,
@@ -89,9 +92,16 @@ impl Runtime {
         Ok(Runtime { inner: Arc::new(inner) })
     }
 
-    /// Name and exact version of the engine. Fuel counts and compiled code hold for one version.
+    /// Name and exact version of the engine.
     pub fn engine_version(&self) -> &str {
         VERSION
+    }
+
+    /// The same with eight digits that stand for its settings, to be recorded with an attempt: fuel is comparable within one. The
+    /// processor's features count as well, since code is compiled for them: on another kind of machine the digits may differ
+    /// though fuel does not.
+    pub fn recorded_engine(&self) -> &str {
+        &self.inner.recorded_engine
     }
 
     /// The pool's sizes.

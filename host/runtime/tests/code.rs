@@ -74,6 +74,14 @@ async fn code_of_another_engine_is_compiled_anew_and_kept_beside() {
     assert_eq!(fetches(&other(), &wasm).await, 0);
     assert_eq!(fetches(&runtime(dir.path(), 1), &wasm).await, 0, "the way back is as short");
 
+    // An attempt says which of the two it ran in.
+    let (this, that) = (runtime(dir.path(), 1), other());
+    assert_eq!(this.engine_version(), that.engine_version());
+    assert_ne!(this.recorded_engine(), that.recorded_engine());
+    assert_eq!(this.recorded_engine(), runtime(dir.path(), 2).recorded_engine(), "the same engine each time");
+    let digits = this.recorded_engine().strip_prefix(this.engine_version()).unwrap().trim_start();
+    assert!(digits.len() == 8 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()), "{digits}");
+
     // Even under the other's name, with the same key, it is not run.
     let [one, two] = &code_files(dir.path())[..] else { panic!("two files of code") };
     let (kept, theirs) = (std::fs::read(one).unwrap(), std::fs::read(two).unwrap());

@@ -4,15 +4,16 @@
 mod support;
 
 use fangshi_runtime::{MAX_CONCURRENT_RUNS, Problem, Runtime, RuntimeConfig, contract_functions, contract_hooks};
-use support::{Guest, contract, runtime};
+use support::{Guest, contract, runtime, with_wasi};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::{ManglingAndAbi, Resolve};
+use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve};
 
 /// A component with every import and export of a world, made of traps.
 fn dummy(resolve: &Resolve, world: wit_parser::WorldId) -> Vec<u8> {
-    let mut module = wit_component::dummy_module(resolve, world, ManglingAndAbi::Standard32);
+    // Names with whole versions, as the tools of today write them; several releases of one package stay apart.
+    let mut module = wit_component::dummy_module(resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::Sync));
     embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8, false).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+    ComponentEncoder::default().merge_imports_based_on_semver(false).module(&module).unwrap().encode().unwrap()
 }
 
 fn world(text: &str) -> Vec<u8> {
@@ -163,13 +164,21 @@ fn another_version_is_named_with_the_one_we_have() {
     );
 }
 
-/// A contract of the right names with other contents.
-fn forged(store: &str) -> Vec<u8> {
+/// A component made with a contract of the right names and other contents, which imports `more` beside it.
+fn forged(store: &str, more: &str) -> Vec<u8> {
     let mut resolve = Resolve::new();
     resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/host")).unwrap();
     resolve.push_source("store.wit", &format!("package fangshi:store@0.1.0; {store}")).unwrap();
-    world_of(resolve, "world upload { import fangshi:store/notes@0.1.0; export fangshi:store/on-pay@0.1.0; }")
+    let items = format!("import fangshi:store/notes@0.1.0; {more} export fangshi:store/on-pay@0.1.0;");
+    world_of(with_wasi(resolve), &format!("world upload {{ {items} }}"))
 }
+
+/// Nothing beside the contract, and what the library of another language brings: its types use one another.
+const BESIDE: [&str; 2] = [
+    "",
+    "import wasi:clocks/wall-clock@0.2.3; import wasi:clocks/monotonic-clock@0.2.3; import wasi:cli/stdout@0.2.3;
+     import wasi:cli/stdin@0.2.3; import wasi:filesystem/preopens@0.2.3;",
+];
 
 #[test]
 fn types_are_compared_and_not_names_alone() {
@@ -178,28 +187,53 @@ fn types_are_compared_and_not_names_alone() {
           record pay { pay-time: s64 } handle: func(event: event, order: order, pay: pay) -> result<_, failure>; }";
     let notes = |function: &str| format!("interface notes {{ use fangshi:host/errors@0.1.0.{{error}}; {function} }}");
     let right = notes("set-merchant-notes: func(order-id: string, merchant-notes: string) -> result<_, error>;");
-    runtime().inspect(&forged(&format!("{hook} {right}"))).unwrap();
-
     let u64_id = notes("set-merchant-notes: func(order-id: u64, merchant-notes: string) -> result<_, error>;");
-    let problems = refused(&forged(&format!("{hook} {u64_id}")));
-    assert_eq!(problems.len(), 1);
-    assert!(problems[0].starts_with("other-types: types differ from the contract: "), "{problems:?}");
-
     let invented = notes("burn: func();");
-    assert_eq!(
-        refused(&forged(&format!("{hook} {invented}"))),
-        ["unknown-function: `fangshi:store/notes@0.1.0` has no function `burn`"]
-    );
-
-    let other_hook = hook.replace("pay-time: s64", "pay-time: s32");
-    let problems = refused(&forged(&format!("{other_hook} {right}")));
-    assert!(problems[0].starts_with("other-types: "), "{problems:?}");
-
+    let other_record = hook.replace("pay-time: s64", "pay-time: s32");
+    let other_params = hook.replace("event: event, ", "");
     let two = hook.replace("handle: func", "also: func(); handle: func");
-    assert_eq!(
-        refused(&forged(&format!("{two} {right}"))),
-        ["unknown-function: `fangshi:store/on-pay@0.1.0` has no function `also`"]
+    for more in BESIDE {
+        runtime().inspect(&forged(&format!("{hook} {right}"), more)).unwrap();
+        for (hook, notes) in [(hook, &u64_id), (&other_record, &right), (&other_params, &right)] {
+            let problems = refused(&forged(&format!("{hook} {notes}"), more));
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].starts_with("other-types: types differ from the contract: "), "{problems:?}");
+        }
+        assert_eq!(
+            refused(&forged(&format!("{hook} {invented}"), more)),
+            ["unknown-function: `fangshi:store/notes@0.1.0` has no function `burn`"]
+        );
+        assert_eq!(
+            refused(&forged(&format!("{two} {right}"), more)),
+            ["unknown-function: `fangshi:store/on-pay@0.1.0` has no function `also`"]
+        );
+    }
+}
+
+#[test]
+fn a_hook_without_its_function_is_refused() {
+    for more in ["", r#"(import "wasi:clocks/wall-clock@0.2.3" (instance))"#] {
+        let text =
+            format!(r#"(component {more} (instance $hook) (export "fangshi:store/on-pay@0.1.0" (instance $hook)))"#);
+        assert_eq!(
+            refused(&wat::parse_str(text).unwrap()),
+            [
+                "other-types: types differ from the contract: `fangshi:store/on-pay@0.1.0` is exported without its function `handle`"
+            ]
+        );
+    }
+}
+
+#[test]
+fn two_releases_of_wasi_in_one_component_are_no_problem() {
+    let mut resolve = with_wasi(contract());
+    let poll = "package wasi:io@0.2.6; interface poll { resource pollable { block: func(); } }";
+    resolve.push_source("wasi.wit", poll).unwrap();
+    let wasm = world_of(
+        resolve,
+        "world upload { import wasi:io/streams@0.2.3; import wasi:io/poll@0.2.6; export fangshi:store/on-pay@0.1.0; }",
     );
+    assert_eq!(runtime().inspect(&wasm).unwrap().hooks, ["on-pay"]);
 }
 
 #[test]

@@ -6,29 +6,11 @@ mod support;
 use std::cell::Cell;
 
 use fangshi_runtime::{Limits, Outcome, RunInput, RunReport, Runtime, RuntimeConfig};
-use support::{Guest, HEX, Script, contract, input, load, runtime, told};
-use wit_parser::Resolve;
-
-/// As much of WASI as the guests below use, each after what it uses.
-const WASI: [&str; 5] = [
-    include_str!("../../../tests/guests/wasi/io.wit"),
-    include_str!("../../../tests/guests/wasi/clocks.wit"),
-    include_str!("../../../tests/guests/wasi/random.wit"),
-    include_str!("../../../tests/guests/wasi/cli.wit"),
-    include_str!("../../../tests/guests/wasi/filesystem.wit"),
-];
-
-fn with_wasi() -> Resolve {
-    let mut resolve = contract();
-    for text in WASI {
-        resolve.push_source("wasi.wit", text).unwrap();
-    }
-    resolve
-}
+use support::{Guest, HEX, Script, contract, input, load, runtime, told, with_wasi};
 
 async fn run(guest: Guest<'_>, input: RunInput, host: &Script) -> RunReport {
     let runtime = runtime();
-    let wasm = guest.build_with(with_wasi());
+    let wasm = guest.build_with(with_wasi(contract()));
     runtime.inspect(&wasm).unwrap();
     let plugin = load(&runtime, wasm).await;
     runtime.run(&plugin, input, Box::new(host.clone())).await
@@ -154,7 +136,7 @@ fn polling(count: u32) -> Vec<u8> {
             (call $done)"#,
         pages: 3,
     };
-    guest.build_with(with_wasi())
+    guest.build_with(with_wasi(contract()))
 }
 
 #[tokio::test]

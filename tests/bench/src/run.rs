@@ -80,7 +80,7 @@ impl Attempts {
         let database = Database::open(OpenOptions::new(folder)).await?;
         let (tenants, tenant) = shop::open(&database, &clock).await?;
         let journal = Journal::open(database.clone(), tenants, clock);
-        Ok(Attempts { database, journal, tenant, version, engine: runtime.engine_version().to_owned() })
+        Ok(Attempts { database, journal, tenant, version, engine: runtime.recorded_engine().to_owned() })
     }
 
     fn start(&self, number: u32, settings: Arc<Value>) -> AttemptStart {

@@ -137,6 +137,7 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
     })?;
 
     let mut out = std::io::stdout().lock();
+    print::hooks(&mut out, &manifest)?;
     print::event(&mut out, &event, &hook, order.as_deref(), &grants)?;
     let record = record.lock().unwrap_or_else(PoisonError::into_inner);
     print::record(&mut out, &record, matches!(report.outcome, Outcome::Done))?;

@@ -17,7 +17,7 @@ pub fn manifest(out: &mut impl Write, file: &Path, digest: &Digest, manifest: &M
     writeln!(out, "plugin   {}", file.display())?;
     writeln!(out, "version  {digest}")?;
     writeln!(out, "size     {} bytes", manifest.size)?;
-    writeln!(out, "hooks    {}", manifest.hooks.join(", "))?;
+    hooks(out, manifest)?;
     if manifest.grants.is_empty() {
         writeln!(out, "grants   none")?;
     }
@@ -33,6 +33,11 @@ pub fn manifest(out: &mut impl Write, file: &Path, digest: &Digest, manifest: &M
         writeln!(out, "export   {export} (never called)")?;
     }
     Ok(())
+}
+
+/// Every hook of a component, whichever of them is called.
+pub fn hooks(out: &mut impl Write, manifest: &Manifest) -> Result<()> {
+    writeln!(out, "hooks    {}", manifest.hooks.join(", "))
 }
 
 /// What it says about its settings.

@@ -18,6 +18,14 @@ pub fn quiet() -> Vec<u8> {
     plugin("", "", "")
 }
 
+/// As [`quiet`], and beside it with `on-new` and `on-schedule`, both of which it leaves at once.
+pub fn of_three_hooks() -> Vec<u8> {
+    let more = r#"(func (export "fangshi:host/on-schedule@0.1.0#handle") (param i32 i32 i32 i64) (result i32) (i32.const 4096))
+      (func (export "fangshi:store/on-new@0.1.0#handle") (param i32 i32) (result i32) (i32.const 4096))"#;
+    let exports = "export fangshi:store/on-new@0.1.0; export fangshi:host/on-schedule@0.1.0;";
+    plugin_and(exports, "", "", more)
+}
+
 /// A plugin with `on-pay` that breaks down.
 pub fn broken() -> Vec<u8> {
     plugin("", "", "unreachable")

@@ -8,7 +8,7 @@ use crate::contract::Shape;
 
 /// Converts an argument; `None` is an option that is none. Adds the bytes of its content to `bytes`.
 ///
-/// A mismatch here means that the component's type differs from the contract, which linking and inspection rule out.
+/// A mismatch here means that the component's type differs from the contract, which inspection rules out.
 pub(crate) fn to_json(val: &Val, shape: &Shape, bytes: &mut u64) -> Result<Option<Value>, Mismatch> {
     Ok(Some(match (val, shape) {
         (Val::Option(None), Shape::Option(_)) => return Ok(None),

@@ -98,9 +98,12 @@ const REFUSED_AT_CALL: [&str; 9] = [
     "wasi:sockets/udp-create-socket",
 ];
 
+/// The namespace of WASI's packages.
+pub(crate) const NAMESPACE: &str = "wasi";
+
 /// Decides about an import by its full name, `wasi:io/poll@0.2.6`; `None` if it is none of WASI.
 pub(crate) fn offer(name: &str) -> Option<Offer> {
-    if !name.starts_with("wasi:") {
+    if name.split_once(':')?.0 != NAMESPACE {
         return None;
     }
     let (interface, version) = name.split_once('@').unwrap_or((name, ""));

@@ -128,6 +128,23 @@ pub fn contract() -> Resolve {
     resolve
 }
 
+/// As much of WASI as the guests of the tests use, each after what it uses.
+const WASI: [&str; 5] = [
+    include_str!("../../../../tests/guests/wasi/io.wit"),
+    include_str!("../../../../tests/guests/wasi/clocks.wit"),
+    include_str!("../../../../tests/guests/wasi/random.wit"),
+    include_str!("../../../../tests/guests/wasi/cli.wit"),
+    include_str!("../../../../tests/guests/wasi/filesystem.wit"),
+];
+
+/// A contract with WASI beside it.
+pub fn with_wasi(mut resolve: Resolve) -> Resolve {
+    for text in WASI {
+        resolve.push_source("wasi.wit", text).unwrap();
+    }
+    resolve
+}
+
 pub fn runtime() -> Runtime {
     Runtime::new(RuntimeConfig { max_concurrent_runs: 4, ..RuntimeConfig::default() }).unwrap()
 }

@@ -1,7 +1,7 @@
 //! The examples on the real order, Rust and JavaScript alike.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 use fangshi_guest_checks::{ORDER_ID, Played, Stage};
-use fangshi_runtime::{CallError, Outcome};
+use fangshi_runtime::{CallError, Limits, Outcome};
 use serde_json::{Value, json};
 
 const NOTE: &str = "notes.set-merchant-notes";
@@ -125,6 +125,38 @@ async fn a_changed_virtual_number_is_marked_and_never_written_down() {
     assert!(!told.contains("18400000000") && !told.contains("13900000775"));
     stage.detail = json!({ "order_id": ORDER_ID, "type": 6 });
     assert_eq!(stage.play("virtual-number-mark", "on-ext-info-update").await.unwrap().calls, []);
+}
+
+#[tokio::test]
+async fn the_defaults_are_fifty_times_what_any_example_uses() {
+    let mut largest = ("", 0);
+    for (guest, hook, of_type) in [
+        ("large-order-note-js", "on-pay", 0),
+        ("large-order-note", "on-pay", 0),
+        ("address-decision", "on-ext-info-update", 4),
+        ("virtual-number-mark", "on-ext-info-update", 5),
+    ] {
+        let mut stage = Stage::new().unwrap();
+        stage.settings = json!({ "threshold": 1 });
+        if of_type > 0 {
+            stage.detail = json!({ "order_id": ORDER_ID, "type": of_type });
+        }
+        let report = stage.play(guest, hook).await.unwrap().report;
+        assert_eq!((&report.outcome, report.host_calls), (&Outcome::Done, 1), "{guest}");
+        let limits = Limits::default();
+        for (name, used, allowed) in [
+            ("fuel", report.fuel_used, limits.fuel),
+            ("memory_bytes", report.peak_memory, limits.memory_bytes),
+            ("host_calls", report.host_calls.into(), limits.host_calls.into()),
+            ("border_bytes", report.border_bytes, limits.border_bytes),
+            ("log_bytes", report.log_bytes, limits.log_bytes),
+        ] {
+            println!("{guest}: {name} {used} of {allowed}");
+            assert!(used * 50 <= allowed, "{guest} uses {used} of {allowed} {name}");
+        }
+        largest = if report.fuel_used > largest.1 { (guest, report.fuel_used) } else { largest };
+    }
+    assert_eq!(largest.0, "large-order-note-js", "the one that the limits' own text speaks of");
 }
 
 #[tokio::test]
