@@ -100,7 +100,7 @@ pub struct PoolSizes {
 /// The most concurrent runs that a pool can be mapped for.
 ///
 /// A run's place reserves address space, used or not: [`MAX_MEMORIES`] memories of 4 GiB and a guard of 32 MiB each
-/// (16.1 GiB), [`MAX_TABLES`] tables of 20,000 elements (9.8 MiB), one stack of 2 MiB. 4,000 places reserve 63 TiB, half of
+/// (16.1 GiB), [`MAX_TABLES`] tables of [`MAX_TABLE_ELEMENTS`] (9.8 MiB), one stack of 2 MiB. 4,000 places reserve 63 TiB, half of
 /// the 128 TiB of an x86-64 process; 5,000 could be mapped on Linux, 6,000 could not. Each place also takes two mappings
 /// for its stack from the start and a few more once it is used, of the 65,530 that Linux allows a process by default.
 pub const MAX_CONCURRENT_RUNS: u32 = 4_000;
@@ -109,6 +109,11 @@ pub const MAX_CONCURRENT_RUNS: u32 = 4_000;
 pub(crate) const MAX_CORE_INSTANCES: u32 = 64;
 pub(crate) const MAX_TABLES: u32 = 64;
 pub(crate) const MAX_MEMORIES: u32 = 4;
+/// The most elements of one table.
+pub(crate) const MAX_TABLE_ELEMENTS: u32 = 20_000;
+/// The most bytes that the engine keeps of one instance besides (its globals, its functions' addresses), of a core instance and of
+/// the component's own.
+pub(crate) const MAX_INSTANCE_BYTES: usize = 2 << 20;
 
 impl PoolSizes {
     /// Sizes for so many concurrent runs.
@@ -120,5 +125,33 @@ impl PoolSizes {
             memories: runs.saturating_mul(MAX_MEMORIES),
             tables: runs.saturating_mul(MAX_TABLES),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_of_limits_have_what_a_place_holds() {
+        let pages = [include_str!("../../../docs/limits.md"), include_str!("../../../docs/limits.zh-CN.md")];
+        let (each, tables) = (u64::from(MAX_TABLE_ELEMENTS), u64::from(MAX_TABLES));
+        let rows = [
+            ("table elements of one", "单个表的元素", each),
+            ("tables", "表", tables),
+            ("memories", "内存", MAX_MEMORIES.into()),
+            ("instance data", "实例数据", MAX_INSTANCE_BYTES as u64),
+        ];
+        for (en, zh, figure) in rows {
+            for (page, name) in pages.iter().zip([en, zh]) {
+                let row = format!("| {name} | {figure} ");
+                assert!(
+                    page.lines().any(|line| line.replace(',', "").replace(" 字节", " ").starts_with(&row)),
+                    "{row}"
+                );
+            }
+        }
+        let bound = crate::BOUNDS.iter().find(|bound| bound.name == "table_elements").unwrap();
+        assert_eq!(bound.most, each * tables, "all that a place has");
     }
 }

@@ -12,7 +12,9 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy, WasmFeatures,
 };
 
-use crate::config::{MAX_CORE_INSTANCES, MAX_MEMORIES, MAX_TABLES, PoolSizes, RuntimeConfig};
+use crate::config::{
+    MAX_CORE_INSTANCES, MAX_INSTANCE_BYTES, MAX_MEMORIES, MAX_TABLE_ELEMENTS, MAX_TABLES, PoolSizes, RuntimeConfig,
+};
 
 /// The engine's version, as in its crate. Fuel and compiled code depend on it.
 pub(crate) const VERSION: &str = concat!("wasmtime ", env!("ENGINE_VERSION"));
@@ -34,9 +36,9 @@ pub(crate) fn engine(config: &RuntimeConfig) -> wasmtime::Result<Engine> {
         .max_core_instances_per_component(MAX_CORE_INSTANCES)
         .max_memories_per_component(MAX_MEMORIES)
         .max_tables_per_component(MAX_TABLES)
-        .max_component_instance_size(2 << 20)
-        .max_core_instance_size(2 << 20)
-        .table_elements(20_000)
+        .max_component_instance_size(MAX_INSTANCE_BYTES)
+        .max_core_instance_size(MAX_INSTANCE_BYTES)
+        .table_elements(MAX_TABLE_ELEMENTS as usize)
         // A slot keeps the image of the plugin that last used it, as long as there are other free slots.
         .max_unused_warm_slots(sizes.memories)
         // More than a JavaScript run touches (1.5 MiB); what a slot keeps, it keeps resident while idle.

@@ -2,6 +2,7 @@
 
 use wasmtime::ResourceLimiter;
 
+use crate::config::MAX_TABLE_ELEMENTS;
 use crate::limits::{Limits, Met};
 
 /// Counts what a run's instances hold.
@@ -57,7 +58,11 @@ impl ResourceLimiter for Limiter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
+        if let Some(maximum) = maximum.filter(|maximum| desired > *maximum) {
+            // A place of the pool ends here, whatever the table says of itself; a lower maximum is the guest's own.
+            if maximum >= MAX_TABLE_ELEMENTS as usize {
+                self.met.get_or_insert(Met { limit: "table_elements_each", allowed: MAX_TABLE_ELEMENTS.into() });
+            }
             return Ok(false);
         }
         let growth = desired.saturating_sub(current) as u64;

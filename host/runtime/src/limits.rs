@@ -20,7 +20,8 @@ pub struct Limits {
     pub memory_bytes: u64,
 
     /// Total elements of all tables of the run (8 bytes each on the host). Default 100,000 (range 1 to 1,280,000).
-    /// Beyond: as with `memory_bytes`.
+    /// Beyond: as with `memory_bytes`. One table has at most 20,000, whatever this says; beyond, the limit is named
+    /// `table_elements_each`.
     pub table_elements: u64,
 
     /// Core instances that the component may consist of. Default 64 (range 1 to 64; JavaScript needs about 10, Python
@@ -36,9 +37,10 @@ pub struct Limits {
     pub call_bytes: u64,
 
     /// Total bytes crossing the border in host functions of any kind, WASI's included, both ways, over the whole run;
-    /// each call counts 16 more, a `poll` 16 for each pollable, and text of `log.write` that is dropped a sixteenth. This
-    /// bounds the work that a guest can make the host do without spending fuel. Default 32 MiB (range 1 KiB to 256 MiB).
-    /// Beyond: [`Outcome::Limit`] `border_bytes`.
+    /// each call counts 16 more, an element of a list that is handed over or looked at 8, a `poll` 16 for each pollable, and
+    /// text of `log.write` that is dropped a sixteenth. This bounds the work that a guest can make the host do without
+    /// spending fuel; a guest that makes it do much gives way to its neighbours meanwhile. Default 32 MiB (range 1 KiB to
+    /// 256 MiB). Beyond: [`Outcome::Limit`] `border_bytes`.
     pub border_bytes: u64,
 
     /// Bytes of log text that are kept, one counted for each line's end. Default 64 KiB (range 0 to 1 MiB). Beyond:

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::convert::ELEMENT_BYTES;
+
 /// One function of an order data group.
 pub(crate) struct Row {
     pub interface: &'static str,
@@ -163,8 +165,9 @@ pub(crate) fn find(interface: &str, function: &str) -> Option<&'static Select> {
 }
 
 impl Select {
-    /// Picks the part out of an order. `argument` is the function's text parameter, where it has one.
-    pub fn pick<'a>(&self, order: &'a Value, argument: Option<&str>) -> Selected<'a> {
+    /// Picks the part out of an order. `argument` is the function's text parameter, where it has one. Adds to `bytes` for each
+    /// element of a list that is looked at, whether anything of it is handed out or not.
+    pub fn pick<'a>(&self, order: &'a Value, argument: Option<&str>, bytes: &mut u64) -> Selected<'a> {
         match self {
             At(path) => Selected::One(walk(order, path)),
             Given(path) => Selected::One(walk(order, path).filter(|value| given(value))),
@@ -175,8 +178,12 @@ impl Select {
             Each(list, then) => {
                 let mut found = Vec::new();
                 for outer in walk(order, list).and_then(Value::as_array).into_iter().flatten() {
+                    *bytes += ELEMENT_BYTES;
                     match walk(outer, then) {
-                        Some(Value::Array(elements)) => found.extend(elements.iter().map(|value| (value, outer))),
+                        Some(Value::Array(elements)) => {
+                            *bytes += elements.len() as u64 * ELEMENT_BYTES;
+                            found.extend(elements.iter().map(|value| (value, outer)));
+                        }
                         Some(value) if given(value) => found.push((value, outer)),
                         _ => {}
                     }
@@ -186,7 +193,10 @@ impl Select {
             Of(list, key, then) => {
                 let elements = walk(order, list).and_then(Value::as_array).into_iter().flatten();
                 let wanted = argument.unwrap_or_default();
-                let mut found = elements.filter(|element| element.get(key).and_then(text).as_deref() == Some(wanted));
+                let mut found = elements.filter(|element| {
+                    *bytes += ELEMENT_BYTES;
+                    element.get(key).and_then(text).as_deref() == Some(wanted)
+                });
                 Selected::One(found.next().and_then(|element| walk(element, then)))
             }
             Json => Selected::Text(order.to_string()),

@@ -53,7 +53,8 @@ pub enum Outcome {
     },
     /// The guest used up one of its [`Limits`](crate::Limits).
     Limit {
-        /// The limit's name: the field of [`Limits`](crate::Limits), or `stack`, `handles`, `pollables`.
+        /// The limit's name: the field of [`Limits`](crate::Limits), or `stack`, `handles`, `pollables`,
+        /// `table_elements_each`.
         limit: &'static str,
         /// What was allowed.
         allowed: u64,

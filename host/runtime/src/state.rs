@@ -27,6 +27,11 @@ pub(crate) enum Stop {
 /// What every call across the border costs of `border_bytes`, whatever it carries: bounds their number too.
 pub(crate) const CALL_BYTES: u64 = 16;
 
+/// Bytes across the border for which a guest gives way once. Fuel alone gives way too late: a call costs the guest a few units,
+/// whatever it makes the host do. So many bytes are a few hundredths of a millisecond in one text, and two milliseconds in calls
+/// that carry little.
+const GIVE_WAY: u64 = 64 << 10;
+
 /// The one store's data of one run.
 pub(crate) struct RunState {
     pub input: RunInput,
@@ -38,6 +43,8 @@ pub(crate) struct RunState {
     pub wasi: Wasi,
     /// A call to the host is under way.
     pub waiting: bool,
+    /// Bytes that the host has handled and the guest has not given way for.
+    handled: u64,
 }
 
 /// What a run has used, beside fuel and memory.
@@ -63,23 +70,41 @@ impl RunState {
             used: Used::default(),
             wasi: Wasi::new(&input.limits),
             waiting: false,
+            handled: 0,
             input,
             host,
         }
     }
 
-    /// Counts one call across the border with the bytes it carries. Calls that stay in the process cost nothing else, so
-    /// this is what bounds the host's work for them.
-    pub fn cross(&mut self, bytes: u64) -> Result<(), Stop> {
+    /// Counts one call across the border with the bytes it carries, both ways. Calls that stay in the process cost nothing
+    /// else, so this is what bounds the host's work for them. Gives way to the neighbours if that was much: the more often the
+    /// more it was, since one call is not to be divided.
+    pub async fn cross(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.count(bytes)?;
+        while self.handled >= GIVE_WAY {
+            self.handled -= GIVE_WAY;
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// The same without giving way: for calls of so little work that fuel gives way in time.
+    pub fn count(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.handled(bytes.saturating_add(CALL_BYTES));
         let total = self.used.border_bytes.saturating_add(bytes).saturating_add(CALL_BYTES);
         self.used.border_bytes = total;
         let allowed = self.input.limits.border_bytes;
         if total > allowed { Err(Stop::Met(Met { limit: "border_bytes", allowed })) } else { Ok(()) }
     }
 
+    /// Notes bytes that the host handles, though they count less at the border: the guest gives way for them all the same.
+    pub fn handled(&mut self, bytes: u64) {
+        self.handled = self.handled.saturating_add(bytes);
+    }
+
     /// Counts one call that is passed to the [`RunHost`].
-    pub fn pass_on(&mut self, bytes: u64) -> Result<(), Stop> {
-        self.cross(bytes)?;
+    pub async fn pass_on(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.cross(bytes).await?;
         let allowed = self.input.limits.host_calls;
         if self.used.host_calls >= allowed {
             return Err(Stop::Met(Met { limit: "host_calls", allowed: allowed.into() }));

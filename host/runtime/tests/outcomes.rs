@@ -148,6 +148,23 @@ async fn a_table_bomb_ends_at_its_limit() {
 }
 
 #[tokio::test]
+async fn one_table_ends_at_its_own_limit_whatever_all_together_may_have() {
+    let grow = |table: &str, limits: Limits| {
+        let handle = "(br_if 0 (call $done) (i32.ne (table.grow $t (ref.null func) (i32.const 25000)) (i32.const -1)))
+            unreachable";
+        let guest = Guest { top: String::leak(format!("(table $t {table} funcref)")), handle, ..Guest::default() };
+        async move { run(guest, RunInput { limits, ..input() }, &Script::default()).await.outcome }
+    };
+    let raised = Limits { table_elements: 1_280_000, ..Limits::default() };
+    for limits in [Limits::default(), raised] {
+        assert_eq!(grow("0", limits.clone()).await, limit("table_elements_each", 20_000));
+        assert_eq!(grow("0 20000", limits).await, limit("table_elements_each", 20_000));
+    }
+    let own = grow("0 19999", Limits::default()).await;
+    assert!(matches!(own, Outcome::Trap { .. }), "the guest's own maximum is no limit: {own:?}");
+}
+
+#[tokio::test]
 async fn too_many_core_instances_are_a_limit() {
     let input = limited(|limits| limits.instances = 0);
     let report = run(Guest::default(), input, &Script::default()).await;

@@ -73,9 +73,12 @@ enum Fault {
     /// Three processes demand the same expired token, with kills around the platform's call: no refresh is lost or doubled.
     Custody,
     /// Hostile plugins: guests_contained of guests_tried; rss_growth_percent over 10,000 runs (--full: 50,000), at most 5;
-    /// neighbour_p99_ratio: a neighbour's p99 beside hostile runs at their cap over that alone, median of 3, at most 1.5.
+    /// neighbour_p99_ratio: a neighbour's p99 beside hostile runs at their cap over that alone, median of 3, at most 1.5;
+    /// neighbour_p99_ratio_host_work: the same where these burn no fuel and have the host work.
     Walls,
-    /// Ten tenants that all wait: jain_equal, at least 0.95; jain_flood with one that offers nine tenths, at least 0.9.
+    /// Ten tenants that all wait: jain_equal, at least 0.95; jain_flood with one that offers nine tenths, at least 0.9; with one
+    /// that burns fuel in each run and one that has the host work, jain_beside_burning of the eight others, at least 0.95, and
+    /// burning_turns, the runs of these two over those of two others, at most 0.2.
     Fairness,
     /// Inputs of strangers, none as it should be, at every way in: 60 s each (--full: until there were a million in all, and at
     /// least 60 s each). With cargo-fuzz and a nightly compiler they are chosen by coverage, else at random; it says which.

@@ -1,5 +1,6 @@
 ;; Uses the order after it dropped it.
 ;; ends: trap handle
+;; used: fuel 17, border 0
 (import "fangshi:store/orders@0.1.0" "[method]order.id" (func $id (param i32 i32)))
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
   (call $drop_order (local.get $order)) (call $id (local.get $order) (i32.const 8)) (call $done))

@@ -1,5 +1,6 @@
 ;; Uses a handle that it was never given.
 ;; ends: trap handle
+;; used: fuel 15, border 0
 (import "fangshi:store/orders@0.1.0" "[method]order.id" (func $id (param i32 i32)))
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
   (call $id (i32.const 77) (i32.const 8)) (call $done))

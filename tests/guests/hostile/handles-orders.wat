@@ -1,5 +1,6 @@
 ;; Reads an order again and again and never drops its handle.
 ;; ends: limit open_orders 50
+;; used: fuel 567, border 1785
 ;; limits: open_orders=50
 (import "fangshi:store/order-summary@0.1.0" "merchant-notes" (func $notes (param i32 i32)))
 (import "fangshi:store/orders@0.1.0" "get" (func $order_get (param i32 i32 i32)))

@@ -1,5 +1,6 @@
 ;; Makes handles of a resource of its own for ever.
 ;; ends: limit handles 10000
+;; used: fuel 29999, border 0
 (component
   (type $r (resource (rep i32)))
   (core func $new (canon resource.new $r))

@@ -1,5 +1,6 @@
 ;; Its call is never answered.
 ;; ends: deadline
+;; used: fuel 21, border 40
 ;; host: never
 ;; limits: deadline_ms=100
 (import "fangshi:store/notes@0.1.0" "set-merchant-notes" (func $note (param i32 i32 i32 i32 i32)))

@@ -1,5 +1,6 @@
 ;; Its store is never read.
 ;; ends: deadline
+;; used: fuel 17, border 17
 ;; host: never
 ;; limits: deadline_ms=100
 (import "fangshi:host/kv@0.1.0" "get" (func $kv_get (param i32 i32 i32)))

@@ -1,5 +1,6 @@
 ;; The order is never read.
 ;; ends: deadline
+;; used: fuel 17, border 35
 ;; host: never
 ;; limits: deadline_ms=100
 (import "fangshi:store/order-summary@0.1.0" "merchant-notes" (func $notes (param i32 i32)))

@@ -1,5 +1,6 @@
 ;; Forty core instances where ten are allowed.
 ;; ends: limit instances 10
+;; used: fuel 0, border 0
 ;; limits: instances=10
 (component
   (core module $m)

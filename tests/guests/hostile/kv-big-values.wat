@@ -1,5 +1,6 @@
 ;; Writes a mebibyte with every call.
 ;; ends: limit border_bytes 33554432
+;; used: fuel 486, border 33554976
 (import "fangshi:host/kv@0.1.0" "set" (func $kv_set (param i32 i32 i32 i32 i32)))
 (memory (export "memory") 64)
 (data (i32.const 2048) "k")

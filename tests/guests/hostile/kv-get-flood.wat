@@ -1,5 +1,6 @@
 ;; Reads a key for ever.
 ;; ends: limit host_calls 1000
+;; used: fuel 13019, border 33017
 (import "fangshi:host/kv@0.1.0" "get" (func $kv_get (param i32 i32 i32)))
 (data (i32.const 2048) "k")
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)

@@ -1,5 +1,6 @@
 ;; Writes 3 MiB where 2 MiB may cross.
 ;; ends: limit call_bytes 2097152
+;; used: fuel 21, border 0
 (import "fangshi:host/kv@0.1.0" "set" (func $kv_set (param i32 i32 i32 i32 i32)))
 (memory (export "memory") 64)
 (data (i32.const 2048) "k")

@@ -1,5 +1,6 @@
 ;; Writes another key with every call.
 ;; ends: limit host_calls 1000
+;; used: fuel 32038, border 82082
 (import "fangshi:host/kv@0.1.0" "set" (func $kv_set (param i32 i32 i32 i32 i32)))
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
   (local $n i32)

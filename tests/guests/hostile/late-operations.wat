@@ -1,5 +1,6 @@
 ;; Every call is answered late; there are too many of them.
 ;; ends: limit host_calls 1000
+;; used: fuel 15021, border 40040
 ;; host: late
 (import "fangshi:store/notes@0.1.0" "set-merchant-notes" (func $note (param i32 i32 i32 i32 i32)))
 (data (i32.const 2048) "3732676853715311104")

@@ -1,5 +1,6 @@
 ;; A list of records at an odd address.
 ;; ends: trap align
+;; used: fuel 25, border 0
 (import "fangshi:store/price@0.1.0" "change" (func $price (param i32 i32 i32 i32 i32 i64 i32)))
 (data (i32.const 2048) "3732676853715311104")
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)

@@ -1,5 +1,6 @@
 ;; A list of 60,000 records that fills all of memory.
 ;; ends: limit call_bytes 2097152
+;; used: fuel 25, border 0
 (import "fangshi:store/price@0.1.0" "change" (func $price (param i32 i32 i32 i32 i32 i64 i32)))
 (data (i32.const 2048) "3732676853715311104")
 (memory (export "memory") 64)

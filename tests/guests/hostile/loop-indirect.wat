@@ -1,5 +1,6 @@
 ;; Calls an empty function through a table for ever.
 ;; ends: limit fuel 5000000
+;; used: fuel 5000000, border 0
 (table 1 funcref)
 (elem (i32.const 0) func $nothing)
 (func $nothing)

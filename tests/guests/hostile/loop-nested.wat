@@ -1,5 +1,6 @@
 ;; Loops in loops, none of which ends soon.
 ;; ends: limit fuel 5000000
+;; used: fuel 5000000, border 0
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
   (local $i i64)
   (loop $outer

@@ -1,4 +1,5 @@
 ;; Never ends, and calls nothing.
 ;; ends: limit fuel 5000000
+;; used: fuel 5000000, border 0
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
   (loop (br 0)) unreachable)

@@ -1,5 +1,6 @@
 ;; Three parts, each with a memory of its own that grows: only the sum is over.
 ;; ends: limit memory_bytes 8388608
+;; used: fuel 24, border 0
 ;; limits: memory_bytes=8388608
 (component
   (core module $m

@@ -1,5 +1,6 @@
 ;; Takes page after page and writes to each.
 ;; ends: limit memory_bytes 8388608
+;; used: fuel 5, border 0
 ;; limits: memory_bytes=8388608
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
   (local $at i32)

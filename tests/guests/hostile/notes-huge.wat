@@ -1,5 +1,6 @@
 ;; A note of 3 MiB.
 ;; ends: limit call_bytes 2097152
+;; used: fuel 21, border 0
 (import "fangshi:store/notes@0.1.0" "set-merchant-notes" (func $note (param i32 i32 i32 i32 i32)))
 (memory (export "memory") 64)
 (data (i32.const 2048) "3732676853715311104")

@@ -1,5 +1,6 @@
 ;; One part copies a list of 32 MiB into another: every element costs fuel, so a run never gets beyond the first thousand.
 ;; ends: limit fuel 10000
+;; used: fuel 10000, border 0
 ;; limits: fuel=10000
 (component
   (component $callee

@@ -1,5 +1,6 @@
 ;; A stub has a memory without a page: a text that is passed to it ends the run before a byte is copied.
 ;; ends: trap out-of-bounds
+;; used: fuel 57, border 0
 (component
   (component $callee
     (core module $m

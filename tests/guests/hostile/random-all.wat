@@ -1,5 +1,6 @@
 ;; Asks for 4 GiB of random at a time.
 ;; ends: limit border_bytes 1048576
+;; used: fuel 452, border 1048832
 ;; limits: border_bytes=1048576
 (import "fangshi:host/random@0.1.0" "bytes" (func $bytes (param i32 i32)))
 (memory (export "memory") 64)

@@ -1,5 +1,6 @@
 ;; Asks for the same answer while the host writes the first.
 ;; ends: trap cannot leave
+;; used: fuel 20, border 18
 (import "fangshi:host/settings@0.1.0" "all" (func $all (param i32)))
 (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (call $all (i32.const 8)) (i32.const 8192))
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)

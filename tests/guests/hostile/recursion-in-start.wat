@@ -1,5 +1,6 @@
 ;; Calls itself before any hook is called.
 ;; ends: limit stack 524288
+;; used: fuel 32735, border 0
 (func $deep (param i64) (result i64) (i64.add (call $deep (local.get 0)) (i64.const 1)))
 (func $begin (drop (call $deep (i64.const 0))))
 (start $begin)

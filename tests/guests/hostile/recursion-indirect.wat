@@ -1,5 +1,6 @@
 ;; Calls itself through a table.
 ;; ends: limit stack 524288
+;; used: fuel 43644, border 0
 (type $f (func (param i64) (result i64)))
 (table 1 funcref)
 (elem (i32.const 0) func $deep)

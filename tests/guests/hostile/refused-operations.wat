@@ -1,5 +1,6 @@
 ;; Every call is refused, and made again at once.
 ;; ends: limit host_calls 1000
+;; used: fuel 17023, border 40040
 ;; host: refuses
 (import "fangshi:store/notes@0.1.0" "set-merchant-notes" (func $note (param i32 i32 i32 i32 i32)))
 (data (i32.const 2048) "3732676853715311104")

@@ -1,4 +1,5 @@
 ;; A hook's result at an odd address.
 ;; ends: trap align
+;; used: fuel 13, border 0
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
   (i32.const 1025))

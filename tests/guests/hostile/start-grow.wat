@@ -1,5 +1,6 @@
 ;; Takes all memory before its hook.
 ;; ends: limit memory_bytes 8388608
+;; used: fuel 83, border 0
 ;; limits: memory_bytes=8388608
 (func $begin (loop (br_if 0 (i32.ne (memory.grow (i32.const 8)) (i32.const -1)))) unreachable)
 (start $begin)

@@ -1,5 +1,6 @@
 ;; Takes table elements until none are left.
 ;; ends: limit table_elements 5000
+;; used: fuel 5412, border 0
 ;; limits: table_elements=5000
 (table $t 0 funcref)
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)

@@ -1,5 +1,6 @@
 ;; A text that ends within a character.
 ;; ends: trap utf-8
+;; used: fuel 17, border 0
 (import "fangshi:host/log@0.1.0" "write" (func $log (param i32 i32 i32)))
 (data (i32.const 2048) "\e6\bc\a2")
 (func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)

@@ -1,5 +1,6 @@
 ;; Crashes in `on-confirm`, with both handles open.
 ;; ends: trap unreachable
+;; used: fuel 1, border 0
 ;; hook: on-confirm
 (module
   (memory (export "memory") 1)

@@ -1,5 +1,6 @@
 ;; Crashes in `on-ext-info-update`, with both handles open.
 ;; ends: trap unreachable
+;; used: fuel 1, border 0
 ;; hook: on-ext-info-update
 (module
   (memory (export "memory") 1)

@@ -1,5 +1,6 @@
 ;; Crashes in `on-pay`, with both handles open.
 ;; ends: trap unreachable
+;; used: fuel 1, border 0
 ;; hook: on-pay
 (module
   (memory (export "memory") 1)

@@ -1,5 +1,6 @@
 ;; Crashes in `on-schedule`, with the event's handle open.
 ;; ends: trap unreachable
+;; used: fuel 3, border 0
 ;; hook: on-schedule
 (module
   (memory (export "memory") 1)

@@ -1,5 +1,6 @@
 ;; Calls a function as if it were another.
 ;; ends: trap indirect call type mismatch
+;; used: fuel 9, border 0
 (table 1 funcref)
 (elem (i32.const 0) func $nothing)
 (func $nothing)

@@ -1,5 +1,6 @@
 ;; Asks for ever how much it may print.
 ;; ends: limit border_bytes 1048576
+;; used: fuel 589832, border 1048592
 ;; limits: border_bytes=1048576
 (import "wasi:cli/stdout@0.2.3" "get-stdout" (func $stdout (result i32)))
 (import "wasi:io/streams@0.2.3" "[method]output-stream.check-write" (func $check (param i32 i32)))

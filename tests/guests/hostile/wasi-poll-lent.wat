@@ -1,5 +1,6 @@
 ;; Lends a pollable to another part, which polls it a hundred thousand times in one list: what is lent on is no handle more.
 ;; ends: limit pollables 256
+;; used: fuel 1300030, border 16
 ;; form: alone
 (component
   (import "wasi:io/poll@0.2.3" (instance $poll

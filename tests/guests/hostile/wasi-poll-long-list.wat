@@ -1,5 +1,6 @@
 ;; Polls one pollable nine thousand times in one list.
 ;; ends: limit pollables 256
+;; used: fuel 135020, border 32
 (import "wasi:cli/stdout@0.2.3" "get-stdout" (func $stdout (result i32)))
 (import "wasi:io/streams@0.2.3" "[method]output-stream.subscribe" (func $subscribe (param i32) (result i32)))
 (import "wasi:io/poll@0.2.3" "poll" (func $poll (param i32 i32 i32)))

@@ -1,5 +1,6 @@
 ;; Polls one pollable for ever.
 ;; ends: limit border_bytes 1048576
+;; used: fuel 1015814, border 1048608
 ;; limits: border_bytes=1048576
 (import "wasi:cli/stdout@0.2.3" "get-stdout" (func $stdout (result i32)))
 (import "wasi:io/streams@0.2.3" "[method]output-stream.subscribe" (func $subscribe (param i32) (result i32)))

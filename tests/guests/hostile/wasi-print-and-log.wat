@@ -1,5 +1,6 @@
 ;; Prints a thousand lines between two lines of the log, for ever.
 ;; ends: limit border_bytes 1048576
+;; used: fuel 24393, border 1049544
 ;; limits: border_bytes=1048576
 (import "fangshi:host/log@0.1.0" "write" (func $log (param i32 i32 i32)))
 (import "wasi:cli/stdout@0.2.3" "get-stdout" (func $stdout (result i32)))

@@ -1,5 +1,6 @@
 ;; Starts a line on standard output, prints 32,000 on standard error, and goes on with the first by one byte at a time, for ever.
 ;; ends: limit border_bytes 1048576
+;; used: fuel 809371, border 1048580
 ;; limits: border_bytes=1048576 log_lines=10000 log_bytes=1048576
 (import "wasi:cli/stdout@0.2.3" "get-stdout" (func $stdout (result i32)))
 (import "wasi:cli/stderr@0.2.3" "get-stderr" (func $stderr (result i32)))

@@ -1,5 +1,6 @@
 ;; Prints empty lines for ever.
 ;; ends: limit border_bytes 1048576
+;; used: fuel 65756, border 1048848
 ;; limits: border_bytes=1048576
 (import "wasi:cli/stdout@0.2.3" "get-stdout" (func $stdout (result i32)))
 (import "wasi:io/streams@0.2.3" "[method]output-stream.write" (func $write (param i32 i32 i32 i32)))

@@ -1,5 +1,6 @@
 ;; Prints more than the log keeps, and ends well.
 ;; ends: done
+;; used: fuel 31, border 65568
 ;; limits: log_bytes=1000 log_lines=10
 (import "wasi:cli/stdout@0.2.3" "get-stdout" (func $stdout (result i32)))
 (import "wasi:io/streams@0.2.3" "[method]output-stream.write" (func $write (param i32 i32 i32 i32)))

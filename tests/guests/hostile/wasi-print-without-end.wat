@@ -1,5 +1,6 @@
 ;; Prints a line that never ends.
 ;; ends: limit border_bytes 33554432
+;; used: fuel 6664, border 33562640
 (import "wasi:cli/stdout@0.2.3" "get-stdout" (func $stdout (result i32)))
 (import "wasi:io/streams@0.2.3" "[method]output-stream.write" (func $write (param i32 i32 i32 i32)))
 (memory (export "memory") 3)

@@ -1,5 +1,6 @@
 ;; Asks for ever whether standard output is ready, with `ready`.
 ;; ends: limit border_bytes 1048576
+;; used: fuel 196613, border 1048592
 ;; limits: border_bytes=1048576
 (import "wasi:cli/stdout@0.2.3" "get-stdout" (func $stdout (result i32)))
 (import "wasi:io/streams@0.2.3" "[method]output-stream.subscribe" (func $subscribe (param i32) (result i32)))

@@ -1,5 +1,6 @@
 ;; Sleeps an hour for ever.
 ;; ends: limit border_bytes 1048576
+;; used: fuel 262152, border 1048592
 ;; limits: border_bytes=1048576
 (import "wasi:clocks/monotonic-clock@0.2.3" "subscribe-duration" (func $sleep (param i64) (result i32)))
 (import "wasi:io/poll@0.2.3" "[method]pollable.block" (func $block (param i32)))

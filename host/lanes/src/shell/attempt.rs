@@ -281,7 +281,7 @@ impl One<'_> {
         let allowed = self.core.directory.quarantine_after(self.fence.lane.tenant);
         let waiting = report.is_some_and(|report| report.waiting) && !aftermath.outside;
         let usage = report.map(used).unwrap_or_default();
-        let cost = cost(usage.fuel, aftermath.outside_ms);
+        let cost = cost(&usage, aftermath.outside_ms);
         let (end, ended) = loop {
             let conduct = conduct(halt.as_ref(), outcome, waiting, allowed);
             let end = ending(&self.core.config.schedule, tried, now, spin, halt, limited, outcome);

@@ -6,7 +6,7 @@
 use serde_json::{Number, Value};
 use wasmtime::component::Val;
 
-use super::Mismatch;
+use super::{ELEMENT_BYTES, Mismatch};
 use crate::contract::{Int, Place, Shape};
 
 /// A value together with the element of the outer list it was found in.
@@ -44,6 +44,7 @@ pub(crate) fn from_json(view: View<'_>, shape: &Shape, bytes: &mut u64) -> Resul
         Shape::List(inner) => {
             let mut list = Vec::new();
             for (index, element) in elements(value)?.iter().enumerate() {
+                *bytes += ELEMENT_BYTES;
                 let view = View { own: Some(element), outer: view.own };
                 list.push(from_json(view, inner, bytes).map_err(|error| error.under(index.to_string()))?);
             }

@@ -11,6 +11,9 @@ use std::fmt;
 pub(crate) use from_json::{View, from_json};
 pub(crate) use to_json::to_json;
 
+/// What an element of a list counts at the border beside its content: lists of what is empty have an end too.
+pub(crate) const ELEMENT_BYTES: u64 = 8;
+
 /// A value that can't be what the contract says it is. Says where and of what kind, never the value itself: it may be
 /// buyer data.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -133,6 +133,9 @@ fn a_hook_reads_its_members_from_the_event() {
 fn border_bytes_count_the_content() {
     let mut bytes = 0;
     let list = Shape::List(Box::new(Shape::Text));
-    from_json(View::of(Some(&json!(["abc", "漢"]))), &list, &mut bytes).unwrap();
-    assert_eq!(bytes, 6);
+    let val = from_json(View::of(Some(&json!(["abc", "漢", ""]))), &list, &mut bytes).unwrap();
+    assert_eq!(bytes, 6 + 3 * 8, "an element counts, be it empty");
+    bytes = 0;
+    to_json(&val, &list, &mut bytes).unwrap();
+    assert_eq!(bytes, 6 + 3 * 8);
 }

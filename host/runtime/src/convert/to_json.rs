@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use wasmtime::component::Val;
 
-use super::Mismatch;
+use super::{ELEMENT_BYTES, Mismatch};
 use crate::contract::Shape;
 
 /// Converts an argument; `None` is an option that is none. Adds the bytes of its content to `bytes`.
@@ -24,6 +24,7 @@ pub(crate) fn to_json(val: &Val, shape: &Shape, bytes: &mut u64) -> Result<Optio
         (Val::List(elements), Shape::List(shape)) => {
             let mut array = Vec::with_capacity(elements.len());
             for element in elements {
+                *bytes += ELEMENT_BYTES;
                 array.push(to_json(element, shape, bytes)?.unwrap_or(Value::Null));
             }
             Value::Array(array)

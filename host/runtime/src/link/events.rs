@@ -32,7 +32,7 @@ fn text(
     let call = move |mut store: StoreContextMut<'_, RunState>, (_,): (Resource<Event>,)| {
         let state = store.data_mut();
         let text = read(&state.input.envelope).clone();
-        state.cross(text.len() as u64)?;
+        state.count(text.len() as u64)?;
         Ok((text,))
     };
     instance.func_wrap(&format!("[method]event.{name}"), call)
@@ -44,16 +44,23 @@ const BUYER: &str = "FromUserName";
 const SHOWN_BY: [&str; 2] = ["order-payment", "order-raw"];
 
 fn raw(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
-    instance.func_wrap("[method]event.raw", |mut store: StoreContextMut<'_, RunState>, (_,): (Resource<Event>,)| {
-        let state = store.data_mut();
-        // The attempt's recorded grants decide, so that a repeated attempt reads the same text.
-        let text = match SHOWN_BY.iter().any(|grant| state.granted(grant)) {
-            true => state.input.envelope.raw.clone(),
-            false => without_buyer(&state.input.envelope.raw),
-        };
-        state.cross(text.len() as u64)?;
-        Ok((text,))
-    })
+    instance.func_wrap_async(
+        "[method]event.raw",
+        |mut store: StoreContextMut<'_, RunState>, (_,): (Resource<Event>,)| {
+            Box::new(async move {
+                let state = store.data_mut();
+                let raw = &state.input.envelope.raw;
+                // The attempt's recorded grants decide, so that a repeated attempt reads the same text.
+                let text = match SHOWN_BY.iter().any(|grant| state.granted(grant)) {
+                    true => raw.clone(),
+                    false => without_buyer(raw),
+                };
+                // What can't be read shows nothing, and was read all the same.
+                state.cross(text.len().max(raw.len()) as u64).await?;
+                Ok((text,))
+            })
+        },
+    )
 }
 
 /// The message with an empty [`BUYER`]; every other member stays as it is. What can't be read shows nothing.
@@ -72,7 +79,7 @@ where
 {
     let call = move |mut store: StoreContextMut<'_, RunState>, (_,): (Resource<Event>,)| {
         let state = store.data_mut();
-        state.cross(0)?;
+        state.count(0)?;
         Ok(read(&state.input.envelope))
     };
     instance.func_wrap(&format!("[method]event.{name}"), call)

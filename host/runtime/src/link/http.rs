@@ -48,7 +48,7 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Res
 
 async fn send(state: &mut RunState, request: Request) -> Result<Result<Response, GuestError>, Stop> {
     let bytes = request.bytes();
-    state.pass_on(bytes)?;
+    state.pass_on(bytes).await?;
     let limits = &state.input.limits;
     let (requests, most) = (limits.http_requests, limits.http_request_bytes);
     if state.used.http_requests >= requests {
@@ -68,7 +68,7 @@ async fn send(state: &mut RunState, request: Request) -> Result<Result<Response,
         Ok(answer) => {
             let response = Response::of_json(&answer)
                 .ok_or_else(|| Stop::Fault("the answer does not fit `http#send`: a status is expected".into()))?;
-            state.cross(response.bytes())?;
+            state.cross(response.bytes()).await?;
             Ok(Ok(response))
         }
     }

@@ -39,7 +39,7 @@ async fn call(
             request.insert(param.json.clone(), value);
         }
     }
-    state.pass_on(bytes)?;
+    state.pass_on(bytes).await?;
     if !state.granted(&interface.name) {
         return Ok(Err(GuestError::Denied(format!("the grant `{}` is needed", interface.name))));
     }
@@ -53,7 +53,7 @@ async fn call(
                 let at = format!("`{}#{}`", interface.name, function.name);
                 Stop::Fault(format!("the platform's answer does not fit {at}: {mismatch}"))
             })?;
-            state.cross(bytes)?;
+            state.cross(bytes).await?;
             Ok(Ok(Some(val)))
         }
     }

@@ -14,18 +14,20 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, RunState>, interface: &'sta
         let Some(select) = find(&interface.name, &function.name) else {
             wasmtime::bail!("`{}#{}` has no row in the table of order data", interface.name, function.name);
         };
-        instance.func_new(&function.name, move |mut store, _, params, results| {
-            let answer = read(&mut store, interface, function, select, params)?;
-            if let Some(slot) = results.first_mut() {
-                *slot = answer;
-            }
-            Ok(())
+        instance.func_new_async(&function.name, move |mut store, _, params, results| {
+            Box::new(async move {
+                let answer = read(&mut store, interface, function, select, params).await?;
+                if let Some(slot) = results.first_mut() {
+                    *slot = answer;
+                }
+                Ok(())
+            })
         })?;
     }
     Ok(())
 }
 
-fn read(
+async fn read(
     store: &mut StoreContextMut<'_, RunState>,
     interface: &Interface,
     function: &Function,
@@ -39,14 +41,14 @@ fn read(
     if !state.granted(&interface.name) && !state.granted("order-raw") {
         return Err(Stop::Fault(format!("the installation has no grant `{}`", interface.name)).into());
     }
-    let mut bytes = 0;
+    let mut bytes = argument.map_or(0, str::len) as u64;
     let snapshot = state.orders.get(rep)?.snapshot.clone();
     let snapshot = snapshot.ok_or_else(|| Stop::Fault("the order was not read before the hook was called".into()))?;
     let shape = function.ok.as_ref().ok_or_else(|| Stop::Fault("order data without a result".into()))?;
-    let val = project(select.pick(&snapshot.json, argument), shape, &mut bytes).map_err(|mismatch| {
+    let val = project(select.pick(&snapshot.json, argument, &mut bytes), shape, &mut bytes).map_err(|mismatch| {
         Stop::Fault(format!("the platform's order does not fit `{}#{}`: {mismatch}", interface.name, function.name))
     })?;
-    state.cross(bytes)?;
+    state.cross(bytes).await?;
     Ok(val)
 }
 
@@ -91,7 +93,7 @@ mod tests {
         let function = interface.functions.iter().find(|it| it.name == function).unwrap();
         let shape = function.ok.as_ref().unwrap();
         let select = find(&interface.name, &function.name).unwrap();
-        let val = project(select.pick(order, argument), shape, &mut 0).unwrap();
+        let val = project(select.pick(order, argument, &mut 0), shape, &mut 0).unwrap();
         to_json(&val, shape, &mut 0).unwrap().unwrap_or(Value::Null)
     }
 

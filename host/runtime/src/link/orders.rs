@@ -25,7 +25,7 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Res
         |mut store: StoreContextMut<'_, RunState>, (order,): (Resource<Order>,)| {
             let state = store.data_mut();
             let id = state.orders.get(order.rep())?.id.clone();
-            state.cross(id.len() as u64)?;
+            state.count(id.len() as u64)?;
             Ok((id,))
         },
     )?;
@@ -35,7 +35,7 @@ pub(super) fn link(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Res
 }
 
 async fn get(state: &mut RunState, id: &str) -> Result<Handle, Stop> {
-    state.pass_on(id.len() as u64)?;
+    state.pass_on(id.len() as u64).await?;
     let may_read = Contract::get().is_ok_and(|it| state.input.grants.iter().any(|grant| it.is_order_data(grant)));
     if !may_read {
         let text = "orders.get needs the grant of at least one group of order data, such as `order-summary`";

@@ -18,11 +18,12 @@ const RANDOM_BYTES: u32 = 65_536;
 const KEY_BYTES: usize = 512;
 
 pub(super) fn link_log(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
-    instance.func_wrap("write", |mut store: StoreContextMut<'_, RunState>, (level, text): (u32, String)| {
-        let state = store.data_mut();
-        print(state, false)?;
-        write(state, level, &text)?;
-        Ok(())
+    instance.func_wrap_async("write", |mut store: StoreContextMut<'_, RunState>, (level, text): (u32, String)| {
+        Box::new(async move {
+            let state = store.data_mut();
+            print(state, false)?;
+            Ok(write(state, level, &text).await?)
+        })
     })
 }
 
@@ -36,13 +37,15 @@ pub(crate) fn print(state: &mut RunState, end: bool) -> Result<(), Stop> {
     })
 }
 
-/// Dropped log text costs the host a copy and no more: so much less than text that is kept.
+/// Dropped log text costs the host a copy and no more, for which the guest gives way: so much less than text that is kept.
 const DROPPED_DISCOUNT: u64 = 16;
 
 /// Passes a line on, cut at the limit.
-fn write(state: &mut RunState, level: u32, text: &str) -> Result<(), Stop> {
+async fn write(state: &mut RunState, level: u32, text: &str) -> Result<(), Stop> {
     let kept = fitting(state, text);
-    state.cross(kept as u64 + (text.len() - kept) as u64 / DROPPED_DISCOUNT)?;
+    let dropped = (text.len() - kept) as u64;
+    state.handled(dropped);
+    state.cross(kept as u64 + dropped / DROPPED_DISCOUNT).await?;
     keep(state, level, text, kept)
 }
 
@@ -87,52 +90,59 @@ fn keep(state: &mut RunState, level: u32, text: &str, kept: usize) -> Result<(),
 }
 
 pub(super) fn link_settings(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
-    instance.func_wrap("get", |mut store: StoreContextMut<'_, RunState>, (name,): (String,)| {
-        let state = store.data_mut();
-        let value = match state.input.settings.get(&name) {
-            None | Some(Value::Null) => None,
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(other) => Some(other.to_string()),
-        };
-        state.cross(value.as_ref().map_or(0, String::len) as u64)?;
-        Ok((value,))
+    instance.func_wrap_async("get", |mut store: StoreContextMut<'_, RunState>, (name,): (String,)| {
+        Box::new(async move {
+            let state = store.data_mut();
+            let value = match state.input.settings.get(&name) {
+                None | Some(Value::Null) => None,
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(other) => Some(other.to_string()),
+            };
+            // A name is a text as any other: checked and copied before anybody knows that there is no such setting.
+            state.cross((name.len() + value.as_ref().map_or(0, String::len)) as u64).await?;
+            Ok((value,))
+        })
     })?;
-    instance.func_wrap("all", |mut store: StoreContextMut<'_, RunState>, (): ()| {
-        let state = store.data_mut();
-        let all = match &*state.input.settings {
-            Value::Object(members) if !members.is_empty() => state.input.settings.to_string(),
-            _ => "{}".into(),
-        };
-        state.cross(all.len() as u64)?;
-        Ok((all,))
+    instance.func_wrap_async("all", |mut store: StoreContextMut<'_, RunState>, (): ()| {
+        Box::new(async move {
+            let state = store.data_mut();
+            let all = match &*state.input.settings {
+                Value::Object(members) if !members.is_empty() => state.input.settings.to_string(),
+                _ => "{}".into(),
+            };
+            state.cross(all.len() as u64).await?;
+            Ok((all,))
+        })
     })
 }
 
 pub(super) fn link_clock(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
     instance.func_wrap("now", |mut store: StoreContextMut<'_, RunState>, (): ()| {
         let state = store.data_mut();
-        state.cross(0)?;
+        state.count(0)?;
         Ok((state.input.clock_ms.div_euclid(1000),))
     })?;
     instance.func_wrap("millisecond", |mut store: StoreContextMut<'_, RunState>, (): ()| {
         let state = store.data_mut();
-        state.cross(0)?;
+        state.count(0)?;
         Ok((state.input.clock_ms.rem_euclid(1000) as u32,))
     })
 }
 
 pub(super) fn link_random(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
-    instance.func_wrap("bytes", |mut store: StoreContextMut<'_, RunState>, (length,): (u32,)| {
-        let state = store.data_mut();
-        let length = length.min(RANDOM_BYTES);
-        state.cross(length.into())?;
-        let mut bytes = vec![0; length as usize];
-        state.random.fill(&mut bytes);
-        Ok((bytes,))
+    instance.func_wrap_async("bytes", |mut store: StoreContextMut<'_, RunState>, (length,): (u32,)| {
+        Box::new(async move {
+            let state = store.data_mut();
+            let length = length.min(RANDOM_BYTES);
+            state.cross(length.into()).await?;
+            let mut bytes = vec![0; length as usize];
+            state.random.fill(&mut bytes);
+            Ok((bytes,))
+        })
     })?;
     instance.func_wrap("next", |mut store: StoreContextMut<'_, RunState>, (): ()| {
         let state = store.data_mut();
-        state.cross(0)?;
+        state.count(0)?;
         Ok((state.random.next_u32() >> 1,))
     })
 }
@@ -150,13 +160,13 @@ pub(super) fn link_kv(instance: &mut LinkerInstance<'_, RunState>) -> wasmtime::
 }
 
 async fn kv_get(state: &mut RunState, key: &str) -> Result<Result<Option<Vec<u8>>, GuestError>, Stop> {
-    state.pass_on(key.len() as u64)?;
+    state.pass_on(key.len() as u64).await?;
     if let Some(error) = kv_refusal(state, key) {
         return Ok(Err(error));
     }
     match guarded(&mut state.waiting, state.host.kv_get(key)).await? {
         Ok(value) => {
-            state.cross(value.as_ref().map_or(0, Vec::len) as u64)?;
+            state.cross(value.as_ref().map_or(0, Vec::len) as u64).await?;
             Ok(Ok(value))
         }
         Err(error) => GuestError::from_call(error).map(Err),
@@ -164,7 +174,7 @@ async fn kv_get(state: &mut RunState, key: &str) -> Result<Result<Option<Vec<u8>
 }
 
 async fn kv_set(state: &mut RunState, key: &str, value: Option<Vec<u8>>) -> Result<Result<(), GuestError>, Stop> {
-    state.pass_on((key.len() + value.as_ref().map_or(0, Vec::len)) as u64)?;
+    state.pass_on((key.len() + value.as_ref().map_or(0, Vec::len)) as u64).await?;
     if let Some(error) = kv_refusal(state, key) {
         return Ok(Err(error));
     }

@@ -18,15 +18,15 @@ pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
 
     let mut environment = linker.instance(&name("environment"))?;
     environment.func_wrap("get-environment", |mut store: StoreContextMut<'_, RunState>, (): ()| {
-        store.data_mut().cross(0)?;
+        store.data_mut().count(0)?;
         Ok((Vec::<(String, String)>::new(),))
     })?;
     environment.func_wrap("get-arguments", |mut store: StoreContextMut<'_, RunState>, (): ()| {
-        store.data_mut().cross(0)?;
+        store.data_mut().count(0)?;
         Ok((Vec::<String>::new(),))
     })?;
     environment.func_wrap("initial-cwd", |mut store: StoreContextMut<'_, RunState>, (): ()| {
-        store.data_mut().cross(0)?;
+        store.data_mut().count(0)?;
         Ok((None::<String>,))
     })?;
 
@@ -39,7 +39,7 @@ pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     let mut stdin = linker.instance(&name("stdin"))?;
     stdin.func_wrap("get-stdin", |mut store: StoreContextMut<'_, RunState>, (): ()| {
         let state = store.data_mut();
-        state.cross(0)?;
+        state.count(0)?;
         let stream: DynInputStream = Box::new(NoInput);
         Ok((state.table().push(stream)?,))
     })?;
@@ -49,7 +49,7 @@ pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
         let mut output = linker.instance(&name(interface))?;
         output.func_wrap(function, move |mut store: StoreContextMut<'_, RunState>, (): ()| {
             let state = store.data_mut();
-            state.cross(0)?;
+            state.count(0)?;
             let stream: DynOutputStream = Box::new(state.wasi.console.output(level));
             Ok((state.table().push(stream)?,))
         })?;
@@ -61,7 +61,7 @@ pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     for stream in ["stdin", "stdout", "stderr"] {
         let mut instance = linker.instance(&name(&format!("terminal-{stream}")))?;
         instance.func_wrap(&format!("get-terminal-{stream}"), |mut store: StoreContextMut<'_, RunState>, (): ()| {
-            store.data_mut().cross(0)?;
+            store.data_mut().count(0)?;
             Ok((None::<Resource<Terminal>>,))
         })?;
     }

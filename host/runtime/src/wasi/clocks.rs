@@ -71,7 +71,7 @@ pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     let mut wall = linker.instance(&format!("wasi:clocks/wall-clock@{VERSION}"))?;
     wall.func_wrap("now", |mut store: StoreContextMut<'_, RunState>, (): ()| {
         let state = store.data_mut();
-        state.cross(0)?;
+        state.count(0)?;
         let since_start = state.wasi.passed.now();
         let start = u64::try_from(state.input.clock_ms).unwrap_or_default();
         let now = start.saturating_add(since_start / u64::from(MILLISECOND));
@@ -79,18 +79,18 @@ pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
         Ok((Datetime { seconds: now / 1000, nanoseconds },))
     })?;
     wall.func_wrap("resolution", |mut store: StoreContextMut<'_, RunState>, (): ()| {
-        store.data_mut().cross(0)?;
+        store.data_mut().count(0)?;
         Ok((Datetime { seconds: 0, nanoseconds: MILLISECOND },))
     })?;
 
     let mut monotonic = linker.instance(&format!("wasi:clocks/monotonic-clock@{VERSION}"))?;
     monotonic.func_wrap("now", |mut store: StoreContextMut<'_, RunState>, (): ()| {
         let state = store.data_mut();
-        state.cross(0)?;
+        state.count(0)?;
         Ok((state.wasi.passed.now(),))
     })?;
     monotonic.func_wrap("resolution", |mut store: StoreContextMut<'_, RunState>, (): ()| {
-        store.data_mut().cross(0)?;
+        store.data_mut().count(0)?;
         Ok((1u64,))
     })?;
     monotonic.func_wrap("subscribe-instant", |mut store: StoreContextMut<'_, RunState>, (when,): (u64,)| {
@@ -104,7 +104,7 @@ pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
 }
 
 fn sleep(state: &mut RunState, until: u64) -> wasmtime::Result<Resource<DynPollable>> {
-    state.cross(0)?;
+    state.count(0)?;
     let sleep = Sleep { until, passed: state.wasi.passed.clone() };
     let sleep = state.table().push(sleep)?;
     subscribe(state.table(), sleep)

@@ -13,7 +13,7 @@ pub(super) const OPEN_FOLDERS: &str = "get-directories";
 
 pub(super) fn link(preopens: &mut LinkerInstance<'_, RunState>) -> wasmtime::Result<()> {
     preopens.func_wrap(OPEN_FOLDERS, |mut store: StoreContextMut<'_, RunState>, (): ()| {
-        store.data_mut().cross(0)?;
+        store.data_mut().count(0)?;
         Ok((Vec::<(Resource<Never>, String)>::new(),))
     })
 }

@@ -32,9 +32,16 @@ pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
 }
 
 impl Io<'_> {
-    /// The streams and pollables, once the call is counted with the bytes that it carries.
-    fn cross(&mut self, bytes: u64) -> Result<&mut ResourceTable, Stop> {
-        self.0.cross(bytes)?;
+    /// The streams and pollables, once the call is counted with the bytes that it carries, and the guest has given way if that
+    /// was much.
+    async fn cross(&mut self, bytes: u64) -> Result<&mut ResourceTable, Stop> {
+        self.0.cross(bytes).await?;
+        Ok(self.0.table())
+    }
+
+    /// The same where the library can't wait: what such a call costs is a copy of what it carries.
+    fn count(&mut self, bytes: u64) -> Result<&mut ResourceTable, Stop> {
+        self.0.count(bytes)?;
         Ok(self.0.table())
     }
 
@@ -56,28 +63,20 @@ impl poll::Host for Io<'_> {
         if count > POLLABLES {
             return Err(Stop::Met(Met { limit: "pollables", allowed: POLLABLES }).into());
         }
-        self.cross(count.saturating_mul(CALL_BYTES))?;
-        let wasi = &mut self.0.wasi;
-        wasi.passed.wait_anew();
-        // Fuel alone gives way too late: the guest burns as good as none for what is looked at here.
-        wasi.looked_at += count;
-        if wasi.looked_at >= POLLABLES {
-            wasi.looked_at = 0;
-            tokio::task::yield_now().await;
-        }
-        poll::Host::poll(self.table(), pollables).await
+        self.0.wasi.passed.wait_anew();
+        poll::Host::poll(self.cross(count.saturating_mul(CALL_BYTES)).await?, pollables).await
     }
 }
 
 impl poll::HostPollable for Io<'_> {
     async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
         self.0.wasi.passed.wait_anew();
-        poll::HostPollable::ready(self.cross(0)?, pollable).await
+        poll::HostPollable::ready(self.cross(0).await?, pollable).await
     }
 
     async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
         self.0.wasi.passed.wait_anew();
-        poll::HostPollable::block(self.cross(0)?, pollable).await
+        poll::HostPollable::block(self.cross(0).await?, pollable).await
     }
 
     fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
@@ -89,7 +88,7 @@ impl error::Host for Io<'_> {}
 
 impl error::HostError for Io<'_> {
     fn to_debug_string(&mut self, error: Resource<Error>) -> wasmtime::Result<String> {
-        error::HostError::to_debug_string(self.cross(0)?, error)
+        error::HostError::to_debug_string(self.count(0)?, error)
     }
 
     fn drop(&mut self, error: Resource<Error>) -> wasmtime::Result<()> {
@@ -105,23 +104,23 @@ impl streams::Host for Io<'_> {
 
 impl streams::HostInputStream for Io<'_> {
     fn read(&mut self, stream: Resource<DynInputStream>, len: u64) -> StreamResult<Vec<u8>> {
-        streams::HostInputStream::read(self.cross(0)?, stream, len)
+        streams::HostInputStream::read(self.count(0)?, stream, len)
     }
 
     async fn blocking_read(&mut self, stream: Resource<DynInputStream>, len: u64) -> StreamResult<Vec<u8>> {
-        streams::HostInputStream::blocking_read(self.cross(0)?, stream, len).await
+        streams::HostInputStream::blocking_read(self.cross(0).await?, stream, len).await
     }
 
     fn skip(&mut self, stream: Resource<DynInputStream>, len: u64) -> StreamResult<u64> {
-        streams::HostInputStream::skip(self.cross(0)?, stream, len)
+        streams::HostInputStream::skip(self.count(0)?, stream, len)
     }
 
     async fn blocking_skip(&mut self, stream: Resource<DynInputStream>, len: u64) -> StreamResult<u64> {
-        streams::HostInputStream::blocking_skip(self.cross(0)?, stream, len).await
+        streams::HostInputStream::blocking_skip(self.cross(0).await?, stream, len).await
     }
 
     fn subscribe(&mut self, stream: Resource<DynInputStream>) -> wasmtime::Result<Resource<DynPollable>> {
-        streams::HostInputStream::subscribe(self.cross(0)?, stream)
+        streams::HostInputStream::subscribe(self.count(0)?, stream)
     }
 
     async fn drop(&mut self, stream: Resource<DynInputStream>) -> wasmtime::Result<()> {
@@ -131,11 +130,11 @@ impl streams::HostInputStream for Io<'_> {
 
 impl streams::HostOutputStream for Io<'_> {
     fn check_write(&mut self, stream: Resource<DynOutputStream>) -> StreamResult<u64> {
-        streams::HostOutputStream::check_write(self.cross(0)?, stream)
+        streams::HostOutputStream::check_write(self.count(0)?, stream)
     }
 
     fn write(&mut self, stream: Resource<DynOutputStream>, bytes: Vec<u8>) -> StreamResult<()> {
-        streams::HostOutputStream::write(self.cross(bytes.len() as u64)?, stream, bytes)
+        streams::HostOutputStream::write(self.count(bytes.len() as u64)?, stream, bytes)
     }
 
     async fn blocking_write_and_flush(
@@ -143,25 +142,25 @@ impl streams::HostOutputStream for Io<'_> {
         stream: Resource<DynOutputStream>,
         bytes: Vec<u8>,
     ) -> StreamResult<()> {
-        let table = self.cross(bytes.len() as u64)?;
+        let table = self.cross(bytes.len() as u64).await?;
         streams::HostOutputStream::blocking_write_and_flush(table, stream, bytes).await
     }
 
     fn flush(&mut self, stream: Resource<DynOutputStream>) -> StreamResult<()> {
-        streams::HostOutputStream::flush(self.cross(0)?, stream)
+        streams::HostOutputStream::flush(self.count(0)?, stream)
     }
 
     async fn blocking_flush(&mut self, stream: Resource<DynOutputStream>) -> StreamResult<()> {
-        streams::HostOutputStream::blocking_flush(self.cross(0)?, stream).await
+        streams::HostOutputStream::blocking_flush(self.cross(0).await?, stream).await
     }
 
     fn subscribe(&mut self, stream: Resource<DynOutputStream>) -> wasmtime::Result<Resource<DynPollable>> {
-        streams::HostOutputStream::subscribe(self.cross(0)?, stream)
+        streams::HostOutputStream::subscribe(self.count(0)?, stream)
     }
 
     fn write_zeroes(&mut self, stream: Resource<DynOutputStream>, len: u64) -> StreamResult<()> {
         // More than that traps, as a write without a permit.
-        streams::HostOutputStream::write_zeroes(self.cross(len.min(CHUNK as u64))?, stream, len)
+        streams::HostOutputStream::write_zeroes(self.count(len.min(CHUNK as u64))?, stream, len)
     }
 
     async fn blocking_write_zeroes_and_flush(
@@ -169,7 +168,7 @@ impl streams::HostOutputStream for Io<'_> {
         stream: Resource<DynOutputStream>,
         len: u64,
     ) -> StreamResult<()> {
-        let table = self.cross(len.min(CHUNK as u64))?;
+        let table = self.cross(len.min(CHUNK as u64)).await?;
         streams::HostOutputStream::blocking_write_zeroes_and_flush(table, stream, len).await
     }
 
@@ -180,7 +179,7 @@ impl streams::HostOutputStream for Io<'_> {
         from: Resource<DynInputStream>,
         len: u64,
     ) -> StreamResult<u64> {
-        streams::HostOutputStream::splice(self.cross(0)?, stream, from, len)
+        streams::HostOutputStream::splice(self.count(0)?, stream, from, len)
     }
 
     async fn blocking_splice(
@@ -189,7 +188,7 @@ impl streams::HostOutputStream for Io<'_> {
         from: Resource<DynInputStream>,
         len: u64,
     ) -> StreamResult<u64> {
-        streams::HostOutputStream::blocking_splice(self.cross(0)?, stream, from, len).await
+        streams::HostOutputStream::blocking_splice(self.cross(0).await?, stream, from, len).await
     }
 
     async fn drop(&mut self, stream: Resource<DynOutputStream>) -> wasmtime::Result<()> {

@@ -31,8 +31,6 @@ pub(crate) struct Wasi {
     table: ResourceTable,
     pub console: Console,
     pub passed: Passed,
-    /// Pollables that were looked at since the guest last gave way for it.
-    looked_at: u64,
 }
 
 impl Wasi {
@@ -41,7 +39,6 @@ impl Wasi {
             table: ResourceTable::new(),
             console: Console::new(limits.log_bytes, limits.log_lines),
             passed: Passed::default(),
-            looked_at: 0,
         }
     }
 }

@@ -14,8 +14,8 @@ pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
         ("insecure", "get-insecure-random-bytes", "get-insecure-random-u64"),
     ] {
         let mut instance = linker.instance(&format!("wasi:random/{interface}@{VERSION}"))?;
-        instance.func_wrap(bytes, |mut store: StoreContextMut<'_, RunState>, (length,): (u64,)| {
-            Ok((random_bytes(store.data_mut(), length)?,))
+        instance.func_wrap_async(bytes, |mut store: StoreContextMut<'_, RunState>, (length,): (u64,)| {
+            Box::new(async move { Ok((random_bytes(store.data_mut(), length).await?,)) })
         })?;
         instance.func_wrap(number, |mut store: StoreContextMut<'_, RunState>, (): ()| {
             Ok((random_u64(store.data_mut())?,))
@@ -28,19 +28,19 @@ pub(super) fn link(linker: &mut Linker<RunState>) -> wasmtime::Result<()> {
     })
 }
 
-fn random_bytes(state: &mut RunState, length: u64) -> Result<Vec<u8>, Stop> {
+async fn random_bytes(state: &mut RunState, length: u64) -> Result<Vec<u8>, Stop> {
     let allowed = state.input.limits.call_bytes;
     if length > allowed {
         return Err(Stop::Met(Met { limit: "call_bytes", allowed }));
     }
-    state.cross(length)?;
+    state.cross(length).await?;
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
     state.random.fill(&mut bytes);
     Ok(bytes)
 }
 
 fn random_u64(state: &mut RunState) -> Result<u64, Stop> {
-    state.cross(8)?;
+    state.count(8)?;
     let mut bytes = [0; 8];
     state.random.fill(&mut bytes);
     Ok(u64::from_le_bytes(bytes))

@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 
 mod answers;
 mod callbacks;
+mod host_calls;
 mod mutate;
 mod rows;
 mod sandbox;
@@ -46,7 +47,7 @@ pub async fn target(name: &str) -> Result<Box<dyn Target>> {
         "decrypted" => Box::new(callbacks::Decrypted),
         "api-answers" => Box::new(answers::Answers::start().await?),
         "component-upload" => Box::new(sandbox::Upload::new()?),
-        "host-call-arguments" => Box::new(sandbox::HostCalls::load().await?),
+        "host-call-arguments" => Box::new(host_calls::HostCalls::load().await?),
         "settings" => Box::new(sandbox::Settings::load().await?),
         "journal-rows" => Box::new(rows::Rows::open().await?),
         other => bail!("there is no way in named {other}"),

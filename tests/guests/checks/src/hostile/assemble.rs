@@ -43,28 +43,32 @@ const DROPS: &str = r#"
 /// A hook that does nothing and ends well.
 pub const WELL: &str = "(func $body (param i32 i32 i64) (result i32) (call $done))";
 
-/// The component of a file.
-pub fn component(text: &str, form: Option<&str>) -> Result<Vec<u8>> {
+/// The component of a file, whose texts cross in this encoding.
+pub fn component(text: &str, form: Option<&str>, encoding: StringEncoding) -> Result<Vec<u8>> {
     let begins = text.lines().find(|line| !line.starts_with(";;")).unwrap_or_default();
     match form {
         Some(_) => Ok(wat::parse_str(text)?),
         None if begins.starts_with("(component") => with_part(plugin(WELL)?, &wat::parse_str(text)?),
-        None if begins.starts_with("(module") => typed(text),
-        None => plugin(text),
+        None if begins.starts_with("(module") => typed(text, encoding),
+        None => with_prelude(text, encoding),
     }
 }
 
 /// A plugin of the inside of a module.
 pub fn plugin(inside: &str) -> Result<Vec<u8>> {
+    with_prelude(inside, StringEncoding::UTF8)
+}
+
+fn with_prelude(inside: &str, encoding: StringEncoding) -> Result<Vec<u8>> {
     let (imports, rest): (Vec<&str>, Vec<&str>) = inside.lines().partition(|line| line.starts_with("(import "));
     let memory = if inside.contains(r#"(memory (export "memory")"#) { "" } else { MEMORY };
     let realloc = if inside.contains(r#"(export "cabi_realloc")"#) { "" } else { REALLOC };
     let (imports, rest) = (imports.join("\n"), rest.join("\n"));
-    typed(&format!("(module {DROPS}\n{imports}\n{memory}\n{PRELUDE}\n{realloc}\n{rest})"))
+    typed(&format!("(module {DROPS}\n{imports}\n{memory}\n{PRELUDE}\n{realloc}\n{rest})"), encoding)
 }
 
 /// A component of a core module; the world is what the module imports and exports.
-fn typed(core: &str) -> Result<Vec<u8>> {
+fn typed(core: &str, encoding: StringEncoding) -> Result<Vec<u8>> {
     let mut items: Vec<String> = Vec::new();
     for name in core.split('"').skip(1).step_by(2).filter(|name| is_interface(name)) {
         let item = match name.strip_suffix("#handle") {
@@ -80,7 +84,7 @@ fn typed(core: &str) -> Result<Vec<u8>> {
     let source = format!("package test:guest;\nworld guest {{ {} }}", items.join(" "));
     let package = resolve.push_source("guest.wit", &source)?;
     let world = resolve.packages[package].worlds["guest"];
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
+    embed_component_metadata(&mut module, &resolve, world, encoding, false)?;
     ComponentEncoder::default().module(&module)?.validate(false).encode()
 }
 

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result, ensure};
 use fangshi_runtime::{CallError, Limits, Manifest, Outcome, RunReport, Runtime, RuntimeError};
 use serde_json::json;
+use wit_component::StringEncoding;
 
 use crate::{Pace, Script, Stage};
 
@@ -30,8 +31,19 @@ pub struct Hostile {
     pub pace: Pace,
     /// What the host answers it.
     pub script: Script,
+    /// What it must have used exactly at its end, as its file says.
+    pub used: Option<Used>,
     /// The component.
     pub wasm: Vec<u8>,
+}
+
+/// What a run used, the same on every machine for one version of the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    /// Fuel.
+    pub fuel: u64,
+    /// Bytes across the border.
+    pub border: u64,
 }
 
 /// Enough for every guest to do its worst, and little enough to see all of them end.
@@ -52,7 +64,14 @@ pub fn all() -> Result<Vec<Hostile>> {
     Ok(all)
 }
 
-/// The lines `;; MEMBER: VALUE` at the top of a file: `ends`, and if not as usual `hook`, `limits`, `host` and `form`.
+/// The component of one of them.
+pub fn named(name: &str) -> Result<Vec<u8>> {
+    let found = all()?.into_iter().find(|guest| guest.name == name);
+    Ok(found.with_context(|| format!("no hostile guest `{name}`"))?.wasm)
+}
+
+/// The lines `;; MEMBER: VALUE` at the top of a file: `ends`, of one that runs `used`, and if not as usual `hook`, `limits`, `host`,
+/// `form` and `encoding`.
 fn read(name: &str, text: &str) -> Result<Hostile> {
     let head = |member: &str| {
         let lines = text.lines().map_while(|line| line.strip_prefix(";; "));
@@ -74,7 +93,20 @@ fn read(name: &str, text: &str) -> Result<Hostile> {
         Some("refuses") => hostile.script = |_, _| Err(CallError::Limited { retry_after: Some(1) }),
         Some(other) => anyhow::bail!("host: no `{other}`"),
     }
-    hostile.wasm = assemble::component(text, head("form"))?;
+    if let Some(used) = head("used") {
+        let figures = used.strip_prefix("fuel ").and_then(|used| used.split_once(", border "));
+        let (fuel, border) = figures.context("used: fuel FUEL, border BYTES")?;
+        hostile.used = Some(Used { fuel: fuel.parse()?, border: border.parse()? });
+    }
+    // Whoever writes a new one writes zeros, and is told what it was.
+    let runs = !matches!(hostile.ends, Ends::Refused(_));
+    ensure!(runs == hostile.used.is_some(), "a line `;; used:` is for what runs, and for all of it");
+    let encoding = match head("encoding") {
+        None => StringEncoding::UTF8,
+        Some("utf16") => StringEncoding::UTF16,
+        Some(other) => anyhow::bail!("encoding: no `{other}`"),
+    };
+    hostile.wasm = assemble::component(text, head("form"), encoding)?;
     Ok(hostile)
 }
 
@@ -96,6 +128,7 @@ impl Hostile {
             limits: Limits { fuel: FUEL, ..Limits::default() },
             pace: Pace::AtOnce,
             script: |_, _| Ok(json!(null)),
+            used: None,
             wasm,
         }
     }
@@ -127,10 +160,13 @@ impl Hostile {
 
     /// Fails if it got more than it may, or ended otherwise than it must.
     pub fn check(&self, end: &End) -> Result<()> {
+        ensure!(self.ends.fits(end), "it must end as {:?}, and it was {end:?}", self.ends);
         if let End::Ran(report) = end {
             within(report, &self.limits)?;
+            let (RunReport { fuel_used, border_bytes, .. }, used) = (&**report, self.used);
+            let fits = used.is_none_or(|used| used == Used { fuel: *fuel_used, border: *border_bytes });
+            ensure!(fits, "it must have {used:?}, and it was `;; used: fuel {fuel_used}, border {border_bytes}`");
         }
-        ensure!(self.ends.fits(end), "it must end as {:?}, and it was {end:?}", self.ends);
         Ok(())
     }
 }
@@ -141,8 +177,9 @@ pub fn within(report: &RunReport, limits: &Limits) -> Result<()> {
     ensure!(report.peak_memory <= limits.memory_bytes, "memory {} of {}", report.peak_memory, limits.memory_bytes);
     ensure!(report.host_calls <= limits.host_calls, "calls {} of {}", report.host_calls, limits.host_calls);
     ensure!(report.log_bytes <= limits.log_bytes, "log {} of {}", report.log_bytes, limits.log_bytes);
-    // The call that meets the limit is counted with what it brought: at most what one call may carry, or 64 KiB of random.
-    let border = limits.border_bytes + limits.call_bytes.max(1 << 16) + 16;
+    // The call that meets the limit is counted with what it brought: at most what one call may carry, of which the host makes twice
+    // as many bytes where it is no UTF-8, or 64 KiB of random.
+    let border = limits.border_bytes + (2 * limits.call_bytes).max(1 << 16) + 16;
     ensure!(report.border_bytes <= border, "border {} of {border}", report.border_bytes);
     ensure!(!matches!(report.outcome, Outcome::HostFault(_) | Outcome::Aborted(_)), "{:?}", report.outcome);
     if let Outcome::Limit { limit: "fuel", .. } = report.outcome {

@@ -1,0 +1,9 @@
+;; Asks for ever for a setting with a name in UTF-16, of which the host makes half as many bytes again.
+;; ends: limit border_bytes 33554432
+;; used: fuel 2097283, border 34603184
+;; encoding: utf16
+(import "fangshi:host/settings@0.1.0" "get" (func $get (param i32 i32 i32)))
+(memory (export "memory") 64)
+(func $body (param $event i32) (param $order i32) (param $pay_time i64) (result i32)
+  (memory.fill (i32.const 0x100000) (i32.const 0x4e) (i32.const 0x200000))
+  (loop (call $get (i32.const 0x100000) (i32.const 0x100000) (i32.const 8)) (br 0)) unreachable)
