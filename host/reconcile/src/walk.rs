@@ -248,10 +248,10 @@ pub fn end(
 ) {
     let pass = which.of(standing);
     let Some(walk) = pass.walk.take() else { return };
-    let (whole, outcome) = match (refused, walk.cut) {
+    let (whole, outcome) = match (refused, &walk.cut) {
         (None, None) => (true, "done".to_owned()),
         (Some(class), _) => (false, class.to_owned()),
-        (None, Some(why)) => (false, why),
+        (None, Some(why)) => (false, why.clone()),
     };
     if whole && which == Which::Incremental {
         pass.done_until_s = ahead::looked_until(&walk, pass.done_until_s);

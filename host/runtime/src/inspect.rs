@@ -44,7 +44,7 @@ pub(crate) fn inspect(contract: &Contract, wasm: &[u8], max_bytes: usize) -> Res
         }
     };
     let manifest = Reader { contract, resolve: &resolve, problems: &mut problems }.read(world, wasm.len());
-    if problems.is_empty() && !resolve.worlds[world].imports.keys().any(|key| wasi::offer(&resolve.name_world_key(key)).is_some())
+    if problems.is_empty()
         && let Err(cause) = types::compare(contract, &resolve, world, &manifest.hooks, wasm)
     {
         problems.push(Problem::OtherTypes { cause: first_line(&cause) });
