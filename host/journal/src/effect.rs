@@ -97,6 +97,8 @@ pub struct Effect {
     pub before: Option<SnapshotRow>,
     /// When the last intent became durable, unix milliseconds.
     pub intent_at: i64,
+    /// When its outcome did, be it that nobody knows one.
+    pub outcome_at: Option<i64>,
 }
 
 impl Effect {
@@ -153,6 +155,7 @@ struct EffectRead {
     answer: Option<Vec<u8>>,
     before_id: Option<i64>,
     intent_at: i64,
+    outcome_at: Option<i64>,
 }
 
 impl Journal {
@@ -160,7 +163,7 @@ impl Journal {
     pub async fn effects(&self, tenant: TenantId, run: RunId) -> Result<Vec<Effect>, JournalError> {
         let rows: Vec<EffectRead> = sqlx::query_as(
             "SELECT operation, digest, nth, state, sends, unsure, attempt, result, answer, before_id, \
-             intent_at FROM effects \
+             intent_at, outcome_at FROM effects \
              WHERE run_id = $1 ORDER BY id",
         )
         .bind(run.0)
@@ -189,6 +192,7 @@ impl Journal {
                     None => None,
                 },
                 intent_at: row.intent_at,
+                outcome_at: row.outcome_at,
                 key,
             });
         }

@@ -55,8 +55,14 @@ pub trait Guest: Send + Sync {
 /// The platform, for one tenant's shop at a time, and the hosts outside that its merchant approved.
 #[async_trait]
 pub trait Shop: Send + Sync + 'static {
-    /// Calls an operation.
-    async fn call(&self, tenant: TenantId, op: &'static Operation, request: &Value) -> Result<Value, Fault>;
+    /// Calls an operation: by this time, unix milliseconds, the request is let go, or nothing is sent.
+    async fn call(
+        &self,
+        tenant: TenantId,
+        op: &'static Operation,
+        request: &Value,
+        by: Option<i64>,
+    ) -> Result<Value, Fault>;
 
     /// Reads an order.
     async fn read_order(&self, tenant: TenantId, order_id: &str) -> Result<Value, Fault>;
@@ -80,7 +86,7 @@ pub trait Shop: Send + Sync + 'static {
 
     /// Calls an operation that decodes, unless another call brought its answer meanwhile.
     async fn decode(&self, asker: Asker, op: &'static Operation, request: &Value) -> Result<Decoded, Fault> {
-        let answer = self.call(asker.tenant, op, request).await?;
+        let answer = self.call(asker.tenant, op, request, None).await?;
         Ok(Decoded { answer, kept: false })
     }
 
@@ -256,8 +262,14 @@ impl Guest for WasmGuest {
 
 #[async_trait]
 impl Shop for Operations {
-    async fn call(&self, tenant: TenantId, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
-        Operations::call(self, tenant, op, request).await
+    async fn call(
+        &self,
+        tenant: TenantId,
+        op: &'static Operation,
+        request: &Value,
+        by: Option<i64>,
+    ) -> Result<Value, Fault> {
+        Operations::call_by(self, tenant, op, request, by).await
     }
 
     async fn read_order(&self, tenant: TenantId, order_id: &str) -> Result<Value, Fault> {

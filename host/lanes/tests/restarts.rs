@@ -203,6 +203,28 @@ async fn what_is_verified_is_sent_again_only_by_a_later_attempt_that_does_not_se
     }
 }
 
+#[tokio::test]
+async fn what_a_crash_cut_off_is_sent_again_once_it_can_no_longer_be_on_its_way() {
+    let mut rig = Rig::new().await;
+    rig.install(1, true, ship());
+    cut_off_in_the_effect(&rig, Mood::Vanish).await;
+    let intended_at = rig.clock.now();
+    // Later than the platform takes for a request, but not than the request may have taken to leave.
+    rig.hand.advance(10_000);
+    rig.restart().await;
+    rig.settle().await;
+    assert_eq!(rig.states().await, [RunState::Waiting]);
+    assert_eq!(rig.shop.by.lock().unwrap().len(), 1);
+    // The attempt that follows comes no sooner than that.
+    let next_at = rig.runs().await[0].next_at.unwrap();
+    assert!(next_at >= intended_at + 15_000, "{}", next_at - intended_at);
+    rig.hand.set(next_at - 1_000);
+    rig.advance(1).await;
+    assert_eq!((rig.states().await, rig.shop.applied().len()), (vec![RunState::Done], 1));
+    let by = rig.shop.by.lock().unwrap().clone();
+    assert_eq!(by, [intended_at, next_at].map(|at| ("delivery/send", Some(at + 5_000))), "or it is not sent at all");
+}
+
 /// Ships, and keeps what it was told.
 fn ship_and_tell(told: &Told) -> rig::Script {
     let told = Arc::clone(told);
@@ -241,7 +263,7 @@ async fn a_plugin_is_never_told_that_nothing_was_done_while_an_earlier_try_is_in
         assert!(says_doubt(&told), "{told:?}");
         assert_eq!(rig.states().await, [RunState::Waiting]);
         rig.shop.orders.lock().unwrap().insert(ORDER.into(), shown);
-        rig.advance(7).await;
+        rig.advance(17).await;
         assert_eq!((rig.states().await, rig.shop.applied().len()), (vec![RunState::Done], 1), "{told:?}");
     }
     // Refused at the second send: the first may have been done.

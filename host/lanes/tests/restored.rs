@@ -86,7 +86,7 @@ async fn restored_with(script: rig::Script, reads_order: bool) -> Rig {
 
 async fn release(rig: &Rig) {
     // Longer than a request of the lost time could still be on its way.
-    rig.hand.advance(10_000);
+    rig.hand.advance(20_000);
     assert!(rig.journal.release(Actor::Operator(None)).await.unwrap());
     rig.lanes.release().await;
     rig.settle().await;

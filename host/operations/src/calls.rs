@@ -73,13 +73,28 @@ impl Operations {
     /// # Errors
     /// [`Fault`]; its [`Sent`] says whether the platform may have applied the call.
     pub async fn call(&self, tenant: TenantId, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
-        self.call_under(None, tenant, op, request).await
+        self.call_by(tenant, op, request, None).await
     }
 
-    /// As [`Operations::call`]; under a lease, which is held on before each send.
+    /// As [`Operations::call`]: by this time, unix milliseconds, the request is let go, or nothing is sent. It waits for no
+    /// more than its connection then ([`OperationsConfig::connect_timeout`]).
+    ///
+    /// # Errors
+    /// As [`Operations::call`].
+    pub async fn call_by(
+        &self,
+        tenant: TenantId,
+        op: &'static Operation,
+        request: &Value,
+        by: Option<i64>,
+    ) -> Result<Value, Fault> {
+        self.call_under(Terms { lease: None, by }, tenant, op, request).await
+    }
+
+    /// As [`Operations::call`], under terms that must hold before each send.
     pub(crate) async fn call_under(
         &self,
-        lease: Option<Lease<'_>>,
+        terms: Terms<'_>,
         tenant: TenantId,
         op: &'static Operation,
         request: &Value,
@@ -87,7 +102,7 @@ impl Operations {
         let started = Instant::now();
         let outcome = match self.gate.enter(tenant, op.name, self.clock.now()) {
             Ok(pass) => {
-                let outcome = self.call_once_or_twice(lease, tenant, op, request).await;
+                let outcome = self.call_once_or_twice(terms, tenant, op, request).await;
                 self.gate.leave(tenant, op.name, pass, &outcome, self.clock.now());
                 outcome
             }
@@ -142,7 +157,7 @@ impl Operations {
 
     async fn call_once_or_twice(
         &self,
-        lease: Option<Lease<'_>>,
+        terms: Terms<'_>,
         tenant: TenantId,
         op: &'static Operation,
         request: &Value,
@@ -154,7 +169,7 @@ impl Operations {
             return Err(Fault::new(Class::Permission, Sent::NotSent, text));
         }
         let held = self.keeper.token(tenant, &self.issuer).await?;
-        hold_on(lease).await?;
+        terms.hold(&self.clock).await?;
         let mut answer = self.send(op, request, &body, &held, None).await;
         let mut used = held.version;
         if matches!(&answer, Err(fault) if fault.class == Class::Reauthorize) {
@@ -168,7 +183,7 @@ impl Operations {
             let renewed = self.keeper.token(tenant, &self.issuer).await?;
             if renewed.version != held.version {
                 used = renewed.version;
-                hold_on(lease).await?;
+                terms.hold(&self.clock).await?;
                 answer = self.send(op, request, &body, &renewed, Some(&held)).await;
             }
         }
@@ -286,11 +301,26 @@ impl Operations {
     }
 }
 
-/// A token may have taken longer to fetch than the lease was taken for.
-async fn hold_on(lease: Option<Lease<'_>>) -> Result<(), Fault> {
-    match lease {
-        Some(lease) => lease.hold_on().await,
-        None => Ok(()),
+/// What must hold right before each send: a token may have taken its time.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    /// Held on to.
+    pub(crate) lease: Option<Lease<'a>>,
+    /// Not passed, unix milliseconds.
+    pub(crate) by: Option<i64>,
+}
+
+impl Terms<'_> {
+    async fn hold(self, clock: &Clock) -> Result<(), Fault> {
+        if let Some(lease) = self.lease {
+            lease.hold_on().await?;
+        }
+        match self.by {
+            Some(by) if clock.now() > by => {
+                Err(Fault::new(Class::Host, Sent::NotSent, "the host took too long to send it"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::redact::scrub;
 pub struct OperationsConfig {
     /// Scheme and host of the platform: `https://api.weixin.qq.com`. Plain http is for this machine alone.
     pub api_base: String,
-    /// How long connecting may take.
+    /// How long connecting may take. Lanes reckon with 5 s at most when they find an effect without an outcome.
     pub connect_timeout: Duration,
     /// How long a whole call may take, connecting and reading the answer included.
     pub timeout: Duration,

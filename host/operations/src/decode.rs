@@ -14,7 +14,7 @@ use fangshi_tenants::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::calls::Operations;
+use crate::calls::{Operations, Terms};
 use crate::errcode;
 use crate::fault::{Class, Fault, Sent};
 use crate::operation::Operation;
@@ -128,7 +128,8 @@ impl Operations {
                 }
             };
             let lease = Lease { decodes, ticket: &ticket, flights: &self.flights };
-            let outcome = self.call_under(Some(lease), asker.tenant, op, request).await.map(Arc::new);
+            let terms = Terms { lease: Some(lease), by: None };
+            let outcome = self.call_under(terms, asker.tenant, op, request).await.map(Arc::new);
             let came = match &outcome {
                 Ok(answer) => {
                     count("live");

@@ -60,6 +60,7 @@ impl Ready {
         let operations = OperationsConfig {
             api_base: config.api_base.clone(),
             outside: config.http.clone(),
+            clock: clock.clone(),
             ..OperationsConfig::default()
         };
         let operations = Operations::new(operations, tenants.clone())?;

@@ -64,7 +64,7 @@ struct KindShop;
 
 #[async_trait]
 impl Shop for KindShop {
-    async fn call(&self, _: TenantId, _: &'static Operation, _: &Value) -> Result<Value, Fault> {
+    async fn call(&self, _: TenantId, _: &'static Operation, _: &Value, _: Option<i64>) -> Result<Value, Fault> {
         Ok(Value::Null)
     }
 

@@ -35,14 +35,33 @@ pub fn unanswered(effect: &Effect) -> u32 {
     effect.unsure + u32::from(open && !effect.met_a_busy_platform())
 }
 
-/// How long a request whose sender is gone may still be on its way, milliseconds. The platform itself gives up on an
-/// answer after 5 s (platform page, section 1.5), and is taken to be as quick.
-pub const UNDER_WAY_MS: i64 = 5_000;
+/// How long after its intent a call to be verified is still let go, milliseconds: the sync of the log or a new token may take
+/// their time, and whoever finds the intent alone must know until when it was sent.
+const LET_GO_MS: i64 = 5_000;
+/// How long a request that was let go may wait for its connection, milliseconds, as the operations' client does.
+const CONNECTING_MS: i64 = 5_000;
+/// How long a request that has left may still be on its way, milliseconds. The platform itself gives up on an answer after 5 s
+/// (platform page, section 1.5), and is taken to be as quick.
+const ON_ITS_WAY_MS: i64 = 5_000;
 
-/// Whether the last send may still be on its way, so that what does not show yet proves nothing: then a call to be
-/// verified is not sent again for now. Times in unix milliseconds; a clock that was set back proves nothing either.
-pub fn is_under_way(repeat: Repeat, intent_at: i64, now: i64) -> bool {
-    repeat == Repeat::Verify && (intent_at..intent_at.saturating_add(UNDER_WAY_MS)).contains(&now)
+/// How long a request that was let go may take to arrive, milliseconds.
+pub const ARRIVES_MS: i64 = CONNECTING_MS + ON_ITS_WAY_MS;
+
+/// By when a call must be let go that was intended at a time, or not at all. Unix milliseconds.
+pub fn let_go_by(repeat: Repeat, intended_at: i64) -> Option<i64> {
+    (repeat == Repeat::Verify).then(|| intended_at.saturating_add(LET_GO_MS))
+}
+
+/// Until when the last send of an effect may be on its way, unix milliseconds: it had left before its outcome was known.
+pub fn under_way_until(effect: &Effect) -> i64 {
+    let latest = effect.intent_at.saturating_add(LET_GO_MS + CONNECTING_MS);
+    effect.outcome_at.map_or(latest, |at| at.min(latest)).saturating_add(ON_ITS_WAY_MS)
+}
+
+/// Whether it is, so that what does not show yet proves nothing: then a call to be verified is not sent again for now. A clock
+/// that was set back proves nothing either.
+pub fn is_under_way(repeat: Repeat, effect: &Effect, now: i64) -> bool {
+    repeat == Repeat::Verify && (effect.intent_at..under_way_until(effect)).contains(&now)
 }
 
 /// What to do about an effect that may have been applied.
@@ -145,6 +164,7 @@ mod tests {
             answer: None,
             before: None,
             intent_at: 1_000,
+            outcome_at: None,
         }
     }
 
@@ -169,11 +189,25 @@ mod tests {
 
     #[test]
     fn what_must_not_be_done_twice_waits_until_it_can_no_longer_be_on_its_way() {
-        let under_way = |now| is_under_way(Repeat::Verify, 1_000, now);
-        assert!(under_way(1_000) && under_way(999 + UNDER_WAY_MS));
-        assert!(!under_way(1_000 + UNDER_WAY_MS));
-        assert!(!under_way(999), "a clock that was set back holds nothing up");
-        assert!(!is_under_way(Repeat::Resend, 1_000, 1_000), "the same value again does no harm");
+        let until = |repeat, outcome_at, now| {
+            let effect = Effect { outcome_at, ..effect(EffectState::Intent, 0) };
+            is_under_way(repeat, &effect, now).then(|| under_way_until(&effect))
+        };
+        // Its sender is gone: it was let go in time, had to connect, and is on its way.
+        let let_go_by = let_go_by(Repeat::Verify, 1_000).unwrap();
+        assert_eq!(until(Repeat::Verify, None, 1_000), Some(let_go_by + ARRIVES_MS));
+        assert!(until(Repeat::Verify, None, let_go_by + ARRIVES_MS - 1).is_some());
+        assert_eq!(until(Repeat::Verify, None, let_go_by + ARRIVES_MS), None);
+        assert_eq!(until(Repeat::Verify, None, 999), None, "a clock that was set back holds nothing up");
+        // Its sender was told that there is no answer: by then it had left.
+        assert_eq!(until(Repeat::Verify, Some(1_200), 1_300), Some(1_200 + ON_ITS_WAY_MS));
+        assert_eq!(until(Repeat::Verify, Some(90_000), 1_300), Some(let_go_by + ARRIVES_MS));
+        assert_eq!(until(Repeat::Resend, None, 1_000), None, "the same value again does no harm");
+        assert_eq!(
+            super::let_go_by(Repeat::Unknown, 1_000),
+            None,
+            "and what is never sent again may leave when it will"
+        );
     }
 
     #[test]

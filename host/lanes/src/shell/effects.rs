@@ -14,7 +14,8 @@ use serde_json::Value;
 use super::host::{Call, Host};
 use super::told::{from_json, refusal};
 use crate::decide::effect::{
-    Settled, Way, in_doubt, is_under_way, keep, settle, settle_at_once, settle_restored, unanswered, way,
+    Settled, Way, in_doubt, is_under_way, keep, let_go_by, settle, settle_at_once, settle_restored, unanswered,
+    under_way_until, way,
 };
 use crate::decide::ending::Halt;
 
@@ -91,7 +92,11 @@ impl Host {
                     Some(_) => settle_restored(op.repeat, unsure_before, verdict),
                 };
                 match settled {
-                    Settled::SendAgain if is_under_way(op.repeat, earlier.intent_at, self.known.clock.now()) => {
+                    Settled::SendAgain if is_under_way(op.repeat, &earlier, self.known.clock.now()) => {
+                        // Its sender is gone, which uses up no more attempts than this one.
+                        if earlier.outcome_at.is_none() {
+                            self.no_sooner_than(under_way_until(&earlier));
+                        }
                         let refused = self.in_doubt(CallError::Unavailable("it may still be on its way".into()));
                         return self.keep(&call, Err(refused), Some(key), CallOrigin::Reread);
                     }
@@ -141,7 +146,10 @@ impl Host {
             }
             let called = match op.decodes() {
                 true => self.known.shop.decode(self.asker(), op, &call.request).await,
-                false => self.call(op, &call.request).await.map(Decoded::live),
+                false => {
+                    let by = let_go_by(op.repeat, intended_at);
+                    self.call(op, &call.request, by).await.map(Decoded::live)
+                }
             };
             let fault = match called {
                 Ok(Decoded { answer, kept }) => {
@@ -161,8 +169,8 @@ impl Host {
             }
             if fault.class == Class::Busy && op.repeat == Repeat::Verify {
                 // To be tried again, after a look: by this attempt's next equal call as well.
-                let sent =
-                    Effect { unsure, before, state: EffectState::Unknown, ..self.sent_perhaps(key, intended_at) };
+                let (state, outcome_at) = (EffectState::Unknown, Some(self.known.clock.now()));
+                let sent = Effect { unsure, before, state, outcome_at, ..self.sent_perhaps(key, intended_at) };
                 self.known.effects.insert(key.clone(), Effect { result: Some(BUSY.into()), ..sent });
                 let busy = Brought::of(Err(refusal(fault.to_contract())), EffectState::Unknown, CallOrigin::Live);
                 return Ok(Brought { fault: Some(fault), ..busy });
@@ -229,6 +237,7 @@ impl Host {
             answer: None,
             before: None,
             intent_at: since,
+            outcome_at: None,
         }
     }
 

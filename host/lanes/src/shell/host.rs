@@ -215,9 +215,13 @@ impl Host {
     /// Notes until when a quota is used up.
     pub(super) fn limited(&self, refused: &CallError) {
         if let CallError::Limited { retry_after: Some(seconds) } = refused {
-            let until = self.known.clock.now().saturating_add(i64::from(*seconds) * 1_000);
-            self.left.with(|left| left.limited_until = left.limited_until.max(Some(until)));
+            self.no_sooner_than(self.known.clock.now().saturating_add(i64::from(*seconds) * 1_000));
         }
+    }
+
+    /// If the plugin wants to come back, it does so then at the earliest, unix milliseconds.
+    pub(super) fn no_sooner_than(&self, until: i64) {
+        self.left.with(|left| left.limited_until = left.limited_until.max(Some(until)));
     }
 
     /// The end of a run whose lane or store is gone.
@@ -294,10 +298,10 @@ impl Host {
     }
 
     /// Sends a call where it belongs: to the platform, or to an outside host.
-    pub(super) async fn call(&self, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
+    pub(super) async fn call(&self, op: &'static Operation, request: &Value, by: Option<i64>) -> Result<Value, Fault> {
         let (shop, tenant) = (&self.known.shop, self.tenant());
         if !is_outside(op) {
-            return shop.call(tenant, op, request).await;
+            return shop.call(tenant, op, request, by).await;
         }
         let _wait = self.known.waiting.enter(tenant, &self.left, &self.known.clock)?;
         // Whoever drops this at the deadline finds it set.
@@ -308,7 +312,7 @@ impl Host {
     }
 
     async fn read(&mut self, op: &'static Operation, call: &Call) -> Result<Value, CallError> {
-        let answer = self.call(op, &call.request).await;
+        let answer = self.call(op, &call.request, None).await;
         self.keep(call, answer.map_err(|fault| refusal(fault.to_contract())), None, CallOrigin::Live)
     }
 

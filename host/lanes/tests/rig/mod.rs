@@ -352,6 +352,7 @@ impl Rig {
             orders: Mutex::default(),
             ledger: Mutex::default(),
             moods: Mutex::default(),
+            by: Mutex::default(),
             reads_fail: AtomicU32::new(0),
             reads: AtomicU32::new(0),
             looks_fail: AtomicU32::new(0),

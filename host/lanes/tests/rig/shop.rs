@@ -23,6 +23,8 @@ pub enum Mood {
     Busy { applied: bool },
     /// Applies it and never answers.
     Hang,
+    /// Never answers, and nothing was applied.
+    Vanish,
 }
 
 /// A shop in memory.
@@ -31,6 +33,8 @@ pub struct FakeShop {
     /// Every call that reached it: (tenant, operation, request, applied).
     pub ledger: Mutex<Vec<(TenantId, &'static str, Value, bool)>>,
     pub moods: Mutex<VecDeque<Mood>>,
+    /// By when each effect was to be let go.
+    pub by: Mutex<Vec<(&'static str, Option<i64>)>>,
     /// Reads of orders fail so often.
     pub reads_fail: AtomicU32,
     pub reads: AtomicU32,
@@ -122,8 +126,17 @@ impl FakeShop {
 
 #[async_trait]
 impl Shop for FakeShop {
-    async fn call(&self, tenant: TenantId, op: &'static Operation, request: &Value) -> Result<Value, Fault> {
+    async fn call(
+        &self,
+        tenant: TenantId,
+        op: &'static Operation,
+        request: &Value,
+        by: Option<i64>,
+    ) -> Result<Value, Fault> {
         tokio::task::yield_now().await;
+        if op.effect {
+            self.by.lock().unwrap().push((op.name, by));
+        }
         if !op.effect {
             self.ledger.lock().unwrap().push((tenant, op.name, request.clone(), false));
             return Ok(json!({"order_ids": [], "next_key": "", "has_more": false}));
@@ -153,6 +166,10 @@ impl Shop for FakeShop {
             Some(Mood::LoseRequest) => Err(Fault::new(Class::Unanswered, Sent::Unknown, "the connection broke")),
             Some(Mood::Hang) => {
                 self.apply(tenant, op, request);
+                self.hanging.notify_one();
+                std::future::pending().await
+            }
+            Some(Mood::Vanish) => {
                 self.hanging.notify_one();
                 std::future::pending().await
             }

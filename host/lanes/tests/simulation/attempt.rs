@@ -11,7 +11,7 @@ use fangshi_journal::{
     Next, OpenRun, Outcome as Settlement, RecordedCall, SentPerhaps, SnapshotRow,
 };
 use fangshi_lanes::decide::effect::{
-    Settled, Way, is_under_way, keep, leaves_open, settle, settle_at_once, settle_restored, unanswered, way,
+    Settled, Way, is_under_way, keep, leaves_open, let_go_by, settle, settle_at_once, settle_restored, unanswered, way,
 };
 use fangshi_lanes::decide::ending::{Halt as Stop, ending};
 use fangshi_lanes::decide::retry::Tried;
@@ -211,7 +211,7 @@ impl Host<'_> {
                     Some(_) => settle_restored(op.repeat, unsure_before, verdict),
                 };
                 match settled {
-                    Settled::SendAgain if is_under_way(op.repeat, earlier.intent_at, self.world.now()) => {
+                    Settled::SendAgain if is_under_way(op.repeat, &earlier, self.world.now()) => {
                         let refused = Err(CallError::Unavailable("may still be on its way".into()));
                         return Ok(self.keep(&call, refused, Some(key), CallOrigin::Reread, CallKind::Effect));
                     }
@@ -238,6 +238,11 @@ impl Host<'_> {
         loop {
             let intended_at = self.world.now();
             self.intend(&call, &key, before.as_ref()).await?;
+            if let_go_by(op.repeat, intended_at).is_some_and(|by| self.world.now() > by) {
+                let answer = Err(CallError::Unavailable("the host took too long".into()));
+                let state = keep(&answer, unsure);
+                return self.conclude_with(&call, key, answer, state, CallOrigin::Live, true).await;
+            }
             let request = Request {
                 id: 0,
                 op,
@@ -265,8 +270,8 @@ impl Host<'_> {
                 return self.conclude(&call, key, answer, state, CallOrigin::Live).await;
             }
             if fault.class == Class::Busy && op.repeat == Repeat::Verify {
-                let sent =
-                    Effect { unsure, before, state: EffectState::Unknown, ..self.sent_perhaps(&key, intended_at) };
+                let (state, outcome_at) = (EffectState::Unknown, Some(self.world.now()));
+                let sent = Effect { unsure, before, state, outcome_at, ..self.sent_perhaps(&key, intended_at) };
                 self.effects.retain(|effect| effect.key != key);
                 self.effects.push(Effect { result: Some(BUSY.into()), ..sent });
                 let answer = Err(refusal(fault.to_contract()));
@@ -313,6 +318,7 @@ impl Host<'_> {
             answer: None,
             before: None,
             intent_at: since,
+            outcome_at: None,
         }
     }
 
@@ -336,8 +342,20 @@ impl Host<'_> {
         state: EffectState,
         origin: CallOrigin,
     ) -> Result<Answered, Halt> {
+        self.conclude_with(call, key, answer, state, origin, false).await
+    }
+
+    async fn conclude_with(
+        &mut self,
+        call: &Call,
+        key: EffectKey,
+        answer: Answered,
+        state: EffectState,
+        origin: CallOrigin,
+        kept_back: bool,
+    ) -> Result<Answered, Halt> {
         let row = self.row(call, &answer, Some(key.clone()), origin, CallKind::Effect);
-        let outcome = Settlement { key, state, kept_back: false, platform_code: None, rid: None, call: row };
+        let outcome = Settlement { key, state, kept_back, platform_code: None, rid: None, call: row };
         let (fence, rows) = (self.fence.clone(), self.rows.clone());
         self.world.commit(self.process, Write::Outcome { fence, rows, outcome: Box::new(outcome) }).await?;
         self.rows.calls.clear();

@@ -1,8 +1,8 @@
 //! The decisions of lanes over a model of the journal, by seeds: tasks interleave at every commit, commits are refused, lost
-//! or cut off by a kill, requests outlive their senders, callbacks of our own effects come back, others come late or never
-//! and are found by reading orders, and the store is lost and put back from a backup. Safety is checked on the way (I1 to I4
-//! of the design), then the backlog must drain (I6). The model itself is held against the real journal by the same sequences
-//! of writes.
+//! or cut off by a kill, a loss of power undoes those that are not synced yet, requests outlive their senders, callbacks of our
+//! own effects come back, others come late or never and are found by reading orders, and the store is lost and put back from a
+//! backup. Safety is checked on the way (I1 to I4 of the design), then the backlog must drain (I6). The model itself, and what
+//! it takes for synced, is held against the real journal by the same sequences of writes.
 //!
 //! No wall-clock time and no threads: a seed repeats exactly. `FANGSHI_SEED=n` plays one alone, `FANGSHI_SEEDS=n` so many.
 #![allow(
@@ -22,6 +22,7 @@ mod guest;
 mod look;
 mod model;
 mod oracle;
+mod power;
 mod pushes;
 mod reconciling;
 mod replay;

@@ -155,6 +155,8 @@ impl Model {
                     effect.state = outcome.state;
                     effect.result = outcome.call.result.map(str::to_owned);
                     effect.answer = outcome.call.answer.clone();
+                    effect.outcome_at = Some(now);
+                    effect.sends -= u32::from(outcome.kept_back);
                 }
                 self.insert_call(rows, &outcome.call);
                 Ok(Answer::Written)
@@ -306,7 +308,7 @@ impl Model {
                 effect.sends += 1;
                 effect.state = EffectState::Intent;
                 (effect.attempt, effect.intent_at, effect.before) = (rows.attempt, at, before);
-                (effect.result, effect.answer) = (None, None);
+                (effect.result, effect.answer, effect.outcome_at) = (None, None, None);
             }
             None => {
                 let effect = Effect {
@@ -319,6 +321,7 @@ impl Model {
                     answer: None,
                     before,
                     intent_at: at,
+                    outcome_at: None,
                 };
                 let (lane, installation) = (fence.lane.clone(), intent.installation);
                 self.effects.push(Kept { id, run: rows.run, lane, installation, effect });
@@ -380,6 +383,7 @@ impl Model {
         for kept in self.effects.iter_mut().filter(open) {
             kept.effect.state = EffectState::Unknown;
             kept.effect.result = Some("outcome-unknown".into());
+            kept.effect.outcome_at = Some(at);
         }
         let unfinished = self.runs.iter().any(|run| run.open.event == end.event && !run.open.state.is_finished());
         if let Some(event) = self.events.get_mut(&end.event)

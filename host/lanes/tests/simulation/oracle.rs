@@ -8,7 +8,7 @@ use fangshi_journal::{
 use fangshi_operations::{Repeat, named};
 
 use crate::change::{Change, Kind};
-use crate::guest::kv_key;
+use crate::guest::{kv_key, leaves_kv};
 use crate::model::{Event, Kept, Model};
 use crate::world::World;
 use crate::write::Write;
@@ -167,7 +167,8 @@ fn runs(model: &Model, seq: EventSeq, event: &Event) {
         assert!(run.reason.is_none_or(|reason| reason == "attempts"), "{} parked: {:?}", run.open.id, run.reason);
         // kv is kept with the attempt that ended well, or not at all.
         let kept = model.kv.get(&(run.open.installation, kv_key(&run.open)));
-        let expected = (run.open.state == RunState::Done).then(|| run.open.attempts.to_be_bytes().to_vec());
+        let leaves = run.open.state == RunState::Done && leaves_kv(event.told);
+        let expected = leaves.then(|| run.open.attempts.to_be_bytes().to_vec());
         assert_eq!(kept, expected.as_ref(), "kv of {}", run.open.id);
     }
 }

@@ -1,5 +1,5 @@
-//! The writes of a played seed once more, on real SQLite: each must be answered as the model answered it, and every lane,
-//! effect and cut-off attempt must read the same.
+//! The writes of a played seed once more, on real SQLite: each must be answered as the model answered it, after a sync where
+//! the model waits for one, and every lane, effect and cut-off attempt must read the same.
 
 use std::path::PathBuf;
 
@@ -80,8 +80,11 @@ pub async fn replay(played: &Played) {
             Write::BackUp => drop(back_up(&store.data, &store.backup()).await.unwrap()),
             Write::Restore => store = store.restored().await,
             write => {
+                let unsynced = || store.db.writer().stats().unsynced;
+                let before = unsynced();
                 let real = commit(&store.journal, write, *now).await;
                 assert_eq!(real, *answer, "write {place}: {write:?}");
+                assert_eq!(unsynced() == before, write.is_synced(), "the sync of write {place}: {write:?}");
             }
         }
         let restored = store.journal.restored().await.unwrap();
@@ -249,7 +252,7 @@ fn attempt(open: OpenAttempt) -> String {
 fn effect(effect: &Effect) -> String {
     let before = effect.before.as_ref().map(|snapshot| snapshot.digest);
     format!(
-        "{:?} {:?} {} sends, {} unsure, attempt {}, {:?} {:?} {before:?} {}",
+        "{:?} {:?} {} sends, {} unsure, attempt {}, {:?} {:?} {before:?} {} {:?}",
         effect.key,
         effect.state,
         effect.sends,
@@ -257,6 +260,7 @@ fn effect(effect: &Effect) -> String {
         effect.attempt,
         effect.result,
         effect.answer,
-        effect.intent_at
+        effect.intent_at,
+        effect.outcome_at
     )
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use fangshi_journal::{EffectKey, InstallationId, LaneKey, RunId, SnapshotRow};
-use fangshi_lanes::decide::effect::UNDER_WAY_MS;
+use fangshi_lanes::decide::effect::ARRIVES_MS;
 use fangshi_operations::{Class, Evidence, Fault, Operation, Repeat, Sent, Verdict};
 use serde_json::{Value, json};
 
@@ -83,7 +83,7 @@ fn busy(op: &Operation) -> Fault {
 impl Shop {
     pub fn send(&mut self, request: Request, now: i64) -> u64 {
         self.next += 1;
-        self.under_way.push(Request { id: self.next, until: now + UNDER_WAY_MS - 1, ..request });
+        self.under_way.push(Request { id: self.next, until: now + ARRIVES_MS - 1, ..request });
         self.next
     }
 

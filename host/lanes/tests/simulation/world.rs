@@ -34,9 +34,12 @@ pub enum Fault {
     KillBefore,
     /// The process is killed right after it.
     KillAfter,
+    /// The power fails right after it.
+    PowerLost,
 }
 
-pub const FAULTS: [Fault; 4] = [Fault::Refused, Fault::AnswerLost, Fault::KillBefore, Fault::KillAfter];
+pub const FAULTS: [Fault; 5] =
+    [Fault::Refused, Fault::AnswerLost, Fault::KillBefore, Fault::KillAfter, Fault::PowerLost];
 
 /// Which commits fail.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +96,10 @@ pub struct World {
     pub model: RefCell<Model>,
     pub shop: RefCell<Shop>,
     pub schedule: Schedule,
+    /// Whatever was committed, and refused by the store's own rules, in its order.
     pub trace: RefCell<Vec<Entry>>,
+    /// How much of it no loss of power undoes.
+    pub durable: Cell<usize>,
     now: Cell<i64>,
     plan: Plan,
     /// Whether installations are paused now and then.
@@ -145,6 +151,7 @@ impl World {
             shop: RefCell::default(),
             schedule: Schedule::default(),
             trace: RefCell::default(),
+            durable: Cell::default(),
             now: Cell::new(START),
             plan,
             calm: Cell::new(false),
@@ -170,7 +177,7 @@ impl World {
         .await;
     }
 
-    /// One commit of a process: made, refused, or cut off by a kill.
+    /// One commit of a process: made and, if it must be, synced; refused; or cut off.
     pub async fn commit(&self, process: usize, write: Write) -> Result<Answer, Halt> {
         self.pause().await;
         let number = self.commits.get() + 1;
@@ -180,24 +187,40 @@ impl World {
             Plan::Drawn if self.calm.get() || !self.dice.percent(6) => None,
             Plan::Drawn => Some(FAULTS[self.dice.below(FAULTS.len())]),
         };
-        if fault == Some(Fault::Refused) {
-            return Err(Halt::Broken);
+        match fault {
+            Some(Fault::Refused) => return Err(Halt::Broken),
+            Some(Fault::KillBefore) => return self.killed(process).await,
+            _ => {}
         }
-        if fault != Some(Fault::KillBefore) {
-            let answer = self.write(write);
-            match fault {
-                None => return answer,
-                Some(Fault::AnswerLost) => return Err(Halt::Broken),
-                Some(_) => {}
+        let synced = write.is_synced();
+        let answer = self.write(write);
+        match fault {
+            None if synced => {
+                let written = self.trace.borrow().len();
+                // Others see it before it is durable, and go on.
+                self.pause().await;
+                self.is_durable_until(written);
+                answer
             }
+            None => answer,
+            Some(Fault::AnswerLost) => Err(Halt::Broken),
+            Some(Fault::PowerLost) => {
+                self.lose_power();
+                std::future::pending().await
+            }
+            Some(_) => self.killed(process).await,
         }
+    }
+
+    async fn killed(&self, process: usize) -> Result<Answer, Halt> {
         self.kill(process);
         std::future::pending().await
     }
 
-    /// A commit of no process.
+    /// A commit of no process, synced at once.
     pub fn write_now(&self, write: Write) {
         self.write(write).expect("nobody else is in its way");
+        self.is_durable_until(self.trace.borrow().len());
     }
 
     fn write(&self, write: Write) -> Result<Answer, Halt> {
@@ -399,7 +422,10 @@ fn happen(world: &Rc<World>, tasks: &mut Vec<Task>, alive: &[usize]) {
         (6, _) => world.advance(world.dice.below(2_000) as i64),
         (7, _) if !world.calm.get() && world.holds => hold(world),
         (8, Some(process)) if !world.calm.get() && matches!(world.plan, Plan::Drawn) && world.dice.percent(5) => {
-            world.kill(process);
+            match world.dice.percent(30) {
+                true => world.lose_power(),
+                false => world.kill(process),
+            }
         }
         (9, Some(process)) => {
             world.sweep(process);

@@ -62,6 +62,18 @@ pub enum Write {
     Release,
 }
 
+impl Write {
+    /// Whether it is answered only once it is durable: `replay` holds this against the journal.
+    pub fn is_synced(&self) -> bool {
+        match self {
+            Write::Enter { .. } | Write::Plan { .. } => false,
+            // An alert tells of a run that is parked.
+            Write::End { end, .. } => !end.kv.is_empty() || matches!(end.next, Next::Parked { .. }),
+            _ => true,
+        }
+    }
+}
+
 impl std::fmt::Debug for Write {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

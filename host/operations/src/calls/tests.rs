@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::response::Response;
-use fangshi_tenants::IssueError;
+use fangshi_tenants::{IssueError, ManualClock};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -95,17 +95,19 @@ impl Platform {
 }
 
 fn operations(base: &str, keeper: Arc<FakeKeeper>) -> Operations {
+    let (clock, hand) = Clock::manual();
+    // 2025-12-02 10:26:43 +08:00
+    hand.set(1_764_642_403_000);
+    operations_by(base, keeper, clock)
+}
+
+fn operations_by(base: &str, keeper: Arc<dyn Keeper>, clock: Clock) -> Operations {
     let config = OperationsConfig {
         api_base: base.to_owned(),
         connect_timeout: Duration::from_millis(500),
         timeout: Duration::from_millis(700),
         answer_limit: 64 << 10,
-        // 2025-12-02 10:26:43 +08:00
-        clock: {
-            let (clock, hand) = Clock::manual();
-            hand.set(1_764_642_403_000);
-            clock
-        },
+        clock,
         breaker: crate::BreakerConfig::default(),
         outside: crate::OutsideConfig::default(),
     };
@@ -120,6 +122,48 @@ fn notes() -> (&'static Operation, Value) {
 fn clean(fault: &Fault) {
     for text in [format!("{fault}"), format!("{fault:?}"), serde_json::to_string(fault).unwrap()] {
         assert!(!text.contains(CANARY) && !text.contains("NOTE-CANARY") && !text.contains("access_token="), "{text}");
+    }
+}
+
+/// A keeper that takes 3 s for each token.
+struct SlowKeeper(Arc<FakeKeeper>, ManualClock);
+
+#[async_trait]
+impl Keeper for SlowKeeper {
+    fn grants(&self, tenant: TenantId, permission_set: u16) -> bool {
+        self.0.grants(tenant, permission_set)
+    }
+
+    async fn token(&self, tenant: TenantId, issuer: &Arc<dyn Issuer>) -> Result<Held, Fault> {
+        self.1.advance(3_000);
+        self.0.token(tenant, issuer).await
+    }
+
+    async fn invalidate(&self, tenant: TenantId, version: i64) {
+        self.0.invalidate(tenant, version).await;
+    }
+
+    async fn revoked(&self, tenant: TenantId, version: i64) {
+        self.0.revoked(tenant, version).await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_to_be_let_go_is_not_sent() {
+    // By when it must be, and how often the platform is asked: it refuses the first token.
+    for (by_ms, asked) in [(2_999, 0), (3_000, 1), (5_999, 1), (6_000, 2)] {
+        let answers = [r#"{"errcode":40001,"errmsg":"invalid credential"}"#, r#"{"errcode":0,"errmsg":"ok"}"#];
+        let (platform, base) = Platform::start(&answers).await;
+        let (op, request) = notes();
+        let (clock, hand) = Clock::manual();
+        let by = clock.now() + by_ms;
+        let keeper = Arc::new(SlowKeeper(keeper(true), hand));
+        let answer = operations_by(&base, keeper, clock).call_by(TENANT, op, &request, Some(by)).await;
+        assert_eq!(platform.asked().len(), asked, "{by_ms}");
+        match answer {
+            Ok(answer) => assert_eq!((answer, asked), (Value::Null, 2)),
+            Err(fault) => assert_eq!((fault.class, fault.sent), (Class::Host, Sent::NotSent), "{by_ms}"),
+        }
     }
 }
 
