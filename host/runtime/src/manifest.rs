@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::Contract;
 
+/// Problems that a refusal tells one by one.
+const TOLD: usize = 50;
+/// Characters of one of them.
+const LONGEST: usize = 500;
+
 /// What an upload subscribes to and asks for; read from its type, never from a separate file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -156,16 +161,35 @@ impl fmt::Display for Problem {
     }
 }
 
+/// A line each, as far as anybody reads: a small component can have a hundred thousand wrong names, each of many bytes.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
+        for (index, problem) in self.problems.iter().take(TOLD).enumerate() {
             if index > 0 {
-                f.write_str("; ")?;
+                f.write_str("\n")?;
             }
-            write!(f, "{problem}")?;
+            f.write_str(&problem.to_string().chars().take(LONGEST).collect::<String>())?;
         }
-        Ok(())
+        match self.problems.len().saturating_sub(TOLD) {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
     }
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_as_long_as_somebody_reads() {
+        let problem = |name: String| Problem::UnknownExport { name };
+        let two = Refusal { problems: vec![problem("a".into()), problem("b".into())] };
+        assert_eq!(two.to_string().lines().count(), 2, "{two}");
+        let many = Refusal { problems: (0..100_000).map(|_| problem("x".repeat(1_000))).collect() };
+        let text = many.to_string();
+        assert!(text.ends_with("\nand 99950 more") && text.len() < 30_000, "{}", text.len());
+    }
+}
