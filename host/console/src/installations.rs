@@ -467,7 +467,7 @@ pub(crate) fn refuse(error: RegistryError) -> Refusal {
         RegistryError::PausedByOperator(_) => Refusal::conflict(
             "paused-by-operator",
             message,
-            "ask the operator of this host, who resumes it with the operator's own token",
+            "ask the operator of this host, who resumes it with the operator's own token, or, if it is removed, installs the plugin anew",
         ),
         RegistryError::HooksPerEvent { .. } => Refusal::conflict(
             "hooks-per-event",

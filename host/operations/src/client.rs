@@ -21,12 +21,15 @@ use crate::fault::{Class, Fault, Sent};
 use crate::outside::OutsideConfig;
 use crate::redact::scrub;
 
+/// The longest that connecting may take: whoever finds an effect without an outcome reckons with it.
+pub const MOST_CONNECTING: Duration = Duration::from_secs(5);
+
 /// How the platform is reached.
 #[derive(Debug, Clone)]
 pub struct OperationsConfig {
     /// Scheme and host of the platform: `https://api.weixin.qq.com`. Plain http is for this machine alone.
     pub api_base: String,
-    /// How long connecting may take. Lanes reckon with 5 s at most when they find an effect without an outcome.
+    /// How long connecting may take, [`MOST_CONNECTING`] at most.
     pub connect_timeout: Duration,
     /// How long a whole call may take, connecting and reading the answer included.
     pub timeout: Duration,
@@ -44,7 +47,7 @@ impl Default for OperationsConfig {
     fn default() -> Self {
         OperationsConfig {
             api_base: "https://api.weixin.qq.com".to_owned(),
-            connect_timeout: Duration::from_secs(5),
+            connect_timeout: MOST_CONNECTING,
             // Above the platform's slowest answers, below the wall deadline of a run.
             timeout: Duration::from_secs(15),
             // An order is some 3 KiB, a page of 100 ids some 2 KiB.
@@ -93,7 +96,7 @@ impl Weixin {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("fangshi/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(config.connect_timeout)
+            .connect_timeout(config.connect_timeout.min(MOST_CONNECTING))
             .timeout(config.timeout)
             .pool_idle_timeout(Duration::from_secs(30))
             .redirect(redirect::Policy::none())

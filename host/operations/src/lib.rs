@@ -38,7 +38,7 @@ mod table;
 
 pub use breaker::BreakerConfig;
 pub use calls::Operations;
-pub use client::{OperationsConfig, OperationsError};
+pub use client::{MOST_CONNECTING, OperationsConfig, OperationsError};
 pub use decode::{Asker, Decoded, same_address};
 pub use evidence::{Evidence, Proof, Verdict, gift_of};
 pub use fault::{Class, ContractError, Fault, Sent};

@@ -85,17 +85,22 @@ impl CodeDir {
                 continue;
             }
             let folder = folder.path();
-            let is_own = folder == self.dir;
-            let is_stale = !is_own && age(&folder)? > stale;
-            for file in fs::read_dir(&folder)? {
-                let file = file?.path();
-                let is_code = file.extension() == Some(OsStr::new("code"));
-                let is_left = is_code && digest_in(&file).is_some_and(|digest| !wanted(&digest));
-                // A part that is being written is younger than a day.
-                let is_part = file.extension() == Some(OsStr::new("part")) && age(&file)? > Duration::from_hours(24);
-                if is_left || is_part || (is_code && is_stale) {
-                    fs::remove_file(&file)?;
-                    removed += 1;
+            let files = fs::read_dir(&folder)?.map(|file| Ok(file?.path())).collect::<io::Result<Vec<_>>>()?;
+            let of = |extension: &'static str| {
+                files.iter().filter(move |file| file.extension() == Some(OsStr::new(extension)))
+            };
+            let newest = of("code").map(|file| age(file)).min().unwrap_or_default();
+            let is_stale = folder != self.dir && newest > stale;
+            let is_left = |file: &Path| digest_in(file).is_some_and(|digest| !wanted(&digest));
+            let code = of("code").filter(|file| is_stale || is_left(file));
+            // A part that is being written is younger than a day.
+            let parts = of("part").filter(|file| age(file) > Duration::from_hours(24));
+            for file in code.chain(parts) {
+                match fs::remove_file(file) {
+                    Ok(()) => removed += 1,
+                    // Somebody was faster.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -118,9 +123,10 @@ fn digest_in(file: &Path) -> Option<[u8; 32]> {
     hex::decode(file.file_stem()?.to_str()?).ok()?.try_into().ok()
 }
 
-/// Since the last change; none for a time in the future.
-fn age(path: &Path) -> io::Result<Duration> {
-    Ok(fs::metadata(path)?.modified()?.elapsed().unwrap_or_default())
+/// Since the last change; none for a time in the future, and for what is gone by now.
+fn age(path: &Path) -> Duration {
+    let changed = fs::metadata(path).and_then(|there| there.modified()).ok();
+    changed.and_then(|changed| changed.elapsed().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -194,7 +200,7 @@ mod tests {
         }
         assert!(part.exists(), "somebody may be writing it");
         let aged = std::time::SystemTime::UNIX_EPOCH;
-        fs::File::open(&before.dir).unwrap().set_modified(aged).unwrap();
+        fs::File::open(before.path(&[9; 32])).unwrap().set_modified(aged).unwrap();
         fs::File::open(&part).unwrap().set_modified(aged).unwrap();
         assert_eq!(ours.sweep(|_| true, month).unwrap(), 2);
         assert!(ours.path(&[9; 32]).exists() && !before.path(&[9; 32]).exists() && !part.exists());

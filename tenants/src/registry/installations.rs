@@ -142,8 +142,13 @@ impl Registry {
     /// # Errors
     /// No such installation, one that is removed already, or the store refused.
     pub async fn remove(&self, tenant: TenantId, id: InstallationId) -> Result<Installation, RegistryError> {
-        self.change(tenant, id, |installation| {
+        let by = PausedBy::of(self.actor);
+        self.change(tenant, id, move |installation| {
             installation.state = InstallationState::Removed;
+            if by == PausedBy::Operator {
+                // Who removes what they had paused is done with it: the pause forbids nobody a new installation.
+                installation.paused_by = None;
+            }
             installation.removed_at = Some(0);
             Ok(())
         })

@@ -9,7 +9,7 @@ use crate::audit::Actor;
 
 impl PausedBy {
     /// Whose word this actor's is: whoever is no merchant acts for the operator.
-    fn of(actor: Actor) -> PausedBy {
+    pub(super) fn of(actor: Actor) -> PausedBy {
         match actor {
             Actor::Merchant(_) => PausedBy::Merchant,
             Actor::Operator(_) | Actor::System => PausedBy::Operator,

@@ -92,7 +92,8 @@ impl Registry {
                     .await?;
                     let inserted = sqlx::query(
                         "INSERT INTO versions (tenant_id, plugin_id, digest, size, hooks, grants, uploaded_at, \
-                         settings_schema) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (plugin_id, digest) DO NOTHING",
+                         settings_schema, signed_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, (SELECT signed_by FROM \
+                         versions WHERE tenant_id = $1 AND digest = $3 LIMIT 1)) ON CONFLICT (plugin_id, digest) DO NOTHING",
                     )
                     .bind(tenant.0)
                     .bind(plugin)

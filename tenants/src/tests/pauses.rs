@@ -111,5 +111,9 @@ async fn installing_anew_is_no_way_around_the_operators_pause() {
     // What the operator installs is the merchant's again.
     let made = again(&operator).await.unwrap();
     merchant.remove(tenant, made.id).await.unwrap();
+    let made = again(&merchant).await.unwrap();
+    // And what the operator paused and removed forbids nothing any more.
+    operator.patch_installation(tenant, made.id, pause()).await.unwrap();
+    operator.remove(tenant, made.id).await.unwrap();
     again(&merchant).await.unwrap();
 }

@@ -237,6 +237,7 @@ async fn a_version_needs_the_signature_of_a_key_that_is_trusted_now() {
     let (other, version, fresh) = add("labels", Some("two")).await;
     assert_eq!((version.signed_by.as_deref(), fresh), (Some("two"), true));
     assert_eq!(add("tags", None).await.1.signed_by.as_deref(), Some("two"), "the same bytes");
+    assert_eq!(add("again", None).await.1.signed_by.as_deref(), Some("two"), "under another name too");
     assert!(trusting(&["one"]).install(tenant, new(plugin, b"code", &[])).await.is_err(), "by another key");
     let installed = trusting(&["one", "two"]).install(tenant, new(plugin, b"code", &[])).await.unwrap();
     trusting(&[]).install(tenant, new(other, b"code", &[])).await.unwrap_err();

@@ -1,7 +1,7 @@
 //! What becomes of an effect call: the answers that are kept, and intents without an outcome.
 
 use fangshi_journal::{Effect, EffectState};
-use fangshi_operations::{Repeat, Verdict};
+use fangshi_operations::{MOST_CONNECTING, Repeat, Verdict};
 use fangshi_runtime::CallError;
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ pub fn unanswered(effect: &Effect) -> u32 {
 /// their time, and whoever finds the intent alone must know until when it was sent.
 const LET_GO_MS: i64 = 5_000;
 /// How long a request that was let go may wait for its connection, milliseconds, as the operations' client does.
-const CONNECTING_MS: i64 = 5_000;
+const CONNECTING_MS: i64 = MOST_CONNECTING.as_millis() as i64;
 /// How long a request that has left may still be on its way, milliseconds. The platform itself gives up on an answer after 5 s
 /// (platform page, section 1.5), and is taken to be as quick.
 const ON_ITS_WAY_MS: i64 = 5_000;

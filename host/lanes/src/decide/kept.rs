@@ -8,6 +8,9 @@ use fangshi_journal::TenantId;
 /// One hour, in milliseconds: how far ahead of an even pace a tenant may write.
 const AHEAD: i64 = 3_600_000;
 
+/// A clock that goes back by less was put right; by more, what it said before counts for nothing.
+const SET_BACK: i64 = 60_000;
+
 /// Tenants remembered before those that are not ahead are forgotten.
 const REMEMBERED: usize = 10_000;
 
@@ -25,15 +28,20 @@ struct Lately {
     at: i64,
 }
 
+impl Lately {
+    fn holds(&self, now: i64) -> bool {
+        self.at <= now.saturating_add(SET_BACK)
+    }
+}
+
 impl Kept {
     /// Whether an attempt of the tenant may begin now (unix milliseconds), or when it may.
     ///
     /// # Errors
     /// The time from which on it may, unix milliseconds.
     pub fn begin(&self, tenant: TenantId, now: i64) -> Result<(), i64> {
-        match self.lately.get(&tenant) {
-            // Counted later than now: the clock was set back.
-            Some(lately) if lately.at <= now && lately.even - AHEAD > now => Err(lately.even - AHEAD),
+        match self.lately.get(&tenant).filter(|lately| lately.holds(now)) {
+            Some(lately) if lately.even - AHEAD > now => Err(lately.even - AHEAD),
             _ => Ok(()),
         }
     }
@@ -43,10 +51,10 @@ impl Kept {
         let took = u128::from(bytes) * AHEAD as u128 / u128::from(per_hour.max(1));
         let took = i64::try_from(took).unwrap_or(i64::MAX);
         if self.lately.len() >= REMEMBERED {
-            self.lately.retain(|_, lately| lately.even > now && lately.at <= now);
+            self.lately.retain(|_, lately| lately.even > now && lately.holds(now));
         }
-        let before =
-            self.lately.get(&tenant).filter(|lately| lately.at <= now).map_or(now, |lately| lately.even.max(now));
+        let before = self.lately.get(&tenant).filter(|lately| lately.holds(now));
+        let before = before.map_or(now, |lately| lately.even.max(now));
         self.lately.insert(tenant, Lately { even: before.saturating_add(took), at: now });
     }
 }
@@ -78,5 +86,10 @@ mod tests {
         assert_eq!(kept.begin(ONE, AHEAD), Ok(()));
         kept.ended(ONE, 1, 1_000, AHEAD);
         assert_eq!(kept.begin(ONE, AHEAD), Ok(()));
+        // Put right by a moment, it forgives nothing.
+        kept.ended(ONE, 10_000, 1_000, AHEAD);
+        assert!(kept.begin(ONE, AHEAD - 5).is_err());
+        kept.ended(ONE, 1, 1_000, AHEAD - 5);
+        assert!(kept.begin(ONE, AHEAD).is_err());
     }
 }

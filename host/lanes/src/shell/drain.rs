@@ -165,6 +165,13 @@ impl<'a> Work<'a> {
                 choose(&state.runs, |installation| standing(&seats, installation), loading, self.core.clock.now())
             }
         };
+        // Before the lane is entered: each waiting lane of a tenant would write for nothing.
+        if let Step::Run(id) = step
+            && let Some(Err(at)) =
+                state.runs.iter().find(|run| run.id == id).map(|run| self.core.room(self.lane.tenant, run))
+        {
+            return Ok(Some(Drained::WaitUntil(at)));
+        }
         let fence = match (step, &self.fence) {
             (Step::Idle, _) => return Ok(Some(Drained::Idle)),
             (Step::Wait(at), _) => return Ok(Some(Drained::WaitUntil(at))),
@@ -194,7 +201,7 @@ impl<'a> Work<'a> {
                         self.loading.insert(run.id, self.core.clock.now().saturating_add(LOADED_MS));
                         return Ok(None);
                     };
-                    if let Err(at) = self.core.begin(run, self.lane.tenant) {
+                    if let Err(at) = self.core.begin(self.lane.tenant) {
                         return Ok(Some(Drained::WaitUntil(at)));
                     }
                     let event = match self.event.take().filter(|event| event.seq == run.event) {

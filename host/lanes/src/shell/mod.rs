@@ -59,16 +59,25 @@ impl Core {
         self.directory.throughput(tenant).map_or(self.config.per_tenant, |throughput| throughput.runs_at_once)
     }
 
-    /// Counts an attempt that is about to begin, or says when it may (unix milliseconds). One that was cut off does not wait
-    /// for room in the journal: its effects want to be settled.
-    pub(crate) fn begin(&self, run: &OpenRun, tenant: TenantId) -> Result<(), i64> {
-        let Some(throughput) = self.directory.throughput(tenant) else { return Ok(()) };
-        let now = self.clock.now();
-        if run.cut_off.is_none() {
-            self.kept.lock().unwrap_or_else(PoisonError::into_inner).begin(tenant, now)?;
+    /// Whether the tenant's attempts have room in the journal, or when they have (unix milliseconds). One that was cut off needs
+    /// none: its effects want to be settled.
+    pub(crate) fn room(&self, tenant: TenantId, run: &OpenRun) -> Result<(), i64> {
+        match run.cut_off {
+            Some(_) => Ok(()),
+            None => self.room_of(tenant).inspect_err(|_| metrics::counter!("fangshi_journal_waits_total").increment(1)),
         }
+    }
+
+    fn room_of(&self, tenant: TenantId) -> Result<(), i64> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.begin(tenant, self.clock.now())
+    }
+
+    /// Counts an attempt that is about to begin, or says when it may (unix milliseconds).
+    pub(crate) fn begin(&self, tenant: TenantId) -> Result<(), i64> {
+        let Some(throughput) = self.directory.throughput(tenant) else { return Ok(()) };
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        pace.begin(tenant, throughput.runs_per_second, now)
+        pace.begin(tenant, throughput.runs_per_second, self.clock.now())
     }
 
     /// Counts what an attempt that ended made the journal keep.
@@ -80,6 +89,9 @@ impl Core {
 
     /// Whether a run that is due can't run now. In doubt it may: the drain looks again.
     pub(crate) async fn is_held(&self, tenant: TenantId, installation: InstallationId) -> bool {
+        if self.room_of(tenant).is_err() {
+            return true;
+        }
         match self.directory.seats(tenant).await {
             Ok(seats) => standing(&seats, installation) == Standing::Held,
             Err(_) => false,
