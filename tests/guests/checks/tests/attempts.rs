@@ -173,7 +173,7 @@ async fn a_parcel_that_does_not_show_is_sent_again_only_when_the_first_can_no_lo
     let run = rig.run(&order).await;
     assert_eq!((run.run.state, outcomes(&run)), (RunState::Waiting, vec!["retry-later"]));
     assert_eq!(rig.calls(SHIP), 1, "the first request may still arrive");
-    rig.advance(10).await;
+    rig.advance(20).await;
     let run = rig.run(&order).await;
     assert_eq!((run.run.state, outcomes(&run)), (RunState::Done, vec!["retry-later", "done"]));
     assert_eq!((rig.calls(SHIP), rig.applied(&order).len()), (2, 2));
