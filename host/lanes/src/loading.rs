@@ -180,9 +180,12 @@ mod tests {
         let (told, slow) = ends(Err("no memory".to_owned()));
         assert_eq!(loading.wait(ONE, VERSION, || slow).await, Ok(None));
         end(&loading, &told).await;
-        while !loading.under_way.lock().is_empty() {
-            tokio::task::yield_now().await;
-        }
+        let forgotten = async {
+            while !loading.under_way.lock().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(60), forgotten).await.is_ok(), "it is kept for ever");
     }
 
     #[tokio::test]
