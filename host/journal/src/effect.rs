@@ -134,6 +134,8 @@ pub struct Outcome {
     pub state: EffectState,
     /// Nothing left the host after the last intent: it counts as no send.
     pub kept_back: bool,
+    /// The platform answered that it is busy ([`Effect::met_a_busy_platform`]).
+    pub busy: bool,
     /// The platform's code of a refusal.
     pub platform_code: Option<i64>,
     /// The platform's request id.
@@ -300,6 +302,9 @@ impl Journal {
         let call = Row::call(self, tenant, run, buffer.attempt(), &outcome.call)?;
         buffer.took(outcome.call.position);
         buffer.counted((answer.as_ref().map_or(0, Vec::len) + call.bytes()) as u64);
+        // The plugin may hear of a lost answer what it hears of a busy platform.
+        let lost = outcome.state == EffectState::Unknown && !outcome.busy;
+        let result = if lost { Some("outcome-unknown") } else { outcome.call.result };
         let now = self.clock.now();
         let rows = buffer.rows();
         let mut step = Step::held(fence);
@@ -310,7 +315,7 @@ impl Journal {
                  WHERE run_id = $8 AND operation = $9 AND digest = $10 AND nth = $11 AND state IN (0, 3, 4)",
         )
         .bind(outcome.state.code())
-        .bind(outcome.call.result)
+        .bind(result)
         .bind(answer)
         .bind(outcome.platform_code)
         .bind(outcome.rid.clone())

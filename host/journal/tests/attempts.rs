@@ -55,7 +55,7 @@ async fn an_intent_has_an_outcome_or_is_found_without_one() {
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
     assert_eq!((effects[0].sends, effects[0].unsure), (3, 1), "a refusal is an answer");
 
-    let mut busy = rig.outcome(&intent, EffectState::Unknown).await;
+    let mut busy = Outcome { busy: true, ..rig.outcome(&intent, EffectState::Unknown).await };
     busy.call.result = Some(BUSY);
     rig.journal.outcome(&fence, &buffer, &busy).await.unwrap();
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
@@ -65,10 +65,19 @@ async fn an_intent_has_an_outcome_or_is_found_without_one() {
     assert_eq!((effects[0].sends, effects[0].unsure), (4, 1), "so is being busy, once it was looked at");
     assert!(!effects[0].met_a_busy_platform());
 
+    // The plugin heard the same words of an answer that was lost.
+    busy.busy = false;
+    rig.journal.outcome(&fence, &buffer, &busy).await.unwrap();
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert!(effects[0].state == EffectState::Unknown && !effects[0].met_a_busy_platform());
+    rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert_eq!((effects[0].sends, effects[0].unsure), (5, 2));
+
     let kept_back = Outcome { kept_back: true, ..rig.outcome(&intent, EffectState::RefusedForNow).await };
     rig.journal.outcome(&fence, &buffer, &kept_back).await.unwrap();
     let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
-    assert_eq!((effects[0].sends, effects[0].unsure), (3, 1), "what never left is no send");
+    assert_eq!((effects[0].sends, effects[0].unsure), (4, 2), "what never left is no send");
     rig.journal.intent(&fence, &buffer, &intent, None).await.unwrap();
 
     rig.journal.outcome(&fence, &buffer, &rig.outcome(&intent, EffectState::Applied).await).await.unwrap();

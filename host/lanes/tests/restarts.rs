@@ -102,30 +102,99 @@ async fn what_nobody_can_tell_is_outcome_unknown_and_not_sent_again() {
 
 #[tokio::test]
 async fn a_lost_answer_is_settled_by_looking_and_a_lost_request_is_sent_again_once() {
-    // resend: at once.
-    for (mood, applied) in [(Mood::LoseAnswer, 1), (Mood::LoseRequest, 1)] {
+    for script in [note_after_read, ship] {
+        // Lost twice, it is looked for once more, and not sent a third time.
+        let lost = [Mood::LoseRequest, Mood::LoseRequest];
+        for (moods, states, applied) in [
+            (vec![Mood::LoseAnswer], vec![RunState::Done], 1),
+            (vec![Mood::LoseRequest], vec![RunState::Waiting, RunState::Done], 1),
+            (lost.to_vec(), vec![RunState::Waiting, RunState::Waiting, RunState::Rejected], 0),
+        ] {
+            let rig = Rig::new().await;
+            rig.install(1, true, script());
+            let sends = states.len().min(2) as u32;
+            rig.shop.moods.lock().unwrap().extend(moods);
+            rig.pay(ORDER).await;
+            rig.settle().await;
+            for (tries, state) in states.into_iter().enumerate() {
+                assert_eq!(rig.states().await, [state]);
+                rig.advance([7, 37, 145][tries]).await;
+            }
+            assert_eq!(rig.shop.applied().len(), applied);
+            let detail = rig.journal.run(rig.tenant, rig.runs().await[0].id).await.unwrap().unwrap();
+            assert_eq!(detail.effects[0].sends, sends);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_look_that_fails_leaves_it_to_the_next_attempt() {
+    for script in [note_after_read, ship] {
+        for (mood, sends) in [(Mood::LoseAnswer, 1), (Mood::LoseRequest, 2)] {
+            let rig = Rig::new().await;
+            rig.install(1, true, script());
+            rig.shop.moods.lock().unwrap().push_back(mood.clone());
+            rig.shop.looks_fail.store(2, Ordering::SeqCst);
+            rig.pay(ORDER).await;
+            rig.settle().await;
+            for seconds in [7, 37] {
+                assert_eq!(rig.states().await, [RunState::Waiting], "{mood:?}");
+                rig.advance(seconds).await;
+            }
+            assert_eq!((rig.states().await, rig.shop.applied().len()), (vec![RunState::Done], 1), "{mood:?}");
+            let detail = rig.journal.run(rig.tenant, rig.runs().await[0].id).await.unwrap().unwrap();
+            assert_eq!(detail.effects[0].sends, sends, "{mood:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_calls_again_at_once_has_it_looked_for_and_not_sent_twice() {
+    for (mood, sends) in [(Mood::LoseAnswer, 1), (Mood::LoseRequest, 2)] {
         let rig = Rig::new().await;
-        rig.install(1, true, note_after_read());
-        rig.shop.moods.lock().unwrap().push_back(mood);
+        rig.install(
+            1,
+            true,
+            script!(|_input, host| {
+                let first = host.operation("delivery", "send", shipment()).await;
+                match first {
+                    Err(CallError::Unavailable(_)) => {
+                        outcome_of(host.operation("delivery", "send", shipment()).await.map(drop))
+                    }
+                    other => outcome_of(other.map(drop)),
+                }
+            }),
+        );
+        rig.shop.moods.lock().unwrap().push_back(mood.clone());
+        rig.shop.looks_fail.store(1, Ordering::SeqCst);
         rig.pay(ORDER).await;
         rig.settle().await;
-        assert_eq!(rig.states().await, [RunState::Done]);
-        assert_eq!(rig.shop.applied().len(), applied);
+        let so_far = if sends == 1 { RunState::Done } else { RunState::Waiting };
+        assert_eq!(rig.states().await, [so_far], "{mood:?}");
+        rig.advance(7).await;
+        assert_eq!((rig.states().await, rig.shop.applied().len()), (vec![RunState::Done], 1), "{mood:?}");
+        let detail = rig.journal.run(rig.tenant, rig.runs().await[0].id).await.unwrap().unwrap();
+        assert_eq!((detail.effects.len(), detail.effects[0].sends), (1, sends), "{mood:?}");
     }
-    // Lost twice: outcome-unknown, and the next attempt finds it out without sending a third time.
+}
+
+#[tokio::test]
+async fn what_a_busy_platform_did_is_not_done_over_what_somebody_wrote_since() {
     let rig = Rig::new().await;
     rig.install(1, true, note_after_read());
-    rig.shop.moods.lock().unwrap().extend([Mood::LoseRequest, Mood::LoseRequest]);
+    rig.shop.moods.lock().unwrap().push_back(Mood::Busy { applied: true });
     rig.pay(ORDER).await;
     rig.settle().await;
     assert_eq!(rig.states().await, [RunState::Waiting]);
-    for _ in 0..12 {
-        rig.advance(4_400).await;
-    }
-    assert_eq!(rig.states().await, [RunState::Parked]);
-    assert!(rig.shop.applied().is_empty());
-    let detail = rig.journal.run(rig.tenant, rig.runs().await[0].id).await.unwrap().unwrap();
-    assert_eq!(detail.effects[0].sends, 2);
+    let note = |note: &str| {
+        rig.shop.orders.lock().unwrap().get_mut(ORDER).unwrap()["order_detail"]["ext_info"]["merchant_notes"] =
+            note.into();
+    };
+    note("by hand");
+    rig.advance(7).await;
+    assert_eq!((rig.states().await, rig.shop.applied().len()), (vec![RunState::Rejected], 1));
+    let order = rig.shop.orders.lock().unwrap()[ORDER].clone();
+    assert_eq!(order["order_detail"]["ext_info"]["merchant_notes"], "by hand");
 }
 
 fn shipment() -> serde_json::Value {

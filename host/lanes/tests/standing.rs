@@ -180,9 +180,9 @@ async fn a_sending_that_a_pause_kept_back_is_not_in_doubt() {
         script!(
             [seats] | input,
             host | {
-                if input.envelope.attempt == 1 {
+                if input.envelope.attempt == 2 {
                     // The first sending is lost; the pause comes with the intent of the second.
-                    seats.at_ask(3, |seats| seats.stand(1, Standing::Held));
+                    seats.at_ask(2, |seats| seats.stand(1, Standing::Held));
                 }
                 outcome_of(set_note(host, ORDER, "x").await.map(drop))
             }
@@ -191,6 +191,7 @@ async fn a_sending_that_a_pause_kept_back_is_not_in_doubt() {
     rig.shop.moods.lock().unwrap().push_back(Mood::LoseRequest);
     rig.pay(ORDER).await;
     rig.settle().await;
+    rig.advance(7).await;
     assert_eq!(rig.count("SELECT sum(sends * 10 + unsure) FROM effects").await, 11, "one left the host");
     rig.stand(1, Standing::Open);
     rig.lanes.poke_tenant(rig.tenant).await.unwrap();

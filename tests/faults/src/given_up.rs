@@ -50,7 +50,8 @@ pub fn without_cause(store: &Path, after: i64, leaves: Leaves, ledger: &Ledger) 
         let shows = doubtful.as_deref() != Some(UNSEEN) && applied.is_some_and(|applied| *applied);
         let caused = leaves == Leaves::Doubt && state == REJECTED && applied.is_some() && !shows;
         let ended = if state == REJECTED { "rejected" } else { "parked" };
-        let told = format!("run {run} of event {event}: {ended} ({})", reason.as_deref().unwrap_or("no reason"));
+        let (reason, doubtful) = (reason.as_deref().unwrap_or("no reason"), doubtful.as_deref().unwrap_or("nothing"));
+        let told = format!("run {run} of event {event}: {ended} ({reason}), in doubt {doubtful}, applied {applied:?}");
         runs.entry(run).or_insert((false, told)).0 |= caused;
     }
     Ok(runs.into_values().filter(|(caused, _)| !caused).map(|(_, told)| told).collect())

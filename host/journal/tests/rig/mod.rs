@@ -138,7 +138,7 @@ impl Rig {
         call.effect = Some(intent.key.clone());
         call.result = Some(if state == EffectState::Applied { "ok" } else { "limited" });
         let (key, rid) = (intent.key.clone(), Some("rid-1".into()));
-        Outcome { key, state, kept_back: false, platform_code: Some(100_003), rid, call }
+        Outcome { key, state, kept_back: false, busy: false, platform_code: Some(100_003), rid, call }
     }
 
     pub fn ending(&self, event: EventSeq, next: Next) -> Ending {

@@ -64,6 +64,16 @@ pub fn is_under_way(repeat: Repeat, effect: &Effect, now: i64) -> bool {
     repeat == Repeat::Verify && (effect.intent_at..under_way_until(effect)).contains(&now)
 }
 
+/// Whether what a busy platform was asked for is looked for before it is sent again. "Try again", it says, not that nothing was
+/// done; and what does no harm twice may undo what somebody changed meanwhile, which shows if it is `known` how it was before.
+pub fn looks_first(repeat: Repeat, known: bool) -> bool {
+    match repeat {
+        Repeat::Verify => true,
+        Repeat::Resend => known,
+        Repeat::Read | Repeat::Unknown => false,
+    }
+}
+
 /// What to do about an effect that may have been applied.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Settled {
@@ -71,17 +81,21 @@ pub enum Settled {
     Applied(Value),
     /// It was not, or once more does no harm: send again.
     SendAgain,
+    /// It does not show, and may be on its way: a later attempt looks again.
+    Later,
     /// Nobody can tell: the plugin or a person decides.
     Unknown(String),
 }
 
 /// Settles an effect that may have been applied. `unsure` counts its sends without an answer but for one: an effect is
-/// sent again once, and after that only found out about. `verdict` is `None` where nothing needs to be read.
-pub fn settle(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> Settled {
+/// sent again once, and after that only found out about. `verdict` is `None` where nothing needs to be read. While the last
+/// send is `under_way`, that it does not show proves nothing.
+pub fn settle(repeat: Repeat, unsure: u32, verdict: Option<Verdict>, under_way: bool) -> Settled {
     match (repeat, verdict) {
         (Repeat::Unknown, _) => Settled::Unknown("sent without an answer; nothing shows whether it was done".into()),
         (_, Some(Verdict::Applied(answer))) => Settled::Applied(answer),
         (_, Some(Verdict::Changed(text) | Verdict::Unclear(text))) => Settled::Unknown(text),
+        (_, Some(Verdict::Again) | None) if under_way => Settled::Later,
         (_, Some(Verdict::Again) | None) if unsure == 0 => Settled::SendAgain,
         (_, Some(Verdict::Again) | None) => Settled::Unknown("sent twice without an answer".into()),
     }
@@ -89,22 +103,12 @@ pub fn settle(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> Settled 
 
 /// The same for a run that came with a restored store, which does not know what the run has sent since the backup: only
 /// what is to be verified is sent, and only where it does not show.
-pub fn settle_restored(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> Settled {
-    match (repeat, settle(repeat, unsure, verdict)) {
+pub fn settle_restored(repeat: Repeat, unsure: u32, verdict: Option<Verdict>, under_way: bool) -> Settled {
+    match (repeat, settle(repeat, unsure, verdict, under_way)) {
         (Repeat::Verify, settled) => settled,
         (_, Settled::SendAgain) => {
             Settled::Unknown("the store was restored: it may have been done since the backup".into())
         }
-        (_, settled) => settled,
-    }
-}
-
-/// The same for a call that was sent just now and got no answer. What is to be verified is not sent again at once: the
-/// request may still be on its way, so that only a later attempt can tell by its absence.
-pub fn settle_at_once(repeat: Repeat, unsure: u32, verdict: Option<Verdict>) -> Settled {
-    match (repeat, settle(repeat, unsure, verdict)) {
-        (Repeat::Resend, settled) => settled,
-        (_, Settled::SendAgain) => Settled::Unknown("sent without an answer; it does not show yet".into()),
         (_, settled) => settled,
     }
 }

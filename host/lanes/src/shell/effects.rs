@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::host::{Call, Host};
 use super::told::{from_json, refusal};
 use crate::decide::effect::{
-    Settled, Way, in_doubt, is_under_way, keep, let_go_by, settle, settle_at_once, settle_restored, unanswered,
+    Settled, Way, in_doubt, is_under_way, keep, let_go_by, looks_first, settle, settle_restored, unanswered,
     under_way_until, way,
 };
 use crate::decide::ending::Halt;
@@ -87,16 +87,15 @@ impl Host {
                     }
                 };
                 let unsure_before = unanswered(&earlier).saturating_sub(1);
+                let under_way = is_under_way(op.repeat, &earlier, self.known.clock.now());
                 let settled = match restored_at {
-                    None => settle(op.repeat, unsure_before, verdict),
-                    Some(_) => settle_restored(op.repeat, unsure_before, verdict),
+                    None => settle(op.repeat, unsure_before, verdict, under_way),
+                    Some(_) => settle_restored(op.repeat, unsure_before, verdict, under_way),
                 };
                 match settled {
-                    Settled::SendAgain if is_under_way(op.repeat, &earlier, self.known.clock.now()) => {
-                        // Its sender is gone, which uses up no more attempts than this one.
-                        if earlier.outcome_at.is_none() {
-                            self.no_sooner_than(under_way_until(&earlier));
-                        }
+                    Settled::Later => {
+                        // Which uses up no more attempts than this one.
+                        self.no_sooner_than(under_way_until(&earlier));
                         let refused = self.in_doubt(CallError::Unavailable("it may still be on its way".into()));
                         return self.keep(&call, Err(refused), Some(key), CallOrigin::Reread);
                     }
@@ -123,7 +122,8 @@ impl Host {
         seen.or_else(|| self.orders.get(order_id)).cloned()
     }
 
-    /// Intent, then the call; once more where that is harmless and no answer came.
+    /// Intent, then the call. Without an answer it is looked for at once; whether it is sent again is for a later try, which the
+    /// platform may be well for.
     async fn send(
         &mut self,
         op: &'static Operation,
@@ -131,61 +131,74 @@ impl Host {
         key: &EffectKey,
         order_id: &str,
         before: Option<SnapshotRow>,
-        mut unsure: u32,
+        unsure: u32,
     ) -> Result<Brought, CallError> {
-        let mut within = self.allowance(op);
-        loop {
-            let intended_at = self.known.clock.now();
-            // Sent again, it is not one more.
-            self.intend(call, key, order_id, before.as_ref(), within.take()).await?;
-            // Once more: whoever was told that the installation is paused or gone sees nothing sent after that.
-            if let Some(end) = self.withheld(Some((op, &call.request))).await? {
-                // An earlier send may be in doubt still; this one is not, and is no more of them.
-                let state = EffectState::RefusedForNow;
-                return Ok(Brought { kept_back: true, ..Brought::of(Err(end), state, CallOrigin::Live) });
-            }
-            let called = match op.decodes() {
-                true => self.known.shop.decode(self.asker(), op, &call.request).await,
-                false => {
-                    let by = let_go_by(op.repeat, intended_at);
-                    self.call(op, &call.request, by).await.map(Decoded::live)
-                }
-            };
-            let fault = match called {
-                Ok(Decoded { answer, kept }) => {
-                    let origin = if kept { CallOrigin::Kept } else { CallOrigin::Live };
-                    return Ok(Brought::of(Ok(answer), EffectState::Applied, origin));
-                }
-                Err(fault) => fault,
-            };
-            if fault.sent != Sent::Unknown {
-                let refused = refusal(fault.to_contract());
-                let answer = Err(if unsure > 0 { self.in_doubt(refused) } else { refused });
-                // Done, says the platform, in an answer that can't be used: never to be sent again.
-                let state = if fault.class == Class::Unreadable { EffectState::Applied } else { keep(&answer, unsure) };
-                let kept_back = fault.sent == Sent::NotSent;
-                let brought = Brought::of(answer, state, CallOrigin::Live);
-                return Ok(Brought { fault: Some(fault), kept_back, ..brought });
-            }
-            if fault.class == Class::Busy && op.repeat == Repeat::Verify {
-                // To be tried again, after a look: by this attempt's next equal call as well.
-                let (state, outcome_at) = (EffectState::Unknown, Some(self.known.clock.now()));
-                let sent = Effect { unsure, before, state, outcome_at, ..self.sent_perhaps(key, intended_at) };
-                self.known.effects.insert(key.clone(), Effect { result: Some(BUSY.into()), ..sent });
-                let busy = Brought::of(Err(refusal(fault.to_contract())), EffectState::Unknown, CallOrigin::Live);
-                return Ok(Brought { fault: Some(fault), ..busy });
-            }
-            let settled = match self.verdict(op, call, before.as_ref(), intended_at).await {
-                Ok(verdict) => settle_at_once(op.repeat, unsure, verdict),
-                Err(_) => Settled::Unknown(fault.message.clone()),
-            };
-            if settled == Settled::SendAgain {
-                unsure += 1;
-                continue;
-            }
-            let (answer, state) = found(settled);
-            return Ok(Brought { fault: Some(fault), ..Brought::of(answer, state, CallOrigin::Reread) });
+        let intended_at = self.known.clock.now();
+        self.intend(call, key, order_id, before.as_ref(), self.allowance(op)).await?;
+        // Once more: whoever was told that the installation is paused or gone sees nothing sent after that.
+        if let Some(end) = self.withheld(Some((op, &call.request))).await? {
+            // An earlier send may be in doubt still; this one is not, and is no more of them.
+            let state = EffectState::RefusedForNow;
+            return Ok(Brought { kept_back: true, ..Brought::of(Err(end), state, CallOrigin::Live) });
         }
+        let called = match op.decodes() {
+            true => self.known.shop.decode(self.asker(), op, &call.request).await,
+            false => {
+                let by = let_go_by(op.repeat, intended_at);
+                self.call(op, &call.request, by).await.map(Decoded::live)
+            }
+        };
+        let fault = match called {
+            Ok(Decoded { answer, kept }) => {
+                let origin = if kept { CallOrigin::Kept } else { CallOrigin::Live };
+                return Ok(Brought::of(Ok(answer), EffectState::Applied, origin));
+            }
+            Err(fault) => fault,
+        };
+        let known = !op.decodes() && before.is_some();
+        let busy = fault.class == Class::Busy && fault.sent != Sent::NotSent && looks_first(op.repeat, known);
+        if fault.sent != Sent::Unknown && !busy {
+            let refused = refusal(fault.to_contract());
+            let answer = Err(if unsure > 0 { self.in_doubt(refused) } else { refused });
+            // Done, says the platform, in an answer that can't be used: never to be sent again.
+            let state = if fault.class == Class::Unreadable { EffectState::Applied } else { keep(&answer, unsure) };
+            let kept_back = fault.sent == Sent::NotSent;
+            let brought = Brought::of(answer, state, CallOrigin::Live);
+            return Ok(Brought { fault: Some(fault), kept_back, ..brought });
+        }
+        let settled = match busy {
+            true => Settled::Later,
+            false => match self.verdict(op, call, before.as_ref(), intended_at).await {
+                Ok(verdict) => settle(op.repeat, unsure, verdict, true),
+                Err(_) => Settled::Later,
+            },
+        };
+        if settled == Settled::Later {
+            let sent = Effect { unsure, before, ..self.sent_perhaps(key, intended_at) };
+            return Ok(self.left_open(op.repeat, sent, fault));
+        }
+        let (answer, state) = found(settled);
+        Ok(Brought { fault: Some(fault), ..Brought::of(answer, state, CallOrigin::Reread) })
+    }
+
+    /// An effect of which a look will tell: by this attempt's next equal call as well. The plugin is not told
+    /// `outcome-unknown`, on which it would give up.
+    fn left_open(&mut self, repeat: Repeat, sent: Effect, fault: Fault) -> Brought {
+        let busy = fault.class == Class::Busy;
+        let told = match busy {
+            true => refusal(fault.to_contract()),
+            false => {
+                CallError::Unavailable(format!("{}; it may have been applied, and the next try looks", fault.message))
+            }
+        };
+        let told = if sent.unsure > 0 { in_doubt(told) } else { told };
+        let (state, outcome_at) = (EffectState::Unknown, Some(self.known.clock.now()));
+        let sent = Effect { state, outcome_at, result: busy.then(|| BUSY.into()), ..sent };
+        if repeat == Repeat::Verify {
+            self.no_sooner_than(under_way_until(&sent));
+        }
+        self.known.effects.insert(sent.key.clone(), sent);
+        Brought { fault: Some(fault), ..Brought::of(Err(told), state, CallOrigin::Live) }
     }
 
     /// Makes the intent durable. Only then may anything be sent.
@@ -303,6 +316,7 @@ impl Host {
             key,
             state,
             kept_back,
+            busy: fault.as_ref().is_some_and(|fault| fault.class == Class::Busy),
             platform_code: fault.as_ref().map(|fault| fault.code).filter(|code| *code != 0),
             rid: fault.and_then(|fault| fault.rid),
             call: row,
@@ -326,6 +340,6 @@ fn found(settled: Settled) -> (Result<Value, CallError>, EffectState) {
         Settled::Applied(answer) => (Ok(answer), EffectState::Applied),
         Settled::Unknown(text) => (Err(CallError::OutcomeUnknown(text)), EffectState::Unknown),
         // Handled by the callers; as an outcome it would be unknown.
-        Settled::SendAgain => (Err(CallError::OutcomeUnknown(String::new())), EffectState::Unknown),
+        Settled::SendAgain | Settled::Later => (Err(CallError::OutcomeUnknown(String::new())), EffectState::Unknown),
     }
 }

@@ -190,6 +190,8 @@ pub fn outcome_of(result: Result<(), CallError>) -> Outcome {
     match result {
         Ok(()) => Outcome::Done,
         Err(CallError::Abort(abort)) => Outcome::Aborted(abort),
+        // As the SDK has it: a person looks at the order.
+        Err(CallError::OutcomeUnknown(reason)) => Outcome::Reject { reason },
         Err(error) => Outcome::RetryLater { reason: error.to_string(), after: None },
     }
 }

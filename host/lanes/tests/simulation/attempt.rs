@@ -11,7 +11,7 @@ use fangshi_journal::{
     Next, OpenRun, Outcome as Settlement, RecordedCall, SentPerhaps, SnapshotRow,
 };
 use fangshi_lanes::decide::effect::{
-    Settled, Way, is_under_way, keep, leaves_open, let_go_by, settle, settle_at_once, settle_restored, unanswered, way,
+    Settled, Way, is_under_way, keep, leaves_open, let_go_by, looks_first, settle, settle_restored, unanswered, way,
 };
 use fangshi_lanes::decide::ending::{Halt as Stop, ending};
 use fangshi_lanes::decide::retry::Tried;
@@ -140,6 +140,13 @@ struct Call {
 
 type Answered = Result<Value, CallError>;
 
+/// What else an outcome says of its send.
+#[derive(Default)]
+struct Left {
+    kept_back: bool,
+    busy: bool,
+}
+
 impl Host<'_> {
     /// A read of the order.
     pub async fn read(&mut self) -> Result<Answered, Halt> {
@@ -206,12 +213,13 @@ impl Host<'_> {
                 let intended_at = restored_at.map_or(earlier.intent_at, |at| at.min(earlier.intent_at));
                 let verdict = self.verdict(op, &call, before.as_ref(), intended_at);
                 let unsure_before = unanswered(&earlier).saturating_sub(1);
+                let under_way = is_under_way(op.repeat, &earlier, self.world.now());
                 let settled = match restored_at {
-                    None => settle(op.repeat, unsure_before, verdict),
-                    Some(_) => settle_restored(op.repeat, unsure_before, verdict),
+                    None => settle(op.repeat, unsure_before, verdict, under_way),
+                    Some(_) => settle_restored(op.repeat, unsure_before, verdict, under_way),
                 };
                 match settled {
-                    Settled::SendAgain if is_under_way(op.repeat, &earlier, self.world.now()) => {
+                    Settled::Later => {
                         let refused = Err(CallError::Unavailable("may still be on its way".into()));
                         return Ok(self.keep(&call, refused, Some(key), CallOrigin::Reread, CallKind::Effect));
                     }
@@ -233,61 +241,58 @@ impl Host<'_> {
         call: Call,
         key: EffectKey,
         before: Option<SnapshotRow>,
-        mut unsure: u32,
+        unsure: u32,
     ) -> Result<Answered, Halt> {
-        loop {
-            let intended_at = self.world.now();
-            self.intend(&call, &key, before.as_ref()).await?;
-            if let_go_by(op.repeat, intended_at).is_some_and(|by| self.world.now() > by) {
-                let answer = Err(CallError::Unavailable("the host took too long".into()));
-                let state = keep(&answer, unsure);
-                return self.conclude_with(&call, key, answer, state, CallOrigin::Live, true).await;
-            }
-            let request = Request {
-                id: 0,
-                op,
-                lane: self.fence.lane.clone(),
-                body: (*call.body).clone(),
-                run: self.run.id,
-                installation: self.run.installation,
-                key: key.clone(),
-                until: 0,
-            };
-            let sent = self.world.shop.borrow_mut().send(request, self.world.now());
-            let answered = loop {
-                if let Some(answer) = self.world.shop.borrow_mut().answer(sent) {
-                    break answer;
-                }
-                self.world.pause().await;
-            };
-            let fault = match answered {
-                Ok(value) => return self.conclude(&call, key, Ok(value), EffectState::Applied, CallOrigin::Live).await,
-                Err(fault) => fault,
-            };
-            if fault.sent != Sent::Unknown {
-                let answer = Err(refusal(fault.to_contract()));
-                let state = keep(&answer, unsure);
-                return self.conclude(&call, key, answer, state, CallOrigin::Live).await;
-            }
-            if fault.class == Class::Busy && op.repeat == Repeat::Verify {
-                let (state, outcome_at) = (EffectState::Unknown, Some(self.world.now()));
-                let sent = Effect { unsure, before, state, outcome_at, ..self.sent_perhaps(&key, intended_at) };
-                self.effects.retain(|effect| effect.key != key);
-                self.effects.push(Effect { result: Some(BUSY.into()), ..sent });
-                let answer = Err(refusal(fault.to_contract()));
-                return self.conclude(&call, key, answer, EffectState::Unknown, CallOrigin::Live).await;
-            }
-            let settled = match self.world.read_fails() {
-                false => settle_at_once(op.repeat, unsure, self.verdict(op, &call, before.as_ref(), intended_at)),
-                true => Settled::Unknown(fault.message.clone()),
-            };
-            if settled == Settled::SendAgain {
-                unsure += 1;
-                continue;
-            }
-            let (answer, state) = found(settled);
-            return self.conclude(&call, key, answer, state, CallOrigin::Reread).await;
+        let intended_at = self.world.now();
+        self.intend(&call, &key, before.as_ref()).await?;
+        if let_go_by(op.repeat, intended_at).is_some_and(|by| self.world.now() > by) {
+            let answer = Err(CallError::Unavailable("the host took too long".into()));
+            let state = keep(&answer, unsure);
+            let left = Left { kept_back: true, ..Left::default() };
+            return self.conclude_with(&call, key, (answer, state), CallOrigin::Live, left).await;
         }
+        let request = Request {
+            id: 0,
+            op,
+            lane: self.fence.lane.clone(),
+            body: (*call.body).clone(),
+            run: self.run.id,
+            installation: self.run.installation,
+            key: key.clone(),
+            until: 0,
+        };
+        let sent = self.world.shop.borrow_mut().send(request, self.world.now());
+        let answered = loop {
+            if let Some(answer) = self.world.shop.borrow_mut().answer(sent) {
+                break answer;
+            }
+            self.world.pause().await;
+        };
+        let fault = match answered {
+            Ok(value) => return self.conclude(&call, key, Ok(value), EffectState::Applied, CallOrigin::Live).await,
+            Err(fault) => fault,
+        };
+        let busy = fault.class == Class::Busy && looks_first(op.repeat, !op.decodes() && before.is_some());
+        if fault.sent != Sent::Unknown && !busy {
+            let answer = Err(refusal(fault.to_contract()));
+            let state = keep(&answer, unsure);
+            return self.conclude(&call, key, answer, state, CallOrigin::Live).await;
+        }
+        let settled = match busy || (op.repeat != Repeat::Unknown && self.world.read_fails()) {
+            true => Settled::Later,
+            false => settle(op.repeat, unsure, self.verdict(op, &call, before.as_ref(), intended_at), true),
+        };
+        if settled == Settled::Later {
+            let (state, outcome_at) = (EffectState::Unknown, Some(self.world.now()));
+            let sent = Effect { unsure, before, state, outcome_at, ..self.sent_perhaps(&key, intended_at) };
+            self.effects.retain(|effect| effect.key != key);
+            self.effects.push(Effect { result: busy.then(|| BUSY.into()), ..sent });
+            let answer = Err(CallError::Unavailable("it may have been applied".into()));
+            let left = Left { busy, ..Left::default() };
+            return self.conclude_with(&call, key, (answer, state), CallOrigin::Live, left).await;
+        }
+        let (answer, state) = found(settled);
+        self.conclude(&call, key, answer, state, CallOrigin::Reread).await
     }
 
     /// Makes the intent durable.
@@ -342,20 +347,19 @@ impl Host<'_> {
         state: EffectState,
         origin: CallOrigin,
     ) -> Result<Answered, Halt> {
-        self.conclude_with(call, key, answer, state, origin, false).await
+        self.conclude_with(call, key, (answer, state), origin, Left::default()).await
     }
 
     async fn conclude_with(
         &mut self,
         call: &Call,
         key: EffectKey,
-        answer: Answered,
-        state: EffectState,
+        (answer, state): (Answered, EffectState),
         origin: CallOrigin,
-        kept_back: bool,
+        Left { kept_back, busy }: Left,
     ) -> Result<Answered, Halt> {
         let row = self.row(call, &answer, Some(key.clone()), origin, CallKind::Effect);
-        let outcome = Settlement { key, state, kept_back, platform_code: None, rid: None, call: row };
+        let outcome = Settlement { key, state, kept_back, busy, platform_code: None, rid: None, call: row };
         let (fence, rows) = (self.fence.clone(), self.rows.clone());
         self.world.commit(self.process, Write::Outcome { fence, rows, outcome: Box::new(outcome) }).await?;
         self.rows.calls.clear();
@@ -422,7 +426,7 @@ fn found(settled: Settled) -> (Answered, EffectState) {
     match settled {
         Settled::Applied(answer) => (Ok(answer), EffectState::Applied),
         Settled::Unknown(text) => (Err(CallError::OutcomeUnknown(text)), EffectState::Unknown),
-        Settled::SendAgain => panic!("it was to be sent again"),
+        Settled::SendAgain | Settled::Later => panic!("it was to be sent again"),
     }
 }
 

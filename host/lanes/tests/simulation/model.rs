@@ -153,7 +153,8 @@ impl Model {
                 self.insert(fence, rows);
                 if let Some(effect) = self.find(rows.run, &outcome.key) {
                     effect.state = outcome.state;
-                    effect.result = outcome.call.result.map(str::to_owned);
+                    let lost = outcome.state == EffectState::Unknown && !outcome.busy;
+                    effect.result = if lost { Some("outcome-unknown") } else { outcome.call.result }.map(str::to_owned);
                     effect.answer = outcome.call.answer.clone();
                     effect.outcome_at = Some(now);
                     effect.sends -= u32::from(outcome.kept_back);
