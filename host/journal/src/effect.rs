@@ -311,7 +311,8 @@ impl Journal {
         add_all(&mut step.script, fence, &rows);
         step.add(
             "UPDATE effects SET state = $1, result = $2, answer = $3, platform_code = $4, rid = $5, \
-                 epoch = $6, outcome_at = $7, sends = sends - $12 \
+                 epoch = $6, outcome_at = $7, sends = sends - $12, \
+                 unsure = unsure - ($1 = 4 AND state = 3 AND unsure > 0) \
                  WHERE run_id = $8 AND operation = $9 AND digest = $10 AND nth = $11 AND state IN (0, 3, 4)",
         )
         .bind(outcome.state.code())

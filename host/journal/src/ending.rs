@@ -279,9 +279,9 @@ fn settle_run(step: &mut Step, run: RunId, outcome: &'static str, next: &Next, f
     step.must_change_or_corrupt(format_args!("{run} was finished already"));
     if state.is_finished() {
         // An attempt was cut off in these and no later one asked again, or the last send was refused while one before it
-        // never got an answer: nobody will find out any more.
+        // never got an answer: nobody will find out any more. That refused one is not in doubt.
         step.add(
-            "UPDATE effects SET state = 4, result = 'outcome-unknown', outcome_at = $1 \
+            "UPDATE effects SET state = 4, result = 'outcome-unknown', outcome_at = $1, unsure = unsure - (state = 3) \
                  WHERE run_id = $2 AND (state = 0 OR (state = 3 AND unsure > 0))",
         )
         .bind(now)

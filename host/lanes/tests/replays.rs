@@ -17,7 +17,7 @@ use fangshi_database::{Digest, InstallationId};
 use fangshi_journal::{Found, KnownOrder, NewEvent, Reading, Repair, RunState, Source};
 use fangshi_lanes::{Backtest, BacktestReport, ReplayError, ReplayVerdict, Standing, Totals};
 use fangshi_operations::Class;
-use fangshi_runtime::Outcome;
+use fangshi_runtime::{CallError, Outcome};
 use fangshi_tenants::Actor;
 use rig::{GRANTS, Mood, ORDER, Rig, outcome_of, refused, set_note};
 use serde_json::json;
@@ -363,6 +363,29 @@ async fn a_backtest_counts_a_call_that_is_made_again_after_a_refusal_as_one_effe
     rig.settle().await;
     let report = tried(&rig, &["on-pay"], insists()).await;
     assert_eq!((report.totals.same, report.totals.added, report.items.len()), (1, 0, 0), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_backtest_gives_an_effect_in_doubt_the_answer_that_the_run_had() {
+    let rig = Rig::new().await;
+    let ships = || {
+        script!(|_input, host| {
+            let parcel = json!({"order_id": ORDER, "delivery_list": [{"delivery_id": "SF", "waybill_id": "SF1",
+                "deliver_type": 1, "product_infos": [{"product_id": "1", "sku_id": "2", "product_cnt": 1}]}]});
+            // Busy or not: this one does not insist.
+            match host.operation("delivery", "send", parcel).await {
+                Err(CallError::Unavailable(_)) => Outcome::Done,
+                other => outcome_of(other.map(drop)),
+            }
+        })
+    };
+    rig.install(1, true, ships());
+    rig.shop.moods.lock().unwrap().push_back(Mood::Busy { applied: false });
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    assert_eq!(rig.states().await, [RunState::Done]);
+    let report = tried(&rig, &["on-pay"], ships()).await;
+    assert_eq!((report.totals.same, report.totals.outcomes_changed, report.items.len()), (1, 0, 0), "{report:?}");
 }
 
 #[tokio::test]

@@ -15,9 +15,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fangshi_database::{Digest, InstallationId};
-use fangshi_journal::{AttemptStart, EffectKey, Inputs, Intent, NewRun, PlannedEvent, RunState};
+use fangshi_journal::{AttemptStart, EffectKey, Inputs, Intent, NewRun, PlannedEvent, Repair, RunState};
 use fangshi_operations::Class;
 use fangshi_runtime::{Abort, CallError, Outcome};
+use fangshi_tenants::Actor;
 use rig::{Mood, ORDER, Rig, outcome_of, refused, set_note};
 use serde_json::json;
 
@@ -179,7 +180,67 @@ async fn a_plugin_that_calls_again_at_once_has_it_looked_for_and_not_sent_twice(
 }
 
 #[tokio::test]
+async fn what_was_lost_once_and_then_refused_until_the_run_was_parked_is_sent_again_by_its_repair() {
+    let rig = Rig::new().await;
+    rig.install(1, true, ship());
+    let refusals = (0..11).map(|_| Mood::Refuse(refused(Class::TooOften, 100_003)));
+    rig.shop.moods.lock().unwrap().extend([Mood::LoseRequest].into_iter().chain(refusals));
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    for _ in 0..12 {
+        rig.advance(5_000).await;
+    }
+    let run = rig.runs().await.remove(0);
+    assert_eq!((run.state, rig.shop.applied().len()), (RunState::Parked, 0));
+    rig.shop.moods.lock().unwrap().clear();
+    let repair = Repair { run: run.id, version: None };
+    rig.journal.repair(Actor::Operator(None), rig.tenant, vec![repair]).await.unwrap();
+    rig.settle().await;
+    rig.advance(60).await;
+    assert_eq!((rig.states().await, rig.shop.applied().len()), (vec![RunState::Done], 1), "one send was in doubt");
+}
+
+#[tokio::test]
+async fn somebody_elses_note_is_no_echo_of_one_that_a_busy_platform_did_not_write() {
+    for (applied, echoes) in [(false, 0), (true, 1)] {
+        let rig = Rig::new().await;
+        let once = script!(|input, host| match input.hook.as_str() {
+            "on-pay" => outcome_of(set_note(host, ORDER, "x").await.map(drop)),
+            _ => Outcome::Done,
+        });
+        rig.install(1, true, once);
+        rig.shop.moods.lock().unwrap().push_back(Mood::Busy { applied });
+        rig.pay(ORDER).await;
+        rig.settle().await;
+        if applied {
+            // The next attempt sees it.
+            rig.advance(7).await;
+        }
+        rig.push("channels_ec_order_ext_info_update", ORDER, Some(3)).await;
+        rig.settle().await;
+        rig.advance(7).await;
+        assert_eq!(rig.count("SELECT count(*) FROM events WHERE echo_of IS NOT NULL").await, echoes, "{applied}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_busy_platform_did_is_not_done_over_what_somebody_wrote_since() {
+    // Without a reading from before nobody can tell, and it is done as after any refusal.
+    let unread = || script!(|_input, host| outcome_of(set_note(host, ORDER, "x").await.map(drop)));
+    for (by_hand, ended, note) in [("by hand", RunState::Done, "x"), ("x", RunState::Done, "x")] {
+        let rig = Rig::new().await;
+        rig.install(1, false, unread());
+        rig.shop.moods.lock().unwrap().push_back(Mood::Busy { applied: true });
+        rig.pay(ORDER).await;
+        rig.settle().await;
+        rig.shop.orders.lock().unwrap().get_mut(ORDER).unwrap()["order_detail"]["ext_info"]["merchant_notes"] =
+            by_hand.into();
+        rig.advance(7).await;
+        let order = rig.shop.orders.lock().unwrap()[ORDER].clone();
+        let now = order["order_detail"]["ext_info"]["merchant_notes"].clone();
+        assert_eq!((rig.states().await, now), (vec![ended], note.into()));
+        assert_eq!(rig.shop.applied().len(), 1 + usize::from(by_hand != note), "what shows is not done again");
+    }
     let rig = Rig::new().await;
     rig.install(1, true, note_after_read());
     rig.shop.moods.lock().unwrap().push_back(Mood::Busy { applied: true });
@@ -235,7 +296,11 @@ async fn a_busy_platform_is_looked_at_before_what_must_not_be_done_twice_is_sent
         // The second call of the attempt looks first: it finds what was done, or waits since it may be on its way.
         let so_far = if sends == 1 { RunState::Done } else { RunState::Waiting };
         assert_eq!((rig.states().await, rig.shop.ledger.lock().unwrap().len()), (vec![so_far], 1));
-        for seconds in [7, 37, 145] {
+        for (seconds, at_least) in [(7, 4), (37, 24), (145, 96)] {
+            if let Some(next_at) = rig.runs().await[0].next_at.filter(|_| sends > 1) {
+                let wait = next_at - rig.clock.now();
+                assert!(wait >= at_least * 1_000, "{wait}: a platform that stays busy must not use up the attempts");
+            }
             rig.advance(seconds).await;
         }
         assert_eq!(rig.states().await, [RunState::Done]);

@@ -201,6 +201,29 @@ async fn a_look_that_failed_does_not_make_a_later_attempt_forget_since_when_it_m
     assert!(told.len() == 2 && is_unknown(&told[1].1), "{told:?}");
 }
 
+#[tokio::test]
+async fn a_plugin_that_insists_after_a_restore_makes_no_sendings_that_never_were() {
+    let sends: rig::Script = script!(|_input, host| {
+        for _ in 0..2 {
+            if let Err(error) = host.operation("delivery", "send", parcel()).await {
+                assert!(matches!(error, CallError::Unavailable(_)), "{error}");
+            } else {
+                return Outcome::Done;
+            }
+        }
+        Outcome::RetryLater { reason: "not known yet".into(), after: None }
+    });
+    let rig = restored_with(sends, true).await;
+    rig.hand.advance(10_000);
+    let order = json!({"order_id": ORDER, "status": 20, "update_time": rig.clock.now_s() - 9_000, "order_detail": {}});
+    rig.shop.orders.lock().unwrap().insert(ORDER.into(), order);
+    rig.shop.looks_fail.store(2, std::sync::atomic::Ordering::SeqCst);
+    release(&rig).await;
+    assert_eq!(rig.states().await, [RunState::Waiting]);
+    rig.advance(60).await;
+    assert_eq!((rig.states().await, rig.shop.applied().len()), (vec![RunState::Done], 1));
+}
+
 /// A restored store, held, that lacks what happened between its backup and its loss; with a time in between, unix seconds.
 async fn lost_and_restored(answers: &Answers) -> (Rig, i64) {
     let mut rig = Rig::new().await;

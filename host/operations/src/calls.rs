@@ -14,7 +14,7 @@ use crate::evidence::{Evidence, Proof, Verdict, gift_of};
 use crate::fault::{Class, Fault, Sent};
 use crate::gate::{Gate, ShopStanding};
 use crate::keeper::{Held, Keeper};
-use crate::operation::{Operation, Repeat};
+use crate::operation::Operation;
 use crate::outside::Outside;
 use crate::{redact, table};
 
@@ -197,8 +197,8 @@ impl Operations {
             },
             Err(mut fault) => {
                 fault.retry_after = errcode::retry_after(fault.class, self.clock.now_s());
-                if fault.class == Class::Busy && matches!(op.repeat, Repeat::Verify | Repeat::Unknown) {
-                    // "Try again", says the platform, not that nothing was done: what must not be done twice is in doubt.
+                if fault.class == Class::Busy && op.effect && !op.decodes() {
+                    // "Try again", says the platform, not that nothing was done.
                     fault.sent = Sent::Unknown;
                 }
                 fault

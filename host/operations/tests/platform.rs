@@ -294,16 +294,15 @@ async fn an_outcome_lost_on_the_way_is_unknown_and_settled_by_a_look() {
         assert_eq!(verdict, if applied { DONE } else { Verdict::Again }, "{fault:?}");
     }
 
-    // A busy platform answered: what does no harm twice is sent again.
+    // Nobody knows whether a busy platform did it, until somebody looks.
     let id = stage.paid(NewOrder::default());
     let op = stage.op("notes", "set-merchant-notes");
     stage.platform.fail_next(Target::path(op.path), 1, fangshi_platform::Fault::Errcode { code: -1 });
     let request = json!({"order_id": id, "merchant_notes": "大单"});
     let busy = stage.operations.call(stage.tenant, op, &request).await.unwrap_err();
-    assert_eq!((busy.class, busy.sent), (Class::Busy, Sent::Answered));
+    assert_eq!((busy.class, busy.sent), (Class::Busy, Sent::Unknown));
     assert_eq!(stage.operations.call(stage.tenant, op, &request).await, Ok(Value::Null));
 
-    // Of all else nobody knows whether a busy platform did it, until somebody looks.
     let op = stage.op("delivery", "send");
     for (fault, verdict) in [
         (fangshi_platform::Fault::Errcode { code: -1 }, Verdict::Again),

@@ -64,13 +64,13 @@ pub fn is_under_way(repeat: Repeat, effect: &Effect, now: i64) -> bool {
     repeat == Repeat::Verify && (effect.intent_at..under_way_until(effect)).contains(&now)
 }
 
-/// Whether what a busy platform was asked for is looked for before it is sent again. "Try again", it says, not that nothing was
-/// done; and what does no harm twice may undo what somebody changed meanwhile, which shows if it is `known` how it was before.
-pub fn looks_first(repeat: Repeat, known: bool) -> bool {
-    match repeat {
-        Repeat::Verify => true,
-        Repeat::Resend => known,
-        Repeat::Read | Repeat::Unknown => false,
+/// What a look tells of an effect, by how it was sent. What a busy platform was asked for and does no harm twice is sent again
+/// as after any refusal, unless it shows, or it is known how it was before and somebody changed it since.
+pub fn looked(repeat: Repeat, earlier: &Effect, verdict: Option<Verdict>) -> Option<Verdict> {
+    let refused = repeat == Repeat::Resend && earlier.met_a_busy_platform() && earlier.before.is_none();
+    match verdict {
+        Some(Verdict::Changed(_) | Verdict::Unclear(_)) if refused => Some(Verdict::Again),
+        verdict => verdict,
     }
 }
 

@@ -70,6 +70,17 @@ pub struct End {
     pub next: Next,
 }
 
+impl End {
+    /// The same, but that the next attempt starts no sooner than this, unix milliseconds. Unlike a wish, it replaces no wait of
+    /// the schedule.
+    pub fn no_sooner_than(mut self, floor: Option<i64>) -> End {
+        if let (Next::Retry { at_ms }, Some(floor)) = (&mut self.next, floor) {
+            *at_ms = floor.max(*at_ms);
+        }
+        self
+    }
+}
+
 /// The code of a run's outcome, as an attempt keeps it.
 pub fn code_of(outcome: &Outcome) -> &'static str {
     match outcome {

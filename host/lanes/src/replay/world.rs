@@ -143,7 +143,7 @@ impl World {
         }
         let (answer, outcome) = match effect {
             Some(effect) => match (effect.state, from_json(effect.result.as_deref(), effect.answer.as_ref())) {
-                (EffectState::Intent | EffectState::Unknown, _) | (_, None) => {
+                (EffectState::Intent, _) | (_, None) => {
                     (Err(CallError::OutcomeUnknown("nobody knows what came of it then".into())), "recorded")
                 }
                 (_, Some(answer)) => (answer, "recorded"),

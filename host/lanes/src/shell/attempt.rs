@@ -284,7 +284,8 @@ impl One<'_> {
         let cost = cost(&usage, aftermath.outside_ms);
         let (end, ended) = loop {
             let conduct = conduct(halt.as_ref(), outcome, waiting, allowed);
-            let end = ending(&self.core.config.schedule, tried, now, spin, halt, limited, outcome);
+            let end = ending(&self.core.config.schedule, tried, now, spin, halt, limited, outcome)
+                .no_sooner_than(aftermath.under_way_until);
             let ending = Ending {
                 event: self.run.event,
                 outcome: end.outcome,

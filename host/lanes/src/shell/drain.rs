@@ -253,7 +253,8 @@ impl<'a> Work<'a> {
         let causes: Vec<Cause> = traces(self.core, self.lane, state, since)
             .await?
             .into_iter()
-            .filter(|trace| !trace.used)
+            // What a busy platform may not have done hides no change that somebody else made.
+            .filter(|trace| !trace.used && !trace.busy)
             .filter_map(|trace| {
                 let op = named(&trace.operation)?;
                 Some(Cause {

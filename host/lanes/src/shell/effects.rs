@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::host::{Call, Host};
 use super::told::{from_json, refusal};
 use crate::decide::effect::{
-    Settled, Way, in_doubt, is_under_way, keep, let_go_by, looks_first, settle, settle_restored, unanswered,
+    Settled, Way, in_doubt, is_under_way, keep, let_go_by, looked, settle, settle_restored, unanswered,
     under_way_until, way,
 };
 use crate::decide::ending::Halt;
@@ -65,7 +65,10 @@ impl Host {
         {
             // It may have been sent after the backup was taken: as if its intent had been in it.
             self.intend(&call, &key, &order_id, None, self.allowance(op)).await?;
-            (earlier, before, way) = (Some(self.sent_perhaps(&key, since)), None, Way::Settle);
+            let perhaps = self.sent_perhaps(&key, since);
+            // By an equal call of this attempt as well: it is one sending that may have been.
+            self.known.effects.insert(key.clone(), perhaps.clone());
+            (earlier, before, way) = (Some(perhaps), None, Way::Settle);
         }
         match (way, earlier) {
             (Way::Recorded, Some(earlier)) => {
@@ -76,10 +79,11 @@ impl Host {
             (Way::Settle, Some(earlier)) => {
                 // Of a restored run it is not known when it was sent first, whatever was intended since; nor does what the
                 // order shows now tell how it was before that.
-                before = earlier.before.clone().or(before.filter(|_| restored_at.is_none()));
                 let intended_at = restored_at.map_or(earlier.intent_at, |at| at.min(earlier.intent_at));
+                let older = before.filter(|order| restored_at.is_none() && order.read_at < intended_at);
+                before = earlier.before.clone().or(older);
                 let verdict = match self.verdict(op, &call, before.as_ref(), intended_at).await {
-                    Ok(verdict) => verdict,
+                    Ok(verdict) => looked(op.repeat, &earlier, verdict),
                     // It can't be found out now: the effect stays as it is, and the plugin may come back.
                     Err(fault) => {
                         let refused = self.in_doubt(refusal(fault.to_contract()));
@@ -94,8 +98,7 @@ impl Host {
                 };
                 match settled {
                     Settled::Later => {
-                        // Which uses up no more attempts than this one.
-                        self.no_sooner_than(under_way_until(&earlier));
+                        self.on_its_way(under_way_until(&earlier));
                         let refused = self.in_doubt(CallError::Unavailable("it may still be on its way".into()));
                         return self.keep(&call, Err(refused), Some(key), CallOrigin::Reread);
                     }
@@ -155,9 +158,9 @@ impl Host {
             }
             Err(fault) => fault,
         };
-        let known = !op.decodes() && before.is_some();
-        let busy = fault.class == Class::Busy && fault.sent != Sent::NotSent && looks_first(op.repeat, known);
-        if fault.sent != Sent::Unknown && !busy {
+        // "Try again", which a look comes before where one can tell.
+        let busy = fault.class == Class::Busy && op.repeat != Repeat::Unknown;
+        if fault.sent != Sent::Unknown {
             let refused = refusal(fault.to_contract());
             let answer = Err(if unsure > 0 { self.in_doubt(refused) } else { refused });
             // Done, says the platform, in an answer that can't be used: never to be sent again.
@@ -195,7 +198,7 @@ impl Host {
         let (state, outcome_at) = (EffectState::Unknown, Some(self.known.clock.now()));
         let sent = Effect { state, outcome_at, result: busy.then(|| BUSY.into()), ..sent };
         if repeat == Repeat::Verify {
-            self.no_sooner_than(under_way_until(&sent));
+            self.on_its_way(under_way_until(&sent));
         }
         self.known.effects.insert(sent.key.clone(), sent);
         Brought { fault: Some(fault), ..Brought::of(Err(told), state, CallOrigin::Live) }

@@ -72,6 +72,8 @@ pub(crate) struct Aftermath {
     pub unplayed: usize,
     /// When the last of the quotas opens that its calls met, unix milliseconds.
     pub limited_until: Option<i64>,
+    /// Until when an effect in doubt may be on its way, unix milliseconds: a look before that proves nothing.
+    pub under_way_until: Option<i64>,
     /// How long it waited for outside hosts, milliseconds.
     pub outside_ms: u64,
     /// Changes of the installation's own store, to be kept if the run ended ok.
@@ -215,13 +217,14 @@ impl Host {
     /// Notes until when a quota is used up.
     pub(super) fn limited(&self, refused: &CallError) {
         if let CallError::Limited { retry_after: Some(seconds) } = refused {
-            self.no_sooner_than(self.known.clock.now().saturating_add(i64::from(*seconds) * 1_000));
+            let until = self.known.clock.now().saturating_add(i64::from(*seconds) * 1_000);
+            self.left.with(|left| left.limited_until = left.limited_until.max(Some(until)));
         }
     }
 
-    /// If the plugin wants to come back, it does so then at the earliest, unix milliseconds.
-    pub(super) fn no_sooner_than(&self, until: i64) {
-        self.left.with(|left| left.limited_until = left.limited_until.max(Some(until)));
+    /// An effect may be on its way until then, unix milliseconds.
+    pub(super) fn on_its_way(&self, until: i64) {
+        self.left.with(|left| left.under_way_until = left.under_way_until.max(Some(until)));
     }
 
     /// The end of a run whose lane or store is gone.
@@ -350,9 +353,11 @@ impl RunHost for Host {
         let call = self.begin(format!("{interface}/{function}"), request, kind).await?;
         let equal = (call.name.clone(), call.digest);
         let nth = self.equal_calls.get(&equal).copied().unwrap_or(0);
-        let answer = match self.replayed(&call)?.and_then(|old| from_json(old.result.as_deref(), old.answer.as_ref())) {
-            Some(recorded) => recorded,
-            None => {
+        let recorded = self.replayed(&call)?.and_then(|old| from_json(old.result.as_deref(), old.answer.as_ref()));
+        let answer = match recorded {
+            // What stopped the attempt may be over: the call is made anew.
+            Some(recorded) if !matches!(recorded, Err(CallError::Abort(_))) => recorded,
+            _ => {
                 self.room().await?;
                 self.answered(interface, function, op, call, nth).await
             }

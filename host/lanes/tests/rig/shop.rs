@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use async_trait::async_trait;
 use fangshi_database::{BoxFuture, Clock, TenantId};
 use fangshi_lanes::Shop;
-use fangshi_operations::{Asker, Class, Evidence, Fault, Operation, Proof, Repeat, Sent, Verdict, gift_of};
+use fangshi_operations::{Asker, Class, Evidence, Fault, Operation, Proof, Sent, Verdict, gift_of};
 use serde_json::{Value, json};
 
 /// How the shop treats the next call of an effect.
@@ -160,8 +160,7 @@ impl Shop for FakeShop {
                     true => self.apply(tenant, op, request),
                     false => self.ledger.lock().unwrap().push((tenant, op.name, request.clone(), false)),
                 }
-                let sent = if op.repeat == Repeat::Resend { Sent::Answered } else { Sent::Unknown };
-                Err(Fault { sent, ..refused(Class::Busy, -1) })
+                Err(Fault { sent: Sent::Unknown, ..refused(Class::Busy, -1) })
             }
             Some(Mood::LoseRequest) => Err(Fault::new(Class::Unanswered, Sent::Unknown, "the connection broke")),
             Some(Mood::Hang) => {

@@ -11,7 +11,7 @@ use fangshi_journal::{
     Next, OpenRun, Outcome as Settlement, RecordedCall, SentPerhaps, SnapshotRow,
 };
 use fangshi_lanes::decide::effect::{
-    Settled, Way, is_under_way, keep, leaves_open, let_go_by, looks_first, settle, settle_restored, unanswered, way,
+    Settled, Way, is_under_way, keep, leaves_open, let_go_by, looked, settle, settle_restored, unanswered, way,
 };
 use fangshi_lanes::decide::ending::{Halt as Stop, ending};
 use fangshi_lanes::decide::retry::Tried;
@@ -196,7 +196,9 @@ impl Host<'_> {
             && way == Way::Send
         {
             self.intend(&call, &key, None).await?;
-            (earlier, before, way) = (Some(self.sent_perhaps(&key, since)), None, Way::Settle);
+            let perhaps = self.sent_perhaps(&key, since);
+            self.effects.push(perhaps.clone());
+            (earlier, before, way) = (Some(perhaps), None, Way::Settle);
         }
         match (way, earlier) {
             (Way::Recorded, Some(earlier)) => {
@@ -205,13 +207,14 @@ impl Host<'_> {
                 return Ok(self.keep(&call, answer, Some(key), CallOrigin::EarlierEffect, CallKind::Effect));
             }
             (Way::Settle, Some(earlier)) => {
-                before = earlier.before.clone().or(before.filter(|_| restored_at.is_none()));
+                let intended_at = restored_at.map_or(earlier.intent_at, |at| at.min(earlier.intent_at));
+                let older = before.filter(|order| restored_at.is_none() && order.read_at < intended_at);
+                before = earlier.before.clone().or(older);
                 if op.repeat != Repeat::Unknown && self.world.read_fails() {
                     let refused = Err(CallError::Unavailable("no connection".into()));
                     return Ok(self.keep(&call, refused, Some(key), CallOrigin::Reread, CallKind::Effect));
                 }
-                let intended_at = restored_at.map_or(earlier.intent_at, |at| at.min(earlier.intent_at));
-                let verdict = self.verdict(op, &call, before.as_ref(), intended_at);
+                let verdict = looked(op.repeat, &earlier, self.verdict(op, &call, before.as_ref(), intended_at));
                 let unsure_before = unanswered(&earlier).saturating_sub(1);
                 let under_way = is_under_way(op.repeat, &earlier, self.world.now());
                 let settled = match restored_at {
@@ -272,8 +275,8 @@ impl Host<'_> {
             Ok(value) => return self.conclude(&call, key, Ok(value), EffectState::Applied, CallOrigin::Live).await,
             Err(fault) => fault,
         };
-        let busy = fault.class == Class::Busy && looks_first(op.repeat, !op.decodes() && before.is_some());
-        if fault.sent != Sent::Unknown && !busy {
+        let busy = fault.class == Class::Busy && op.repeat != Repeat::Unknown;
+        if fault.sent != Sent::Unknown {
             let answer = Err(refusal(fault.to_contract()));
             let state = keep(&answer, unsure);
             return self.conclude(&call, key, answer, state, CallOrigin::Live).await;

@@ -112,7 +112,8 @@ impl<'a> Work<'a> {
 
     fn causes(&self, since: i64) -> Vec<Cause> {
         let model = self.world.model.borrow();
-        let unused = model.effects_on(self.lane, since).into_iter().filter(|(_, used)| !used);
+        let effects = model.effects_on(self.lane, since).into_iter();
+        let unused = effects.filter(|(kept, used)| !used && !kept.effect.met_a_busy_platform());
         let cause = |kept: &Kept| {
             let op = named(&kept.effect.key.operation)?;
             Some(Cause {

@@ -53,6 +53,7 @@ impl Model {
             state: kept.effect.state,
             intent_at: kept.effect.intent_at,
             used,
+            busy: kept.effect.met_a_busy_platform(),
         });
         let effects = effects.collect();
         LaneState { epoch, entries, events, subscriptions, reconciled, effects, runs, ..LaneState::default() }

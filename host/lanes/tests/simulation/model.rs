@@ -152,6 +152,8 @@ impl Model {
                 }
                 self.insert(fence, rows);
                 if let Some(effect) = self.find(rows.run, &outcome.key) {
+                    let refused = effect.state == EffectState::RefusedForNow && effect.unsure > 0;
+                    effect.unsure -= u32::from(refused && outcome.state == EffectState::Unknown);
                     effect.state = outcome.state;
                     let lost = outcome.state == EffectState::Unknown && !outcome.busy;
                     effect.result = if lost { Some("outcome-unknown") } else { outcome.call.result }.map(str::to_owned);
@@ -382,6 +384,7 @@ impl Model {
             kept.run == rows.run && (effect.state == EffectState::Intent || refused)
         };
         for kept in self.effects.iter_mut().filter(open) {
+            kept.effect.unsure -= u32::from(kept.effect.state == EffectState::RefusedForNow);
             kept.effect.state = EffectState::Unknown;
             kept.effect.result = Some("outcome-unknown".into());
             kept.effect.outcome_at = Some(at);

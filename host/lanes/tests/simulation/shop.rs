@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use fangshi_journal::{EffectKey, InstallationId, LaneKey, RunId, SnapshotRow};
 use fangshi_lanes::decide::effect::ARRIVES_MS;
-use fangshi_operations::{Class, Evidence, Fault, Operation, Repeat, Sent, Verdict};
+use fangshi_operations::{Class, Evidence, Fault, Operation, Sent, Verdict};
 use serde_json::{Value, json};
 
 use crate::change::{Change, Kind};
@@ -48,6 +48,8 @@ pub struct Applied {
     request: u64,
     /// The store that knew of it was lost.
     pub lost: bool,
+    /// The platform said that it was busy all the same.
+    pub busy: bool,
     /// In which life of the store it was applied: a restore begins the next.
     pub life: u32,
 }
@@ -74,10 +76,9 @@ struct Order {
     updated: i64,
 }
 
-/// What is heard of a platform that is busy: of what must not be done twice nobody knows whether it was.
-fn busy(op: &Operation) -> Fault {
-    let sent = if op.repeat == Repeat::Resend { Sent::Answered } else { Sent::Unknown };
-    Fault { code: -1, ..Fault::new(Class::Busy, sent, "system busy") }
+/// What is heard of a platform that is busy: nobody knows whether it was done.
+fn busy() -> Fault {
+    Fault { code: -1, ..Fault::new(Class::Busy, Sent::Unknown, "system busy") }
 }
 
 impl Shop {
@@ -133,23 +134,19 @@ impl Shop {
         let lost = || Err(Fault::new(Class::Unanswered, Sent::Unknown, "the connection broke"));
         let answer = match fate {
             Fate::Done => {
-                self.apply(request, now);
+                self.apply(request, false, now);
                 Ok(Value::Null)
             }
             Fate::AnswerLost => {
-                self.apply(request, now);
+                self.apply(request, false, now);
                 lost()
             }
             Fate::Lost => lost(),
             Fate::BusyAndDone => {
-                let op = request.op;
-                // What may be done twice is not in doubt: the next attempt does it again.
-                if op.repeat != Repeat::Resend {
-                    self.apply(request, now);
-                }
-                Err(busy(op))
+                self.apply(request, true, now);
+                Err(busy())
             }
-            Fate::Refused(-1) => Err(busy(request.op)),
+            Fate::Refused(-1) => Err(busy()),
             Fate::Refused(code) => {
                 let class = match code {
                     100_003 => Class::TooOften,
@@ -164,7 +161,7 @@ impl Shop {
         self.answers.insert(id, answer);
     }
 
-    fn apply(&mut self, request: Request, now: i64) {
+    fn apply(&mut self, request: Request, busy: bool, now: i64) {
         let order = self.orders.entry(request.lane.clone()).or_default();
         if let Some(note) = request.body.get("merchant_notes").and_then(Value::as_str) {
             order.note = note.to_owned();
@@ -179,7 +176,7 @@ impl Shop {
         }
         let life = self.life;
         let Request { id, op, lane, body, run, installation, key, .. } = request;
-        self.ledger.push(Applied { op, lane, body, run, installation, key, request: id, lost: false, life });
+        self.ledger.push(Applied { op, lane, body, run, installation, key, request: id, lost: false, busy, life });
     }
 
     /// The order as it shows now.
