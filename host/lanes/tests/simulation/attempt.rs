@@ -36,7 +36,11 @@ pub async fn attempt(
 ) -> Result<(), Halt> {
     let number = run.attempts + 1;
     let open = run.cut_off.and_then(|_| world.model.borrow().open_attempt(run.id, number));
-    let tried = |started_at| Tried { attempt: number, first_at: run.first_at.unwrap_or(started_at), started_at };
+    let tried = |started_at| Tried {
+        attempt: number - run.budget_from,
+        first_at: run.first_at.unwrap_or(started_at),
+        started_at,
+    };
     let resumes = open.is_some();
     let (start, replay) = match open {
         Some(mut open) => {

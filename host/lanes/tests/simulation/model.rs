@@ -95,6 +95,20 @@ impl Model {
                 Ok(Answer::Recorded { seq, duplicate })
             }
             Write::Reading { lane, reading } => Ok(Answer::Noted(self.note(lane, reading, now))),
+            Write::Repair { run, .. } => {
+                let parked = |one: &&mut Run| one.open.id == *run && one.open.state == RunState::Parked;
+                let Some(run) = self.runs.iter_mut().find(parked) else {
+                    return Err(Refused::Wrong(format!("{run} is not parked")));
+                };
+                run.reason = None;
+                let open = &mut run.open;
+                (open.state, open.budget_from, open.first_at) = (RunState::Ready, open.attempts, None);
+                (open.next_at, open.repaired) = (now, true);
+                if let Some(event) = self.events.get_mut(&open.event) {
+                    event.state = event.state.min(1);
+                }
+                Ok(Answer::Written)
+            }
             Write::BackUp => {
                 self.backup = Some(Box::new(self.clone()));
                 Ok(Answer::Written)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use fangshi_database::{Clock, Database, OpenOptions, back_up, stage};
 use fangshi_journal::{
     Buffer, Effect, Ending, Found, Journal, KnownOrder, KvAllowed, KvChange, LaneKey, LaneState, NewEvent, OpenAttempt,
-    Reading, Usage,
+    Reading, Repair, Usage,
 };
 use fangshi_tenants::{Actor, Conduct, Credentials, Kek, NewTenant, Platform, Tenants};
 use serde_json::json;
@@ -112,6 +112,7 @@ fn lane_of(write: &Write) -> Option<LaneKey> {
         | Write::Intent { fence, .. }
         | Write::Outcome { fence, .. }
         | Write::End { fence, .. } => Some(fence.lane.clone()),
+        Write::Repair { lane, .. } => Some(lane.clone()),
         Write::BackUp | Write::Restore | Write::Release => None,
     }
 }
@@ -159,6 +160,14 @@ async fn commit(journal: &Journal, write: &Write, now: i64) -> Result<Answer, Re
             let found = reading.found.iter().map(found).collect();
             let reading = Reading { order: lane.clone(), known, found, transition: None };
             journal.note_reading(reading).await.map(Answer::Noted)
+        }
+        Write::Repair { lane, run } => {
+            let repair = Repair { run: *run, version: None };
+            let repaired = journal.repair(Actor::Operator(None), lane.tenant, vec![repair]).await;
+            repaired.map(|repaired| {
+                assert_eq!(repaired.len(), 1, "{run}");
+                Answer::Written
+            })
         }
         Write::Release => journal.release(Actor::Operator(None)).await.map(|_| Answer::Written),
         Write::BackUp | Write::Restore => unreachable!("of the store, not of its journal"),

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use fangshi_journal::{EventSeq, InstallationId, LaneKey, Subscription, TenantId};
+use fangshi_journal::{EventSeq, InstallationId, LaneKey, RunState, Subscription, TenantId};
 use fangshi_lanes::decide::queue::Queue;
 use fangshi_lanes::{Schedule, Standing, Subscriber};
 
@@ -109,6 +109,8 @@ pub struct World {
     pub disaster: Cell<Disaster>,
     /// What merchants and buyers are still to do.
     ahead: Cell<usize>,
+    /// How many parked runs a person still lets run again.
+    repairs: Cell<usize>,
     /// Faults are over: the backlog must drain.
     calm: Cell<bool>,
     commits: Cell<u64>,
@@ -146,10 +148,12 @@ impl World {
             reconciles: dice.percent(60),
             disaster: Cell::new(if dice.percent(25) { Disaster::Ahead } else { Disaster::Never }),
             ahead: Cell::new(3 + dice.below(5)),
+            repairs: Cell::new(dice.below(4)),
+            // Now and then, so that runs are parked.
+            schedule: Schedule { attempts: if dice.percent(30) { 2 } else { 12 }, ..Schedule::default() },
             dice,
             model: RefCell::new(model),
             shop: RefCell::default(),
-            schedule: Schedule::default(),
             trace: RefCell::default(),
             durable: Cell::default(),
             now: Cell::new(START),
@@ -437,6 +441,7 @@ fn happen(world: &Rc<World>, tasks: &mut Vec<Task>, alive: &[usize]) {
                 world.advance(due - world.now());
             }
         }
+        (11, _) if world.repairs.get() > 0 && world.has_store() => world.repair(),
         (10, Some(process)) if world.reconciles && (world.calm.get() || world.dice.percent(20)) => {
             if let Some(lane) = world.unread() {
                 tasks.push(Task { process, future: Box::pin(reconcile(world.clone(), process, lane)) });
@@ -450,6 +455,21 @@ fn happen(world: &Rc<World>, tasks: &mut Vec<Task>, alive: &[usize]) {
             }
         }
         _ => {}
+    }
+}
+
+impl World {
+    /// A person lets a parked run run again.
+    fn repair(&self) {
+        let parked: Vec<_> = {
+            let model = self.model.borrow();
+            let parked = model.runs.iter().filter(|run| run.open.state == RunState::Parked);
+            parked.map(|run| (run.lane.clone(), run.open.id)).collect()
+        };
+        if let Some((lane, run)) = (!parked.is_empty()).then(|| parked[self.dice.below(parked.len())].clone()) {
+            self.repairs.set(self.repairs.get() - 1);
+            self.write_now(Write::Repair { lane, run });
+        }
     }
 }
 

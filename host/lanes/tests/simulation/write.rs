@@ -54,6 +54,11 @@ pub enum Write {
         rows: Rows,
         end: End,
     },
+    /// A person lets a parked run run again.
+    Repair {
+        lane: LaneKey,
+        run: RunId,
+    },
     /// The store is copied.
     BackUp,
     /// The copy takes the store's place, and is held.
@@ -87,6 +92,7 @@ impl std::fmt::Debug for Write {
                 write!(f, "outcome {fence:?} {rows:?} {:?} {:?}", outcome.key, outcome.state)
             }
             Write::End { fence, rows, end } => write!(f, "end {fence:?} {rows:?} {end:?}"),
+            Write::Repair { lane, run } => write!(f, "repair {lane:?} {run}"),
             Write::BackUp => f.write_str("back up"),
             Write::Restore => f.write_str("restore"),
             Write::Release => f.write_str("release"),
