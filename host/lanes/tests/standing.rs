@@ -17,7 +17,7 @@ use fangshi_journal::{Repair, RunState};
 use fangshi_lanes::{LanesConfig, Schedule, Standing};
 use fangshi_runtime::{CallError, Outcome};
 use fangshi_tenants::{Actor, Stop};
-use rig::{Mood, ORDER, Rig, Seats, outcome_of, send_out, set_note};
+use rig::{Mood, ORDER, Rig, Seats, outcome_of, send_out, set_note, ship};
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -269,16 +269,6 @@ async fn waiting_runs_of_a_version_that_does_not_go_on_are_parked_and_hold_up_no
         assert!(runs.iter().filter(|run| run.installation.0 == 2).all(|run| run.state == RunState::Done));
         assert_eq!(rig.ran().len(), tried, "{stop:?}: it ran");
     }
-}
-
-/// Sends a parcel, which the order shows.
-fn ship() -> rig::Script {
-    script!(|_input, host| {
-        let parcel = json!({"delivery_id": "SF", "waybill_id": "SF1", "deliver_type": 1,
-                            "product_infos": [{"product_id": "1", "sku_id": "2", "product_cnt": 1}]});
-        let request = json!({"order_id": ORDER, "delivery_list": [parcel]});
-        outcome_of(host.operation("delivery", "send", request).await.map(drop))
-    })
 }
 
 /// Sends a code, of which nothing shows.

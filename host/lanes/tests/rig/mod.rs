@@ -1,6 +1,7 @@
 //! Lanes over real SQLite, with scripted guests, a shop in memory and a clock moved by hand.
 #![allow(dead_code)]
 
+mod scripts;
 mod shop;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,10 +17,12 @@ use fangshi_journal::{Journal, LaneKey, NewEvent, RunFilter, RunState, RunView, 
 use fangshi_lanes::{
     Directory, Finished, Guest, Guests, Lanes, LanesConfig, Parts, Seat, Standing, Subscriber, Throughput,
 };
-use fangshi_runtime::{CallError, Outcome, RunHost, RunInput, RunReport};
+use fangshi_runtime::{Outcome, RunHost, RunInput, RunReport};
 use fangshi_tenants::{Credentials, Kek, NewTenant, Platform, Stop, Tenants};
 use serde_json::{Value, json};
 
+#[allow(unused_imports, reason = "no test uses all of them")]
+pub use scripts::{note_after_read, outcome_of, phone_code, send_out, set_note, ship, shipment};
 #[allow(unused_imports, reason = "no test uses all of them")]
 pub use shop::{FakeShop, Mood, refused};
 
@@ -183,27 +186,6 @@ impl Guest for Scripted {
             wall_ms: 1,
         }
     }
-}
-
-/// Ends a run that was aborted or refused as the runtime would; for scripts that use `?`.
-pub fn outcome_of(result: Result<(), CallError>) -> Outcome {
-    match result {
-        Ok(()) => Outcome::Done,
-        Err(CallError::Abort(abort)) => Outcome::Aborted(abort),
-        // As the SDK has it: a person looks at the order.
-        Err(CallError::OutcomeUnknown(reason)) => Outcome::Reject { reason },
-        Err(error) => Outcome::RetryLater { reason: error.to_string(), after: None },
-    }
-}
-
-/// Sets the note, as most scripts do.
-pub async fn set_note(host: &mut dyn RunHost, order: &str, note: &str) -> Result<Value, CallError> {
-    host.operation("notes", "set-merchant-notes", json!({"order_id": order, "merchant_notes": note})).await
-}
-
-/// A request to the one outside host that is granted.
-pub async fn send_out(host: &mut dyn RunHost, method: &str) -> Result<Value, CallError> {
-    host.operation("http", "send", json!({"method": method, "url": "https://a.example/x"})).await
 }
 
 /// Who is subscribed, as the test says.
