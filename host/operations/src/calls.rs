@@ -270,7 +270,7 @@ impl Operations {
                 // An audit refused for the order's state: there is nothing to audit.
                 Class::Conflict if matches!(op.proof(), Proof::Operation { .. }) => None,
                 // Refusals that stay as they are: waiting would not bring an answer.
-                Class::Other | Class::Invalid | Class::Conflict | Class::Permission | Class::Revoked => {
+                Class::Other | Class::Invalid | Class::Conflict | Class::Permission => {
                     return Ok(Verdict::Unclear(format!("it can't be looked up: {}", fault.message)));
                 }
                 _ => return Err(fault),

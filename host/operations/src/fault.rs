@@ -153,7 +153,7 @@ impl Fault {
     pub fn to_contract(&self) -> ContractError {
         let message = self.message.clone();
         match self.class {
-            Class::Permission | Class::Revoked => ContractError::Denied(message),
+            Class::Permission => ContractError::Denied(message),
             Class::Invalid => ContractError::Invalid(message),
             Class::NotFound => ContractError::NotFound(message),
             Class::Conflict => ContractError::Conflict(message),
@@ -166,6 +166,7 @@ impl Fault {
             | Class::Ticket
             | Class::Config
             | Class::Bug
+            | Class::Revoked
             | Class::Reauthorize
             | Class::Suspended
             | Class::Host

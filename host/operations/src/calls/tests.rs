@@ -227,7 +227,7 @@ async fn no_other_refusal_is_repeated() {
         (45009, ContractError::Limited { retry_after: Some(86_400 - (10 * 3600 + 26 * 60 + 43)) }),
         (-1, ContractError::Unavailable("system busy".into())),
         (42007, ContractError::Unavailable("tokens void since a password change".into())),
-        (61003, ContractError::Denied("component not authorized by this account".into())),
+        (61003, ContractError::Unavailable("component not authorized by this account".into())),
         (61004, ContractError::Unavailable("caller's IP is not on the white list".into())),
         (123_456, ContractError::Platform { code: 123_456, message: String::new() }),
     ] {
@@ -415,6 +415,8 @@ async fn a_lost_outcome_is_settled_by_what_the_platform_shows() {
         (audit, "Applied"),
         (r#"{"errcode":424242}"#, "Unclear"),
         (r#"{"errcode":100002}"#, "Again"),
+        // Looked up again once the shop is authorized again.
+        (r#"{"errcode":61003}"#.to_owned(), None),
         (r#"{"errcode":10020116}"#, "Again"),
     ] {
         let (_, base) = Platform::start(&[answer]).await;
