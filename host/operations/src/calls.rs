@@ -118,7 +118,11 @@ impl Operations {
                     tracing::warn!(%tenant, operation = op.name, class, code = fault.code, rid, message = %fault.message,
                         "the platform refuses the host or the shop");
                 }
-                _ => tracing::debug!(%tenant, operation = op.name, class, code = fault.code, rid, "operation failed"),
+                // Each answer's rid is for the platform's support. Its words stay out: they may repeat what is the buyer's.
+                _ if fault.code != 0 && fault.sent != Sent::NotSent => {
+                    tracing::info!(%tenant, operation = op.name, class, code = fault.code, rid, "the platform refused a call");
+                }
+                _ => tracing::debug!(%tenant, operation = op.name, class, "operation failed"),
             }
         }
         outcome

@@ -258,6 +258,38 @@ async fn an_errmsg_that_repeats_secrets_is_masked() {
     assert_eq!(fault.rid.as_deref(), Some("62f1-1"));
 }
 
+/// The lines of a log.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_rid_of_every_refusal_is_in_the_log_and_nothing_of_the_buyer() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(move || writer.clone());
+    let _caught = tracing::subscriber::set_default(subscriber.with_ansi(false).finish());
+    for (at, code) in [-1, 40097, 48001, 100002, 100003, 101100, 45009, 123_456].into_iter().enumerate() {
+        let refusal = json!({"errcode": code, "errmsg": format!("张三 {CANARY}-1 rid: 62f1-{at}")}).to_string();
+        let (_, base) = Platform::start(&[&refusal]).await;
+        let fault = operations(&base, keeper(true)).read_order(TENANT, "3732676853715311104").await.unwrap_err();
+        assert_eq!(fault.code, code);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("INFO") && text.contains(&format!("rid=\"62f1-{at}\"")), "{code}: {text}");
+        assert!(!text.contains("张三") && !text.contains(CANARY), "{text}");
+    }
+}
+
 /// A platform that takes a whole request and then does `what` with the connection.
 async fn raw_platform(what: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -383,6 +415,8 @@ async fn a_lost_outcome_is_settled_by_what_the_platform_shows() {
         (order(""), Some(Verdict::Again)),
         (r#"{"errcode":100002}"#.to_owned(), Some(Verdict::Again)),
         (r#"{"errcode":-1}"#.to_owned(), None),
+        // Looked up again once the shop is authorized again.
+        (r#"{"errcode":61003}"#.to_owned(), None),
     ] {
         let (platform, base) = Platform::start(&[&answer]).await;
         let verdict = operations(&base, keeper(true)).settle(TENANT, op, &request, Some(&before), 1000).await;
@@ -415,8 +449,6 @@ async fn a_lost_outcome_is_settled_by_what_the_platform_shows() {
         (audit, "Applied"),
         (r#"{"errcode":424242}"#, "Unclear"),
         (r#"{"errcode":100002}"#, "Again"),
-        // Looked up again once the shop is authorized again.
-        (r#"{"errcode":61003}"#.to_owned(), None),
         (r#"{"errcode":10020116}"#, "Again"),
     ] {
         let (_, base) = Platform::start(&[answer]).await;
