@@ -211,11 +211,17 @@ const INTERFACES: &[Interface] = &[
     unit(
         "order-items",
         Data,
-        Plain,
-        "读取订单的商品、规格、数量和换款申请",
-        "Read goods, SKUs, counts and SKU changes of an order",
+        Money,
+        "读取订单的商品、规格、数量、价格与优惠，以及换款申请",
+        "Read goods, SKUs, counts, prices and discounts, and SKU changes of an order",
     ),
-    unit("order-price", Data, Money, "读取订单金额、佣金和结算费用", "Read sums, commissions and fees of an order"),
+    unit(
+        "order-price",
+        Data,
+        Money,
+        "读取订单金额、结算费用，以及推广者的昵称、账号 ID 和佣金",
+        "Read sums and fees of an order, and its promoters' nicknames, account ids and commissions",
+    ),
     unit(
         "order-payment",
         Data,

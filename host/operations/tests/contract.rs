@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use fangshi_operations::{Kind, Repeat, find, interfaces, table};
+use fangshi_operations::{Kind, Repeat, Sensitivity, find, interfaces, table};
 use serde_json::{Map, Value, json};
 use wit_parser::{Function, FunctionKind, Resolve, Type, TypeDefKind, WorldItem};
 
@@ -44,6 +44,34 @@ fn every_import_of_the_contract_is_explained_and_nothing_else() {
     let explained: BTreeSet<&str> = interfaces().iter().map(|unit| unit.name).collect();
     assert_eq!(imported, explained);
     assert_eq!(interfaces().len(), explained.len(), "an interface is explained twice");
+}
+
+/// What a merchant reads before consenting: the words, or the mark `money` beside them.
+#[test]
+fn whoever_hands_out_money_says_so_and_whoever_hands_out_promoters_names_them() {
+    let resolve = contract();
+    let mut with_money = Vec::new();
+    for unit in interfaces().iter().filter(|unit| unit.kind == Kind::Data) {
+        let (_, interface) =
+            resolve.interfaces.iter().find(|(_, found)| found.name.as_deref() == Some(unit.name)).unwrap();
+        let records = interface.types.values().filter_map(|id| match &resolve.types[*id].kind {
+            TypeDefKind::Record(record) => Some(record),
+            _ => None,
+        });
+        let members: Vec<&str> =
+            records.flat_map(|record| record.fields.iter().map(|field| field.name.as_str())).collect();
+        let money = |name: &&str| ["price", "fee", "amount"].iter().any(|word| name.contains(word));
+        if members.iter().any(money) {
+            with_money.push(unit.name);
+            assert_eq!(unit.sensitivity, Sensitivity::Money, "{}", unit.name);
+            assert!(unit.en.contains("prices") || unit.en.contains("sums"), "{}", unit.en);
+            assert!(unit.zh.contains("价格") || unit.zh.contains("金额"), "{}", unit.zh);
+        }
+        if members.contains(&"finder-id") {
+            assert!(unit.en.contains("promoters'") && unit.zh.contains("推广者"), "{} {}", unit.en, unit.zh);
+        }
+    }
+    assert_eq!(with_money, ["order-items", "order-price"]);
 }
 
 #[test]
