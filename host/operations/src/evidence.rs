@@ -141,12 +141,13 @@ impl Operation {
     }
 }
 
-fn filled(value: &Value) -> bool {
+/// Whether the platform says anything by this value; a plugin is told by the same rule.
+pub fn filled(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Object(members) => members.values().any(filled),
-        Value::Array(items) => !items.is_empty(),
-        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => items.iter().any(filled),
+        Value::String(text) => !text.is_empty() && text != "0",
         Value::Bool(yes) => *yes,
         Value::Number(number) => number.as_i64() != Some(0),
     }

@@ -91,6 +91,21 @@ fn each_part_has_its_type() {
     assert_eq!(wished, [Word::Ext(4)]);
     let noted = edited(|order| order["present_note"] = json!("for you"));
     assert_eq!(noted, [Word::Ext(8)]);
+    let noted = edited(|order| {
+        order["present_note"] = json!("");
+        order["order_present_info"] = json!({"present_note": "for you"});
+    });
+    assert_eq!(noted, [Word::Ext(8)], "the older place is left empty");
+}
+
+#[test]
+fn a_wish_of_empty_members_is_none() {
+    let told = edited(|order| {
+        order["order_detail"]["delivery_info"]["address_under_review"] = json!({"user_name": "", "use_tel_number": 0});
+        order["order_detail"]["product_infos"][0]["change_sku_info"] =
+            json!({"old_sku_id": "", "new_sku_id": "", "ddl_time_stamp": 0});
+    });
+    assert_eq!(told, []);
 }
 
 #[test]

@@ -25,8 +25,10 @@ pub(crate) enum Select {
     Given(&'static str),
     /// The order itself if one of these paths is given, else none.
     OrderIf(&'static [&'static str]),
-    /// Of each element of the list at the first path, what lies at the second; lists there are joined.
+    /// Of each element of the list at the first path, what lies at the second, where it is given; lists there are joined.
     Each(&'static str, &'static str),
+    /// The same where 0 is an answer as well: left out is what is absent or empty.
+    EachTold(&'static str, &'static str),
     /// In the list at the first path, the element whose member (second) equals the function's text argument; of it the
     /// third path.
     Of(&'static str, &'static str, &'static str),
@@ -42,7 +44,7 @@ pub(crate) enum Selected<'a> {
     Text(String),
 }
 
-use Select::{At, Each, Given, Json, Of, OrderIf};
+use Select::{At, Each, EachTold, Given, Json, Of, OrderIf};
 
 const PRODUCTS: &str = "order_detail.product_infos";
 const ADDRESS: &str = "order_detail.delivery_info.address_info";
@@ -68,7 +70,7 @@ pub(crate) const ROWS: &[Row] = &[
     row("order-items", "coupons", Each(PRODUCTS, "order_product_coupon_info_list")),
     row("order-items", "thumb-img", Of(PRODUCTS, "product_unique_id", "thumb_img")),
     row("order-items", "line-discounts", Each(PRODUCTS, "")),
-    row("order-items", "extra-services", Each(PRODUCTS, "extra_service")),
+    row("order-items", "extra-services", EachTold(PRODUCTS, "extra_service")),
 
     row("order-price", "price", At("order_detail.price_info")),
     row("order-price", "commissions", Each("order_detail.commission_infos", "")),
@@ -175,7 +177,8 @@ impl Select {
                 let any = paths.iter().any(|path| walk(order, path).is_some_and(given));
                 Selected::One(any.then_some(order))
             }
-            Each(list, then) => {
+            Each(list, then) | EachTold(list, then) => {
+                let says = if matches!(self, Each(..)) { given } else { told };
                 let mut found = Vec::new();
                 for outer in walk(order, list).and_then(Value::as_array).into_iter().flatten() {
                     *bytes += ELEMENT_BYTES;
@@ -184,7 +187,7 @@ impl Select {
                             *bytes += elements.len() as u64 * ELEMENT_BYTES;
                             found.extend(elements.iter().map(|value| (value, outer)));
                         }
-                        Some(value) if given(value) => found.push((value, outer)),
+                        Some(value) if says(value) => found.push((value, outer)),
                         _ => {}
                     }
                 }
@@ -208,15 +211,26 @@ fn walk<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').filter(|step| !step.is_empty()).try_fold(value, |value, step| value.get(step))
 }
 
-/// Whether the platform says anything by this value.
+/// Whether the platform says anything by this value: an object of empty members is none (platform page, section 5).
 fn given(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(flag) => *flag,
         Value::Number(number) => number.as_i64() != Some(0),
         Value::String(text) => !text.is_empty() && text != "0",
-        Value::Array(elements) => !elements.is_empty(),
-        Value::Object(members) => !members.is_empty(),
+        Value::Array(elements) => elements.iter().any(given),
+        Value::Object(members) => members.values().any(given),
+    }
+}
+
+/// The same where 0 and false are answers.
+fn told(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(elements) => elements.iter().any(told),
+        Value::Object(members) => members.values().any(told),
     }
 }
 

@@ -8,7 +8,8 @@ use super::{ADDRESS, Evidence, Verdict, member, number, same_place, text};
 fn resend_text(evidence: &Evidence<'_>, wanted: &str, places: &[&str]) -> Verdict {
     let text = |order: Option<&Value>| -> Option<String> {
         let order = order?;
-        Some(places.iter().find_map(|place| order.pointer(place)?.as_str()).unwrap_or_default().to_owned())
+        let told = |place: &&str| order.pointer(place)?.as_str().filter(|text| !text.is_empty());
+        Some(places.iter().find_map(told).unwrap_or_default().to_owned())
     };
     let Some(now) = text(evidence.now) else { return Verdict::Again };
     if now == wanted {
@@ -114,6 +115,8 @@ mod tests {
         let op = ("presents", "set-note");
         let place = judge(op, request.clone(), None, json!({"order_present_info": {"present_note": "hi"}}));
         assert_eq!(place, Verdict::Applied(Value::Null));
+        let emptied = json!({"order_present_info": {"present_note": ""}, "present_note": "hi"});
+        assert_eq!(judge(op, request.clone(), None, emptied), Verdict::Applied(Value::Null));
         let old = json!({"present_note": "old"});
         assert_eq!(judge(op, request.clone(), Some(old.clone()), old.clone()), Verdict::Again);
         let other = json!({"present_note": "other"});

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fangshi_operations::filled;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -133,10 +134,10 @@ impl Facts {
             number: virtual_number(address.get("tel_number_ext_info"), now),
             address: recipient(&address),
             real_number: address.get("tel_number").and_then(Value::as_str).is_some_and(is_whole),
-            wished_address: Mark::of(delivery.get("address_under_review")),
+            wished_address: Mark::of(delivery.get("address_under_review").filter(|wish| filled(wish))),
             wished_at: number(delivery.get("address_apply_time")).unwrap_or(0),
             note: Mark::of(at("/order_detail/ext_info/merchant_notes")),
-            gift_note: Mark::of(order.get("present_note").or_else(|| at("/order_present_info/present_note"))),
+            gift_note: Mark::of(order.get("present_note")).or_else(|| Mark::of(at("/order_present_info/present_note"))),
             commission: Mark::of(at("/order_detail/commission_infos")),
             sharer: Mark::of_all([
                 ("sharer_info", at("/order_detail/sharer_info")),
@@ -276,7 +277,7 @@ fn ordered(products: &[Value]) -> Option<Mark> {
 
 /// A wish, whatever became of it: values of `preshipment_change_sku_state` are unconfirmed.
 fn wish(product: &Value) -> Option<Mark> {
-    let info = product.get("change_sku_info")?;
+    let info = product.get("change_sku_info").filter(|info| filled(info))?;
     let members = ["old_sku_id", "new_sku_id", "ddl_time_stamp"].map(|name| (name, info.get(name)));
     Mark::of_all(members)
 }

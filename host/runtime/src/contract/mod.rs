@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use wit_parser::Resolve;
 
-pub(crate) use shape::{Int, Place, Shape};
+pub(crate) use shape::{Field, Int, Shape};
 
 /// The package of the host's own interfaces.
 pub(crate) const HOST: &str = "fangshi:host@0.1.0";

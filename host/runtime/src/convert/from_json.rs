@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 use wasmtime::component::Val;
 
 use super::{ELEMENT_BYTES, Mismatch};
-use crate::contract::{Int, Place, Shape};
+use crate::contract::{Field, Int, Shape};
 
 /// A value together with the element of the outer list it was found in.
 #[derive(Clone, Copy)]
@@ -21,12 +21,20 @@ impl<'a> View<'a> {
         View { own, outer: None }
     }
 
-    fn find(self, places: &[Place]) -> Option<&'a Value> {
-        places.iter().find_map(|place| {
+    /// The first place that says anything; the platform leaves an older or a newer one empty. Where none does, the first
+    /// that is there: an empty note is one.
+    fn find(self, field: &Field) -> Option<&'a Value> {
+        let mut found = field.places.iter().filter_map(|place| {
             let start = if place.outer { self.outer } else { self.own };
             let found = place.path.iter().try_fold(start?, |value, step| value.get(step.as_str()));
             found.filter(|value| !value.is_null())
-        })
+        });
+        let empty = |value: &Value| is_void(value) || (field.shape == Shape::Text && is_no_id(value));
+        let first = found.next()?;
+        if !empty(first) {
+            return Some(first);
+        }
+        Some(found.find(|value| !empty(value)).unwrap_or(first))
     }
 }
 
@@ -62,7 +70,7 @@ pub(crate) fn from_json(view: View<'_>, shape: &Shape, bytes: &mut u64) -> Resul
             }
             let mut record = Vec::with_capacity(fields.len());
             for field in fields {
-                let view = View { own: view.find(&field.places), outer: view.own };
+                let view = View { own: view.find(field), outer: view.own };
                 let value = from_json(view, &field.shape, bytes).map_err(|error| error.under(&field.json))?;
                 record.push((field.wit.clone(), value));
             }
@@ -112,6 +120,11 @@ fn is_void(value: &Value) -> bool {
         Value::Object(members) => members.is_empty(),
         _ => false,
     }
+}
+
+/// An id that is dead comes as 0. As a number or a flag, 0 is an answer.
+fn is_no_id(value: &Value) -> bool {
+    value.as_i64() == Some(0) || value.as_str() == Some("0")
 }
 
 fn elements(value: Option<&Value>) -> Result<&[Value], Mismatch> {

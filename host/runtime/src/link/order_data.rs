@@ -214,6 +214,55 @@ mod tests {
     }
 
     #[test]
+    fn what_one_place_leaves_empty_another_may_say() {
+        let id = |order: Value| read(&order, "order-present", "present", None)["present_order_id"].clone();
+        for empty in [json!(""), json!("0"), json!(0), Value::Null] {
+            let order = json!({"is_present": true, "order_present_info": {"present_order_id_str": empty},
+                "present_order_id_str": "37"});
+            assert_eq!(id(order), "37", "{empty}");
+        }
+        assert_eq!(id(json!({"is_present": true, "order_present_info": {"present_order_id_str": ""}})), "");
+        let note = |new: &str, old: &str| {
+            let order =
+                json!({"present_order_id_str": "37", "order_present_info": {"present_note": new}, "present_note": old});
+            read(&order, "order-present", "present", None)["present_note"].clone()
+        };
+        assert_eq!((note("", "谢谢"), note("谢谢", ""), note("0", "")), (json!("谢谢"), json!("谢谢"), json!("0")));
+        // A count of 0 is an answer: the older name of it is not asked.
+        let number = json!({"virtual_tel_number": "18400984191-0775", "has_delay_times": 0, "get_virtual_tel_cnt": 2});
+        let order = json!({"order_detail": {"delivery_info": {"address_info": {"tel_number_ext_info": number}}}});
+        assert_eq!(read(&order, "order-phone", "virtual-number", None)["has_delay_times"], 0);
+    }
+
+    #[test]
+    fn objects_of_empty_members_are_none() {
+        let void = json!({"user_name": "", "tel_number": "", "use_tel_number": 0, "tel_number_ext_info": {"real_tel_number": ""}});
+        let wish = json!({"preshipment_change_sku_state": 0, "old_sku_id": "", "new_sku_id": "", "ddl_time_stamp": 0});
+        let order = json!({
+            "order_present_info": {"present_order_id_str": "", "present_send_type": 0, "is_b2c_free_present": false},
+            "order_detail": {
+                "product_infos": [{"product_unique_id": LINE, "change_sku_info": wish,
+                    "extra_service": {"seven_day_return": 0, "freight_insurance": 0}},
+                    {"product_unique_id": "2", "extra_service": {"seven_day_return": ""}}],
+                "delivery_info": {"address_under_review": void,
+                    "address_info": {"tel_number_ext_info": {"virtual_tel_number": "", "virtual_tel_expire_time": 0}}}}});
+        for (interface, function) in [
+            ("order-address", "address-under-review"),
+            ("order-phone", "phone-under-review"),
+            ("order-phone", "virtual-number"),
+            ("order-present", "present"),
+        ] {
+            assert_eq!(read(&order, interface, function, None), Value::Null, "{interface} {function}");
+        }
+        assert_eq!(read(&order, "order-items", "sku-changes", None), json!([]));
+        // A line without these services is one of which the platform tells.
+        assert_eq!(
+            read(&order, "order-items", "extra-services", None),
+            json!([{"product_unique_id": LINE, "seven_day_return": 0, "freight_insurance": 0}])
+        );
+    }
+
+    #[test]
     fn an_empty_order_gives_empty_groups() {
         let order = json!({});
         assert_eq!(read(&order, "order-items", "items", None), json!([]));
@@ -246,7 +295,9 @@ mod tests {
     /// Whether the way of an empty list is where a function looks for one.
     fn is_read_as_a_list(way: &str) -> bool {
         ROWS.iter().any(|row| match row.select {
-            Select::Each(list, then) => way == list || way.strip_prefix(&format!("{list}.0.")) == Some(then),
+            Select::Each(list, then) | Select::EachTold(list, then) => {
+                way == list || way.strip_prefix(&format!("{list}.0.")) == Some(then)
+            }
             _ => false,
         })
     }
