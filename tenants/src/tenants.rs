@@ -60,7 +60,7 @@ impl Tenants {
         let refusals = Arc::new(Refusals::new(db));
         flush_now_and_then(&refusals);
         let flights = Flights::default();
-        let custody = Custody::new(Arc::clone(&directory), component, flights.clone());
+        let custody = Custody::new(Arc::clone(&directory), component, Arc::clone(&refusals), flights.clone());
         Ok(Tenants {
             onboarding: Onboarding::new(Arc::clone(&directory), custody.clone(), flights.clone()),
             custody,

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::Console;
 use crate::refusal::{Refusal, RefusalBody};
+use crate::tenants::RefusalCount;
 
 /// The process answers.
 #[derive(Serialize, ToSchema)]
@@ -74,6 +75,9 @@ pub(crate) struct ComponentView {
     token: &'static str,
     /// When the token ends, unix milliseconds.
     token_expires_at: i64,
+    /// What was refused of the component's own: its callbacks (`bad_signature`: another Token than the platform's; `bad_ciphertext`:
+    /// another EncodingAESKey), and visits of its authorization pages (`authorize-…`).
+    refusals: Vec<RefusalCount>,
 }
 
 /// What is not finished.
@@ -162,6 +166,7 @@ pub(crate) async fn readyz(State(console): State<Console>, headers: HeaderMap) -
             ticket_asked_at: health.ticket_asked_at,
             token: if health.token_good { "good" } else { "none" },
             token_expires_at: health.token_expires_at,
+            refusals: health.refusals.into_iter().map(RefusalCount::from).collect(),
         }),
     }))
 }

@@ -430,3 +430,19 @@ async fn without_component_or_address_the_answer_says_so() {
     let ready = desk.get("/readyz").await.json();
     assert_eq!(ready["component"]["ticket"], "good", "{ready}");
 }
+
+#[tokio::test]
+async fn a_component_with_another_token_than_the_platforms_shows_in_its_readiness() {
+    let platform = platform().await;
+    let desk = Desk::with_platform(&platform).await;
+    assert_eq!(desk.get("/readyz").await.json()["component"]["refusals"], json!([]));
+    let push = format!("{}/callback/weixin/component?timestamp=1&nonce=n&encrypt_type=aes", desk.address);
+    for _ in 0..2 {
+        let url = format!("{push}&msg_signature={}", "0".repeat(40));
+        let answer = Browser::new().0.post(url).body("<xml><Encrypt>AAAA</Encrypt></xml>").send().await.unwrap();
+        assert_eq!(answer.status(), 401);
+    }
+    let ready = desk.get("/readyz").await.json();
+    let told = &ready["component"]["refusals"][0];
+    assert_eq!((&told["reason"], &told["count"]), (&json!("bad_signature"), &json!(2)), "{ready}");
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fangshi_database::TenantId;
 use secrecy::SecretString;
 
 use super::rows;
@@ -10,6 +11,7 @@ use super::{Custody, Inner, IssueError, Issuer, Key, decide};
 use crate::TokenError;
 use crate::custody::refresh::Refresher;
 use crate::error::StoreError;
+use crate::refusals::Refusal;
 
 /// Tickets come every 10 minutes: asking more often brings nothing.
 const ASK_GAP_MS: i64 = 600_000;
@@ -17,7 +19,7 @@ const ASK_GAP_MS: i64 = 600_000;
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the component stands, for health pages. Times in unix ms, 0 if never.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentHealth {
     /// Whether a ticket is there and good.
     pub ticket_good: bool,
@@ -29,6 +31,8 @@ pub struct ComponentHealth {
     pub token_good: bool,
     /// When it ends.
     pub token_expires_at: i64,
+    /// What was refused that came for the component and for no tenant, most frequent first.
+    pub refusals: Vec<Refusal>,
 }
 
 /// A call with the component's token failed.
@@ -77,6 +81,7 @@ impl Custody {
             ticket_asked_at: ticket.2,
             token_good: token.1 > now,
             token_expires_at: token.1,
+            refusals: self.inner.refusals.of(TenantId::HOST).await?,
         }))
     }
 

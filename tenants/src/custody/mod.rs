@@ -74,6 +74,7 @@ use self::token::Held;
 use crate::TokenError;
 use crate::directory::Directory;
 use crate::flights::Flights;
+use crate::refusals::Refusals;
 use crate::tenant::{SuspendedBy, TenantKind, TenantState};
 
 /// Seconds that WeChat's tokens live (platform page 2).
@@ -103,6 +104,7 @@ pub struct Custody {
 struct Inner {
     directory: Arc<Directory>,
     component: Option<ComponentCredentials>,
+    refusals: Arc<Refusals>,
     /// This process, as it signs its leases.
     owner: String,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
@@ -152,7 +154,12 @@ pub(crate) struct Planted {
 }
 
 impl Custody {
-    pub(crate) fn new(directory: Arc<Directory>, component: Option<ComponentCredentials>, flights: Flights) -> Custody {
+    pub(crate) fn new(
+        directory: Arc<Directory>,
+        component: Option<ComponentCredentials>,
+        refusals: Arc<Refusals>,
+        flights: Flights,
+    ) -> Custody {
         // Random, since process numbers repeat from machine to machine and start to start.
         let mut random = [0; 8];
         if getrandom::fill(&mut random).is_err() {
@@ -163,6 +170,7 @@ impl Custody {
             inner: Arc::new(Inner {
                 directory,
                 component,
+                refusals,
                 owner,
                 slots: Mutex::default(),
                 health: Recent::new(HEALTH_GOOD_MS),

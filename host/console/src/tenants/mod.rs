@@ -16,6 +16,7 @@ use crate::page::{Page, PageQuery};
 use crate::refusal::{Refusal, RefusalBody};
 use crate::request::{Ids, JsonBody, QueryOf};
 use body::{DeletionQuery, TenantBody, TenantChange, allotted, invalid, new_tenant, tenant_patch};
+pub(crate) use view::RefusalCount;
 use view::{DeletionView, TenantView, view};
 
 /// The tenant, or 404.

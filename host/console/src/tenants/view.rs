@@ -119,7 +119,7 @@ pub(crate) struct DeletionView {
     pub(super) state: String,
 }
 
-/// How often callbacks of a tenant were refused for one reason.
+/// How often callbacks were refused for one reason.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RefusalCount {
     /// The reason's code.
@@ -128,6 +128,12 @@ pub(crate) struct RefusalCount {
     count: i64,
     /// The last time, unix milliseconds.
     last_at: i64,
+}
+
+impl From<fangshi_tenants::Refusal> for RefusalCount {
+    fn from(refusal: fangshi_tenants::Refusal) -> RefusalCount {
+        RefusalCount { reason: refusal.reason, count: refusal.count, last_at: refusal.last_at }
+    }
 }
 
 const NO_USER_NAME: WarningView = WarningView {
@@ -184,9 +190,6 @@ pub(super) async fn view(console: &Console, tenant: &Tenant) -> Result<TenantVie
         decodes: DecodesView { budget: usage.budget, used: usage.used, left: usage.left(), next_day_at: usage.until },
         created_at: tenant.created_at,
         callback_path: format!("/callback/{}/{}", tenant.platform, tenant.appid),
-        refusals: refusals
-            .into_iter()
-            .map(|refusal| RefusalCount { reason: refusal.reason, count: refusal.count, last_at: refusal.last_at })
-            .collect(),
+        refusals: refusals.into_iter().map(RefusalCount::from).collect(),
     })
 }
