@@ -16,6 +16,7 @@
 
 mod answer;
 mod authorization;
+mod base;
 mod breaker;
 mod calls;
 mod client;
@@ -36,6 +37,7 @@ mod parcels;
 mod redact;
 mod table;
 
+pub use base::is_base;
 pub use breaker::BreakerConfig;
 pub use calls::Operations;
 pub use client::{MOST_CONNECTING, OperationsConfig, OperationsError};

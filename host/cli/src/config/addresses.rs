@@ -1,7 +1,8 @@
 //! Addresses: where to listen, where merchants' browsers come in, and where the platform is.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
+use fangshi_operations::is_base;
 use url::Url;
 
 use super::keys;
@@ -32,7 +33,7 @@ pub(super) fn api_base(reader: &mut Reader<'_>) -> String {
         return default.to_owned();
     };
     let base = value.trim_end_matches('/');
-    if is_api_base(base) {
+    if is_base(base) {
         return base.to_owned();
     }
     // Not the value itself: an address may carry a password.
@@ -43,7 +44,7 @@ pub(super) fn api_base(reader: &mut Reader<'_>) -> String {
 pub(super) fn public_url(reader: &mut Reader<'_>) -> Option<String> {
     let Found { value, line } = reader.text(&keys::PUBLIC_URL)?;
     let base = value.trim_end_matches('/');
-    if is_api_base(base) {
+    if is_base(base) {
         return Some(base.to_owned());
     }
     reader.wrong(&keys::PUBLIC_URL, line, "another form of address");
@@ -62,27 +63,10 @@ fn page(reader: &mut Reader<'_>, key: &keys::Key, default: &str) -> Option<Url> 
     let url = Url::parse(&value).ok().filter(|url| {
         let nobody = url.username().is_empty() && url.password().is_none();
         let bare = nobody && url.query().is_none() && url.fragment().is_none();
-        bare && is_api_base(&url.origin().ascii_serialization())
+        bare && is_base(&url.origin().ascii_serialization())
     });
     if url.is_none() {
         reader.wrong(key, line, "another form of address");
     }
     url
-}
-
-/// https with any host, or http with this machine (the token travels in the address's query); no path behind it.
-pub(super) fn is_api_base(base: &str) -> bool {
-    let bare = |rest: &str| !rest.is_empty() && !rest.contains(['/', '?', '#', '@', ' ', '\\']);
-    if let Some(rest) = base.strip_prefix("https://") {
-        return bare(rest);
-    }
-    let Some(rest) = base.strip_prefix("http://") else {
-        return false;
-    };
-    if let Ok(address) = rest.parse::<SocketAddr>() {
-        return address.ip().is_loopback();
-    }
-    let host = rest.split(':').next().unwrap_or_default();
-    let loopback = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    bare(rest) && (loopback || host == "localhost")
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use fangshi_operations::is_base;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::addresses::is_api_base;
 use super::keys;
 use super::reader::Reader;
 
@@ -24,7 +24,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Alerts {
     let url = reader.secret(&keys::WEBHOOK_URL);
     let webhook_url = url.and_then(|found| {
         let text = found.value.expose_secret();
-        let right = Url::parse(text).is_ok_and(|url| is_api_base(&url.origin().ascii_serialization()));
+        let right = Url::parse(text).is_ok_and(|url| is_base(&url.origin().ascii_serialization()));
         if !right {
             reader.wrong(&keys::WEBHOOK_URL, found.line, "another form of address");
         }

@@ -184,6 +184,8 @@ const WRONG: &[(&str, &[&str])] = &[
     ("[weixin]\napi_base = \"http://localhost.evil.example\"", &["weixin.api_base: expected"]),
     ("public_url = \"http://shop.example.com\"", &["fangshi.toml:1: public_url: expected where", "https://HOST"]),
     ("public_url = \"https://shop.example.com/path\"", &["public_url: expected"]),
+    ("public_url = \"https://shop.example.com:99999\"", &["public_url: expected"]),
+    ("[weixin]\napi_base = \"https://api.weixin.qq.com:99999\"", &["weixin.api_base: expected"]),
     (
         "[weixin]\nauthorize_pc_url = \"https://mp.weixin.qq.com/cgi-bin/componentloginpage?a=1\"",
         &["weixin.authorize_pc_url: expected the platform's authorization page"],
