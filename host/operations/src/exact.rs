@@ -8,7 +8,10 @@ use serde_json::Value;
 const SAFE: u64 = (1 << 53) - 1;
 
 /// Reads JSON in which number literals that no machine number holds exactly become text, and ids become text.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+///
+/// # Errors
+/// It is no JSON.
+pub fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
     let mut value = serde_json::from_slice(&quote_inexact(bytes))?;
     ids_to_text(&mut value);
     Ok(value)

@@ -43,6 +43,7 @@ pub use calls::Operations;
 pub use client::{MOST_CONNECTING, OperationsConfig, OperationsError};
 pub use decode::{Asker, Decoded, same_address};
 pub use evidence::{Evidence, Proof, Verdict, filled, gift_of};
+pub use exact::parse as parse_exact;
 pub use fault::{Class, ContractError, Fault, Sent};
 pub use gate::ShopStanding;
 pub use interfaces::{ALL_DATA, Grant, Interface, Kind, covers, grant, interface, interfaces, meets};
