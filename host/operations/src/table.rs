@@ -56,5 +56,5 @@ pub fn named(name: &str) -> Option<&'static Operation> {
 /// getorder, the operation behind `orders.get` and every snapshot.
 pub fn read_order() -> &'static Operation {
     static ROW: OnceLock<Operation> = OnceLock::new();
-    find("orders", "get").unwrap_or_else(|| ROW.get_or_init(orders::get))
+    ROW.get_or_init(orders::get)
 }

@@ -86,7 +86,7 @@ impl std::fmt::Debug for RuntimeConfig {
 /// Each is what so many runs need if every one of them is of the largest component allowed, so a run that got a place
 /// never finds the pool empty. All of it is address space until it is touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolSizes {
+pub(crate) struct PoolSizes {
     /// Component instances and async stacks: one a run.
     pub runs: u32,
     /// Core instances.
@@ -117,7 +117,7 @@ pub(crate) const MAX_INSTANCE_BYTES: usize = 2 << 20;
 
 impl PoolSizes {
     /// Sizes for so many concurrent runs.
-    pub fn derive(max_concurrent_runs: u32) -> PoolSizes {
+    pub(crate) fn derive(max_concurrent_runs: u32) -> PoolSizes {
         let runs = max_concurrent_runs.max(1);
         PoolSizes {
             runs,

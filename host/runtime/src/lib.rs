@@ -47,7 +47,7 @@ mod wasi;
 
 pub use call::{Abort, CallError, RunHost};
 pub use compiler::{CompileError, Compiler, InProcess};
-pub use config::{MAX_CONCURRENT_RUNS, PoolSizes, RuntimeConfig};
+pub use config::{MAX_CONCURRENT_RUNS, RuntimeConfig};
 pub use contract::{ContractFunction, contract_functions, contract_hooks};
 pub use declared::sections;
 pub use input::{Envelope, RunInput, Snapshot};

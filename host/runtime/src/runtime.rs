@@ -104,11 +104,6 @@ impl Runtime {
         &self.inner.recorded_engine
     }
 
-    /// The pool's sizes.
-    pub fn pool_sizes(&self) -> PoolSizes {
-        PoolSizes::derive(self.inner.config.max_concurrent_runs)
-    }
-
     /// Plugins loaded in memory now (approximately: the cache counts lazily).
     pub fn loaded(&self) -> u64 {
         self.inner.plugins.entry_count()
