@@ -10,7 +10,11 @@ use crate::registry::Misfit;
 #[derive(Debug, thiserror::Error)]
 pub enum KekError {
     /// The key file cannot be read or made.
-    #[error("cannot use the key file {}: {cause}", .path.display())]
+    #[error(
+        "cannot use the key file {}: {cause}; [custody] key_file must be a file that this process may read (before the first \
+         start, in a folder where it may make one)",
+        .path.display()
+    )]
     File {
         /// The file.
         path: PathBuf,

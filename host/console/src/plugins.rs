@@ -276,7 +276,7 @@ async fn inspect(console: &Console, wasm: Vec<u8>, signature: Option<String>) ->
         let manifest = record(manifest, &wasm)?;
         let settings = SettingsSchema::of(&fangshi_runtime::sections(&wasm, SettingsSchema::SECTION));
         let settings = settings.map_err(|problem| {
-            let hint = "the README says what a schema of settings may hold; `fangshi plugin inspect FILE.wasm` tells the same at your desk";
+            let hint = "docs/settings-and-schedules.md says what a schema of settings may hold; `fangshi plugin inspect FILE.wasm` tells the same at your desk";
             Refusal::invalid("settings-schema", problem.to_string(), hint)
         })?;
         let declared = Declared { manifest, settings, signed_by };

@@ -154,7 +154,8 @@ pub(crate) struct CallItem {
     answer: Option<Value>,
     /// Digest of the order that was the answer.
     snapshot: Option<String>,
-    /// live, earlier-effect (answered from an earlier attempt), reread.
+    /// live, earlier-effect (answered from an earlier attempt), reread (the order showed what became of it), kept (a decode that
+    /// was kept: nothing was sent).
     origin: String,
     /// Unix milliseconds.
     at: i64,

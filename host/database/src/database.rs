@@ -273,6 +273,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_damaged_store_is_refused_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(DATABASE_FILE), "no database ".repeat(100)).unwrap();
+        let refused = Database::open(OpenOptions::new(dir.path())).await.unwrap_err();
+        assert!(matches!(&refused, DatabaseError::Sql { .. }), "{refused}");
+        assert!(refused.to_string().contains("`fangshi restore`"), "{refused}");
+    }
+
+    #[tokio::test]
     async fn a_data_folder_that_cannot_be_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");

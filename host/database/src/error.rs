@@ -51,7 +51,11 @@ pub enum DatabaseError {
         cause: String,
     },
     /// SQLite refused.
-    #[error("the store {} cannot be opened: {cause}", .path.display())]
+    #[error(
+        "the store {} cannot be opened: {cause}; see that its disk has room and that this process may write there. If the \
+         file itself is damaged, restore a backup (`fangshi restore`)",
+        .path.display()
+    )]
     Sql {
         /// The database file.
         path: PathBuf,

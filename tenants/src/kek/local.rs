@@ -145,6 +145,8 @@ mod tests {
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert!(matches!(Kek::create_file(&path), Err(KekError::File { .. })), "never overwritten");
+        let refused = Kek::from_file(dir.path()).unwrap_err();
+        assert!(matches!(&refused, KekError::File { .. }) && refused.to_string().contains("[custody] key_file must"));
         assert_eq!(Kek::from_file(&path).unwrap().id(), made.id());
     }
 

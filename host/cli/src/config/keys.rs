@@ -349,7 +349,12 @@ pub fn limits_of_plan() -> Vec<Key> {
 
 fn limit(section: &'static str, name: &'static str, range: LimitRange) -> Option<Key> {
     let LimitRange::Number { least, most, .. } = range else { return None };
-    Some(key(section, name, Kind::Number(least, most), "a limit of each tenant; the README says what each one bounds"))
+    Some(key(
+        section,
+        name,
+        Kind::Number(least, most),
+        "a limit of each tenant; docs/limits.md says what each one bounds",
+    ))
 }
 
 /// Every key.
