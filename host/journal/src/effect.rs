@@ -302,9 +302,11 @@ impl Journal {
         let call = Row::call(self, tenant, run, buffer.attempt(), &outcome.call)?;
         buffer.took(outcome.call.position);
         buffer.counted((answer.as_ref().map_or(0, Vec::len) + call.bytes()) as u64);
-        // The plugin may hear of a lost answer what it hears of a busy platform.
-        let lost = outcome.state == EffectState::Unknown && !outcome.busy;
-        let result = if lost { Some("outcome-unknown") } else { outcome.call.result };
+        // Whatever the plugin hears.
+        let result = match outcome.state {
+            EffectState::Unknown => Some(if outcome.busy { BUSY } else { "outcome-unknown" }),
+            _ => outcome.call.result,
+        };
         let now = self.clock.now();
         let rows = buffer.rows();
         let mut step = Step::held(fence);

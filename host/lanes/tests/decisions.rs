@@ -332,6 +332,7 @@ fn cause(id: i64, installation: i64, intent_at: i64) -> Cause {
         id,
         installation: InstallationId(installation),
         state: EffectState::Applied,
+        busy: false,
         intent_at,
         raises: NOTE,
         raises_events: &["channels_ec_order_deliver"],

@@ -14,7 +14,7 @@ mod rig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fangshi_journal::{Repair, RunState};
+use fangshi_journal::{EffectState, Repair, RunState};
 use fangshi_operations::Class;
 use fangshi_runtime::{CallError, Outcome};
 use fangshi_tenants::Actor;
@@ -69,6 +69,31 @@ async fn a_look_that_fails_leaves_it_to_the_next_attempt() {
 }
 
 #[tokio::test]
+async fn a_refusal_after_a_busy_answer_leaves_nothing_in_doubt() {
+    let rig = Rig::new().await;
+    let insists = script!(|_input, host| {
+        for _ in 0..3 {
+            if set_note(host, ORDER, "x").await.is_ok() {
+                return Outcome::Done;
+            }
+        }
+        Outcome::RetryLater { reason: "refused".into(), after: None }
+    });
+    rig.install(1, true, insists);
+    let refusals = [1, 2].map(|_| Mood::Refuse(refused(Class::TooOften, 100_003)));
+    rig.shop.moods.lock().unwrap().extend([Mood::Busy { applied: false }].into_iter().chain(refusals));
+    // A look would not do: only what is in doubt is looked for.
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    let run = rig.runs().await[0].id;
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert_eq!((effects[0].state, effects[0].unsure, effects[0].sends), (EffectState::RefusedForNow, 0, 3));
+    let detail = rig.journal.run(rig.tenant, run).await.unwrap().unwrap();
+    let origins: Vec<_> = detail.attempt_list[0].calls.iter().map(|call| serde_json::to_value(call).unwrap()).collect();
+    assert!(origins.iter().all(|call| call["origin"] == "live"), "{origins:?}");
+}
+
+#[tokio::test]
 async fn a_plugin_that_calls_again_at_once_has_it_looked_for_and_not_sent_twice() {
     for (mood, sends) in [(Mood::LoseAnswer, 1), (Mood::LoseRequest, 2)] {
         let rig = Rig::new().await;
@@ -120,8 +145,10 @@ async fn what_was_lost_once_and_then_refused_until_the_run_was_parked_is_sent_ag
 }
 
 #[tokio::test]
-async fn somebody_elses_note_is_no_echo_of_one_that_a_busy_platform_did_not_write() {
-    for (applied, echoes) in [(false, 0), (true, 1)] {
+async fn what_a_busy_platform_may_not_have_written_hides_nobodys_note() {
+    // When the events about a note come: before the next attempt looks, or after.
+    for (applied, comes_after, hidden) in [(false, [false, true], 0), (true, [false, true], 0), (true, [true, true], 1)]
+    {
         let rig = Rig::new().await;
         let once = script!(|input, host| match input.hook.as_str() {
             "on-pay" => outcome_of(set_note(host, ORDER, "x").await.map(drop)),
@@ -131,15 +158,33 @@ async fn somebody_elses_note_is_no_echo_of_one_that_a_busy_platform_did_not_writ
         rig.shop.moods.lock().unwrap().push_back(Mood::Busy { applied });
         rig.pay(ORDER).await;
         rig.settle().await;
-        if applied {
-            // The next attempt sees it.
-            rig.advance(7).await;
+        for after in comes_after {
+            if after {
+                rig.advance(7).await;
+            }
+            rig.push("channels_ec_order_ext_info_update", ORDER, Some(3)).await;
+            rig.settle().await;
         }
-        rig.push("channels_ec_order_ext_info_update", ORDER, Some(3)).await;
-        rig.settle().await;
         rig.advance(7).await;
-        assert_eq!(rig.count("SELECT count(*) FROM events WHERE echo_of IS NOT NULL").await, echoes, "{applied}");
+        assert_eq!(rig.count("SELECT count(*) FROM events WHERE echo_of IS NOT NULL").await, 1, "one effect, one echo");
+        assert_eq!(rig.runs().await.len(), 3 - hidden, "{applied} {comes_after:?}");
     }
+}
+
+#[tokio::test]
+async fn a_look_that_finds_a_change_since_keeps_in_mind_that_the_platform_was_busy() {
+    let rig = Rig::new().await;
+    rig.install(1, true, note_after_read());
+    rig.shop.moods.lock().unwrap().push_back(Mood::Busy { applied: false });
+    rig.pay(ORDER).await;
+    rig.settle().await;
+    rig.shop.orders.lock().unwrap().get_mut(ORDER).unwrap()["order_detail"]["ext_info"]["merchant_notes"] =
+        "by hand".into();
+    rig.advance(7).await;
+    assert_eq!(rig.states().await, [RunState::Rejected]);
+    let run = rig.runs().await[0].id;
+    let effects = rig.journal.effects(rig.tenant, run).await.unwrap();
+    assert!(effects[0].met_a_busy_platform());
 }
 
 #[tokio::test]

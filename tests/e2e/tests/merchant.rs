@@ -168,8 +168,8 @@ async fn a_merchant_uploads_reads_approves_and_pauses() {
     click(&browser, "#upload").await;
     find(&browser, "#approve").await;
     let consent = text(&browser).await;
-    for part in ["买家付款时", "修改订单的商家备注", "读取订单金额、佣金和结算费用", "个人信息", "金额"]
-    {
+    let price = "读取订单金额、结算费用，以及推广者的昵称、账号 ID 和佣金";
+    for part in ["买家付款时", "修改订单的商家备注", price, "个人信息", "金额"] {
         assert!(consent.contains(part), "{part} is not in {consent}");
     }
     picture(&browser, "3-consent").await;

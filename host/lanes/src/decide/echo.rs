@@ -18,6 +18,8 @@ pub struct Cause {
     pub installation: InstallationId,
     /// Where it stands.
     pub state: EffectState,
+    /// A busy platform was asked for it, and nothing shows yet that it was done: what it explains is hidden from nobody.
+    pub busy: bool,
     /// When it was intended, unix milliseconds.
     pub intent_at: i64,
     /// Values of ext_info_update's `type` that it raises.

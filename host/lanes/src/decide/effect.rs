@@ -116,7 +116,7 @@ pub fn settle_restored(repeat: Repeat, unsure: u32, verdict: Option<Verdict>, un
 /// A refusal of an effect that an earlier send may have done: so the plugin is told, in a text of every case. It is about this
 /// try alone, and nothing else should be done in the effect's place.
 pub fn in_doubt(refused: CallError) -> CallError {
-    let told = |text: String| format!("an earlier try was sent without an answer and may have been applied: {text}");
+    let told = |text: String| format!("an earlier try may have been applied: {text}");
     match refused {
         CallError::Unavailable(text) => CallError::Unavailable(told(text)),
         CallError::Conflict(text) => CallError::Conflict(told(text)),

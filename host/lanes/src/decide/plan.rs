@@ -64,7 +64,7 @@ pub fn plan(
                 if event.only.is_some_and(|only| only != heard.installation) {
                     continue;
                 }
-                if wants(heard, subscribers, cause)? {
+                if wants(heard, subscribers, cause.filter(|cause| !cause.busy))? {
                     runs.push(NewRun {
                         installation: heard.installation,
                         version: heard.version,

@@ -142,7 +142,7 @@ impl World {
             return answer;
         }
         let (answer, outcome) = match effect {
-            Some(effect) => match (effect.state, from_json(effect.result.as_deref(), effect.answer.as_ref())) {
+            Some(effect) => match (effect.state, told(effect)) {
                 (EffectState::Intent, _) | (_, None) => {
                     (Err(CallError::OutcomeUnknown("nobody knows what came of it then".into())), "recorded")
                 }
@@ -197,6 +197,12 @@ impl World {
             }
         }
     }
+}
+
+/// What a run heard of an effect at last; what stopped its attempt was no answer.
+fn told(effect: &Effect) -> Option<Result<Value, CallError>> {
+    from_json(effect.result.as_deref(), effect.answer.as_ref())
+        .filter(|answer| !matches!(answer, Err(CallError::Abort(_))))
 }
 
 #[async_trait]

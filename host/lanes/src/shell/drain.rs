@@ -253,14 +253,14 @@ impl<'a> Work<'a> {
         let causes: Vec<Cause> = traces(self.core, self.lane, state, since)
             .await?
             .into_iter()
-            // What a busy platform may not have done hides no change that somebody else made.
-            .filter(|trace| !trace.used && !trace.busy)
+            .filter(|trace| !trace.used)
             .filter_map(|trace| {
                 let op = named(&trace.operation)?;
                 Some(Cause {
                     id: trace.id,
                     installation: trace.installation,
                     state: trace.state,
+                    busy: trace.busy,
                     intent_at: trace.intent_at,
                     raises: op.raises,
                     raises_events: op.raises_events,

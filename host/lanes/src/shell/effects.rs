@@ -31,12 +31,16 @@ struct Brought {
     origin: CallOrigin,
     /// Nothing left the host, whatever was intended.
     kept_back: bool,
+    /// The platform answered the last send with being busy.
+    busy: bool,
+    /// Sends that never got an answer, but for the last.
+    unsure: u32,
 }
 
 impl Brought {
     /// An answer without a fault.
     fn of(answer: Result<Value, CallError>, state: EffectState, origin: CallOrigin) -> Brought {
-        Brought { answer, state, fault: None, origin, kept_back: false }
+        Brought { answer, state, fault: None, origin, kept_back: false, busy: false, unsure: 0 }
     }
 }
 
@@ -105,14 +109,16 @@ impl Host {
                     Settled::SendAgain => unsure = unanswered(&earlier),
                     settled => {
                         let (answer, state) = found(settled);
-                        return self.conclude(&call, key, Brought::of(answer, state, CallOrigin::Reread)).await;
+                        let (busy, unsure) = (earlier.met_a_busy_platform(), earlier.unsure);
+                        let seen = Brought { busy, unsure, ..Brought::of(answer, state, CallOrigin::Reread) };
+                        return self.conclude(&call, key, seen).await;
                     }
                 }
             }
             _ => {}
         }
         let brought = self.send(op, &call, &key, &order_id, before, unsure).await?;
-        self.conclude(&call, key, brought).await
+        self.conclude(&call, key, Brought { unsure, ..brought }).await
     }
 
     /// What this attempt last saw of the order that an effect changes. A gift is seen in the orders made of it.
@@ -181,7 +187,8 @@ impl Host {
             return Ok(self.left_open(op.repeat, sent, fault));
         }
         let (answer, state) = found(settled);
-        Ok(Brought { fault: Some(fault), ..Brought::of(answer, state, CallOrigin::Reread) })
+        let busy = fault.class == Class::Busy;
+        Ok(Brought { fault: Some(fault), busy, ..Brought::of(answer, state, CallOrigin::Reread) })
     }
 
     /// An effect of which a look will tell: by this attempt's next equal call as well. The plugin is not told
@@ -201,7 +208,7 @@ impl Host {
             self.on_its_way(under_way_until(&sent));
         }
         self.known.effects.insert(sent.key.clone(), sent);
-        Brought { fault: Some(fault), ..Brought::of(Err(told), state, CallOrigin::Live) }
+        Brought { fault: Some(fault), busy, ..Brought::of(Err(told), state, CallOrigin::Live) }
     }
 
     /// Makes the intent durable. Only then may anything be sent.
@@ -313,13 +320,18 @@ impl Host {
 
     /// Makes the outcome durable, and only then gives the answer on.
     async fn conclude(&mut self, call: &Call, key: EffectKey, brought: Brought) -> Result<Value, CallError> {
-        let Brought { answer, state, fault, origin, kept_back } = brought;
+        let Brought { answer, state, fault, origin, kept_back, busy, unsure } = brought;
         let row = self.row(call, &answer, Some(key.clone()), origin);
+        // This attempt's next equal call may be the same effect.
+        if let Some(kept) = self.known.effects.get_mut(&key) {
+            (kept.state, kept.unsure, kept.outcome_at) = (state, unsure, Some(self.known.clock.now()));
+            kept.result = busy.then(|| BUSY.into());
+        }
         let outcome = Outcome {
             key,
             state,
             kept_back,
-            busy: fault.as_ref().is_some_and(|fault| fault.class == Class::Busy),
+            busy,
             platform_code: fault.as_ref().map(|fault| fault.code).filter(|code| *code != 0),
             rid: fault.and_then(|fault| fault.rid),
             call: row,

@@ -201,6 +201,7 @@ impl Host<'_> {
         {
             self.intend(&call, &key, None).await?;
             let perhaps = self.sent_perhaps(&key, since);
+            self.effects.retain(|effect| effect.key != key);
             self.effects.push(perhaps.clone());
             (earlier, before, way) = (Some(perhaps), None, Way::Settle);
         }

@@ -112,14 +112,14 @@ impl<'a> Work<'a> {
 
     fn causes(&self, since: i64) -> Vec<Cause> {
         let model = self.world.model.borrow();
-        let effects = model.effects_on(self.lane, since).into_iter();
-        let unused = effects.filter(|(kept, used)| !used && !kept.effect.met_a_busy_platform());
+        let unused = model.effects_on(self.lane, since).into_iter().filter(|(_, used)| !used);
         let cause = |kept: &Kept| {
             let op = named(&kept.effect.key.operation)?;
             Some(Cause {
                 id: kept.id,
                 installation: kept.installation,
                 state: kept.effect.state,
+                busy: kept.effect.met_a_busy_platform(),
                 intent_at: kept.effect.intent_at,
                 raises: op.raises,
                 raises_events: op.raises_events,

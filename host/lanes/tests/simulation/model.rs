@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use fangshi_journal::{
-    AttemptStart, CallRow, Digest, Effect, EffectKey, EffectState, EventSeq, Fence, InstallationId, Intent, LaneKey,
-    Next, Noted, OpenRun, PlannedEvent, Reconciled, Restore, RunId, RunState, SnapshotRow, Subscription, TenantId,
+    AttemptStart, BUSY, CallRow, Digest, Effect, EffectKey, EffectState, EventSeq, Fence, InstallationId, Intent,
+    LaneKey, Next, Noted, OpenRun, PlannedEvent, Reconciled, Restore, RunId, RunState, SnapshotRow, Subscription,
+    TenantId,
 };
 
 use crate::change::Told;
@@ -23,6 +24,8 @@ pub struct Event {
     pub state: u8,
     /// The effect that explains it.
     pub echo_of: Option<i64>,
+    /// Of which it may have been unknown then whether it was done: whoever planned may have looked a little earlier.
+    pub perhaps: bool,
     /// The reconciled event that told of it already.
     pub absorbed_by: Option<EventSeq>,
 }
@@ -48,6 +51,8 @@ pub struct Kept {
     pub lane: LaneKey,
     pub installation: InstallationId,
     pub effect: Effect,
+    /// Whether a busy platform was asked for it at any time.
+    pub busy: bool,
 }
 
 /// An order as it was last read.
@@ -165,12 +170,16 @@ impl Model {
                     _ => return Err(Refused::Wrong("an outcome without an intent".into())),
                 }
                 self.insert(fence, rows);
-                if let Some(effect) = self.find(rows.run, &outcome.key) {
+                let same = |kept: &&mut Kept| kept.run == rows.run && kept.effect.key == outcome.key;
+                if let Some(kept) = self.effects.iter_mut().find(same) {
+                    kept.busy |= outcome.busy;
+                    let effect = &mut kept.effect;
                     let refused = effect.state == EffectState::RefusedForNow && effect.unsure > 0;
                     effect.unsure -= u32::from(refused && outcome.state == EffectState::Unknown);
                     effect.state = outcome.state;
-                    let lost = outcome.state == EffectState::Unknown && !outcome.busy;
-                    effect.result = if lost { Some("outcome-unknown") } else { outcome.call.result }.map(str::to_owned);
+                    let doubt = if outcome.busy { BUSY } else { "outcome-unknown" };
+                    let doubt = (outcome.state == EffectState::Unknown).then_some(doubt);
+                    effect.result = doubt.or(outcome.call.result).map(str::to_owned);
                     effect.answer = outcome.call.answer.clone();
                     effect.outcome_at = Some(now);
                     effect.sends -= u32::from(outcome.kept_back);
@@ -200,7 +209,7 @@ impl Model {
         let subscriptions = self.subscriptions.get(&lane.tenant).into_iter().flatten();
         let heard = subscriptions.filter(|heard| heard.until.is_none()).any(|heard| heard.hook == told.kind.hook());
         let state = if heard || self.effects.iter().any(|kept| kept.lane == *lane) { 0 } else { 2 };
-        let event = Event { lane: lane.clone(), told, at, state, echo_of: None, absorbed_by: None };
+        let event = Event { lane: lane.clone(), told, at, state, echo_of: None, perhaps: false, absorbed_by: None };
         self.events.insert(seq, event);
         (seq, false)
     }
@@ -255,7 +264,10 @@ impl Model {
 
     fn plan(&mut self, lane: &LaneKey, planned: &[PlannedEvent], now: i64) {
         for one in planned {
+            let cause = self.effects.iter().find(|kept| Some(kept.id) == one.echo_of);
+            let perhaps = cause.is_some_and(|cause| cause.busy);
             let Some(event) = self.events.get_mut(&one.seq) else { continue };
+            event.perhaps = perhaps;
             event.state = if one.runs.is_empty() { 2 } else { 1 };
             (event.echo_of, event.absorbed_by) = (one.echo_of, one.absorbed_by);
             for made in self.reconciled.entry(lane.clone()).or_default() {
@@ -341,7 +353,7 @@ impl Model {
                     outcome_at: None,
                 };
                 let (lane, installation) = (fence.lane.clone(), intent.installation);
-                self.effects.push(Kept { id, run: rows.run, lane, installation, effect });
+                self.effects.push(Kept { id, run: rows.run, lane, installation, effect, busy: false });
             }
         }
         let call = CallRow {
