@@ -53,5 +53,5 @@ pub use outside::{
     DeniedHosts, ExtraRoots, HOSTS_SECTION, InnerAddresses, Interfaces, MOST_HOSTS, MachineResolver, OUTSIDE_CALL,
     OutsideConfig, OwnAddresses, Resolver, host_of, hosts_asked, is_outside, not_approved,
 };
-pub use redact::{MASK, delicate, redact, redact_event, redact_order, redact_refusal, redact_text};
+pub use redact::{MASK, delicate, redact, redact_refusal, redact_text};
 pub use table::{find, named, of_call, read_order, table};
