@@ -153,6 +153,24 @@ async fn an_attempt_that_was_cut_off_is_found_with_its_inputs_and_calls() {
 }
 
 #[tokio::test]
+async fn what_stopped_an_attempt_gives_way_to_the_answer_of_its_resume_and_an_answer_to_nothing() {
+    let rig = Rig::new().await;
+    let (fence, run, _) = rig.entered(1).await;
+    let told = async |number: usize, result: &'static str| {
+        let buffer = rig.begin(run, 1);
+        let mut call = rig.call(0, "notes/set-merchant-notes", CallKind::Effect, Some(json!(number))).await;
+        call.result = Some(result);
+        buffer.call(&call).unwrap();
+        rig.journal.flush(&fence, &buffer).await.unwrap();
+        let open = rig.journal.open_attempt(rig.tenant, run, 1).await.unwrap().unwrap();
+        (open.calls.len(), open.calls[0].answer.clone())
+    };
+    for (number, (result, kept)) in [("aborted", 0), ("unavailable", 1), ("ok", 1)].into_iter().enumerate() {
+        assert_eq!(told(number, result).await, (1, Some(json!(kept))));
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_step_loses_no_buffered_row() {
     let rig = Rig::new().await;
     let (fence, run, event) = rig.entered(1).await;
