@@ -11,8 +11,8 @@ use crate::registry::Misfit;
 pub enum KekError {
     /// The key file cannot be read or made.
     #[error(
-        "cannot use the key file {}: {cause}; [custody] key_file must be a file that this process may read (before the first \
-         start, in a folder where it may make one)",
+        "cannot use the key file {}: {cause}; it must be a file that this process may read, or, where one is to be made, in a \
+         folder that it may write to",
         .path.display()
     )]
     File {

@@ -49,7 +49,7 @@ pub(crate) struct EventItem {
     planned_at: Option<i64>,
     /// When the last of its runs was over, unix milliseconds.
     finished_at: Option<i64>,
-    /// The run whose own change caused this event.
+    /// The run whose own change caused this event, or may have: then nobody was spared it.
     echo_of: Option<String>,
     /// How many runs it has.
     runs: u32,

@@ -117,8 +117,8 @@ mod tests {
         assert_eq!(shown, json!({"key": "seen", "value": MASK, "more": {"phone": MASK}}));
         assert_eq!(answer("kv/get", true, &json!("CANARY")), json!(MASK));
         assert_eq!(answer("decode/sensitive-info", true, &json!({"tel_number": "1"})), json!({"tel_number": MASK}));
-        let order = json!({"order_id": "37", "openid": "CANARY"});
-        assert_eq!(answer("orders/get", true, &order), json!({"order_id": "37", "openid": MASK}));
+        let order = json!({"order_id": "37", "status": 20, "openid": "CANARY"});
+        assert_eq!(answer("orders/get", true, &order), json!({"order_id": "37", "status": 20, "openid": MASK}));
         let refusal = json!({"kind": "conflict", "detail": "closed"});
         assert_eq!(answer("notes/set-merchant-notes", false, &refusal), refusal);
     }

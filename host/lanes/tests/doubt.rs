@@ -71,18 +71,23 @@ async fn a_look_that_fails_leaves_it_to_the_next_attempt() {
 #[tokio::test]
 async fn a_refusal_after_a_busy_answer_leaves_nothing_in_doubt() {
     let rig = Rig::new().await;
-    let insists = script!(|_input, host| {
-        for _ in 0..3 {
-            if set_note(host, ORDER, "x").await.is_ok() {
-                return Outcome::Done;
+    let shop = rig.shop.clone();
+    let insists = script!(
+        [shop] | _input,
+        host | {
+            for number in 0..3 {
+                // Only what is in doubt is looked for: nothing is, once it was refused.
+                shop.looks_fail.store(u32::from(number == 2), Ordering::SeqCst);
+                if set_note(host, ORDER, "x").await.is_ok() {
+                    return Outcome::Done;
+                }
             }
+            Outcome::RetryLater { reason: "refused".into(), after: None }
         }
-        Outcome::RetryLater { reason: "refused".into(), after: None }
-    });
+    );
     rig.install(1, true, insists);
     let refusals = [1, 2].map(|_| Mood::Refuse(refused(Class::TooOften, 100_003)));
     rig.shop.moods.lock().unwrap().extend([Mood::Busy { applied: false }].into_iter().chain(refusals));
-    // A look would not do: only what is in doubt is looked for.
     rig.pay(ORDER).await;
     rig.settle().await;
     let run = rig.runs().await[0].id;

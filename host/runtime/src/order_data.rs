@@ -211,7 +211,8 @@ fn walk<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').filter(|step| !step.is_empty()).try_fold(value, |value, step| value.get(step))
 }
 
-/// Whether the platform says anything by this value: an object of empty members is none (platform page, section 5).
+/// Whether the platform says anything by this value: an object of empty members is none, as an empty text is
+/// (platform page, section 5).
 fn given(value: &Value) -> bool {
     match value {
         Value::Null => false,

@@ -146,7 +146,10 @@ mod tests {
         }
         assert!(matches!(Kek::create_file(&path), Err(KekError::File { .. })), "never overwritten");
         let refused = Kek::from_file(dir.path()).unwrap_err();
-        assert!(matches!(&refused, KekError::File { .. }) && refused.to_string().contains("[custody] key_file must"));
+        assert!(
+            matches!(&refused, KekError::File { .. })
+                && refused.to_string().contains("it must be a file that this process may read")
+        );
         assert_eq!(Kek::from_file(&path).unwrap().id(), made.id());
     }
 

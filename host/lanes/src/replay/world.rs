@@ -143,9 +143,10 @@ impl World {
         }
         let (answer, outcome) = match effect {
             Some(effect) => match (effect.state, told(effect)) {
-                (EffectState::Intent, _) | (_, None) => {
+                (EffectState::Intent, _) | (EffectState::Unknown, None) => {
                     (Err(CallError::OutcomeUnknown("nobody knows what came of it then".into())), "recorded")
                 }
+                (_, None) => (Err(CallError::Unavailable("it was not sent then".into())), "recorded"),
                 (_, Some(answer)) => (answer, "recorded"),
             },
             None => {

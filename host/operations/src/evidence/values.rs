@@ -18,7 +18,7 @@ fn resend_text(evidence: &Evidence<'_>, wanted: &str, places: &[&str]) -> Verdic
     match text(evidence.before) {
         Some(before) if before == now => Verdict::Again,
         Some(_) => Verdict::changed("the note was changed since by somebody else"),
-        // Nobody wrote any.
+        // Nobody wrote any, or whoever did took it away again, which can't be told without an earlier state.
         None if now.is_empty() || evidence.untouched() => Verdict::Again,
         None => Verdict::unclear("the order changed since, and there is no earlier state of the note to compare"),
     }

@@ -39,13 +39,15 @@ pub struct Facts {
     pub address: Option<Mark>,
     /// Whether `tel_number` is shown whole.
     pub real_number: bool,
-    /// `address_under_review`.
+    /// `address_under_review`. Kept by another name since one of empty members is none: what was kept before says nothing of that.
+    #[serde(rename = "address_wish")]
     pub wished_address: Option<Mark>,
     /// `address_apply_time`.
     pub wished_at: i64,
     /// `ext_info.merchant_notes`.
     pub note: Option<Mark>,
-    /// `present_note`.
+    /// `present_note`, in either place. Kept by another name since an empty place no longer hides the other.
+    #[serde(rename = "note_of_gift")]
     pub gift_note: Option<Mark>,
     /// `commission_infos`.
     pub commission: Option<Mark>,
