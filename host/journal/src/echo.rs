@@ -2,6 +2,7 @@
 
 use fangshi_database::{InstallationId, Place, RunId, Script};
 
+use crate::effect::is_busy;
 use crate::lane::LaneKey;
 use crate::step::Step;
 use crate::{EffectState, Journal, JournalError};
@@ -37,16 +38,16 @@ pub const ECHO_REACH_S: i64 = 3_600;
 /// The `type` of an event about a gift's note. The note is of the gift, and each order made of it has an event of its own.
 pub const GIFT_NOTE: i64 = 8;
 
-/// Id, run, installation, operation, state, intent, and whether it is used and met a busy platform.
-pub(crate) type Stored = (i64, i64, i64, String, i64, i64, bool, bool);
+/// Id, run, installation, operation, state, result, intent, and whether it is used.
+pub(crate) type Stored = (i64, i64, i64, String, i64, Option<String>, i64, bool);
 
 /// Effects on the lane's order in the reach of its new events; none without such events.
 pub(crate) fn effects_before(script: &mut Script, lane: &LaneKey) -> Place {
     script
         .add(
-            "SELECT id, run_id, installation_id, operation, state, intent_at, \
-             EXISTS (SELECT 1 FROM events WHERE events.echo_of = effects.id AND events.order_id = $2), \
-             state = 4 AND COALESCE(result, '') = 'unavailable' FROM effects WHERE tenant_id = $1 AND order_id = $2 AND $2 <> '' \
+            "SELECT id, run_id, installation_id, operation, state, result, intent_at, \
+             EXISTS (SELECT 1 FROM events WHERE events.echo_of = effects.id AND events.order_id = $2) \
+             FROM effects WHERE tenant_id = $1 AND order_id = $2 AND $2 <> '' \
              AND intent_at >= (SELECT min(created_at) - $3 FROM events \
              WHERE tenant_id = $1 AND order_id = $2 AND state = 0) * 1000 ORDER BY intent_at, id",
         )
@@ -58,16 +59,17 @@ pub(crate) fn effects_before(script: &mut Script, lane: &LaneKey) -> Place {
 
 pub(crate) fn traced(rows: Vec<Stored>) -> Result<Traces, JournalError> {
     rows.into_iter()
-        .map(|(id, run, installation, operation, state, intent_at, used, busy)| {
+        .map(|(id, run, installation, operation, state, result, intent_at, used)| {
+            let state = EffectState::from_code(state)?;
             Ok(EffectTrace {
                 id,
                 run: RunId(run),
                 installation: InstallationId(installation),
                 operation,
-                state: EffectState::from_code(state)?,
+                state,
                 intent_at,
                 used,
-                busy,
+                busy: is_busy(state, result.as_deref()),
             })
         })
         .collect()
@@ -87,9 +89,9 @@ impl Journal {
 
     async fn traces(&self, seen_by: &LaneKey, changed: &str, since_ms: i64) -> Result<Traces, JournalError> {
         let rows = sqlx::query_as(
-            "SELECT id, run_id, installation_id, operation, state, intent_at, \
-             EXISTS (SELECT 1 FROM events WHERE events.echo_of = effects.id AND events.order_id = $4), \
-             state = 4 AND COALESCE(result, '') = 'unavailable' FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 ORDER BY intent_at, id",
+            "SELECT id, run_id, installation_id, operation, state, result, intent_at, \
+             EXISTS (SELECT 1 FROM events WHERE events.echo_of = effects.id AND events.order_id = $4) \
+             FROM effects WHERE tenant_id = $1 AND order_id = $2 AND intent_at >= $3 ORDER BY intent_at, id",
         )
         .bind(seen_by.tenant.0)
         .bind(changed)

@@ -104,8 +104,13 @@ pub struct Effect {
 impl Effect {
     /// Whether the platform answered the last send with being busy: it may have been applied, and a look tells.
     pub fn met_a_busy_platform(&self) -> bool {
-        self.state == EffectState::Unknown && self.result.as_deref() == Some(BUSY)
+        is_busy(self.state, self.result.as_deref())
     }
+}
+
+/// Whether a busy platform was asked for an effect with this state and `result`, and no look has told since.
+pub(crate) fn is_busy(state: EffectState, result: Option<&str>) -> bool {
+    state == EffectState::Unknown && result == Some(BUSY)
 }
 
 /// An effect that is about to be sent.

@@ -293,7 +293,8 @@ impl SealedCall {
                  (SELECT id FROM snapshots WHERE tenant_id = $16 AND order_id = $17 AND digest = $18)) \
                  ON CONFLICT (run_id, attempt, position) DO UPDATE SET result = excluded.result, \
                  answer = excluded.answer, effect_id = excluded.effect_id, origin = excluded.origin, \
-                 took_ms = excluded.took_ms WHERE (calls.result IS NULL OR calls.result = 'aborted') AND calls.digest = excluded.digest",
+                 took_ms = excluded.took_ms \
+                 WHERE (calls.result IS NULL OR calls.result = 'aborted') AND calls.digest = excluded.digest",
             )
             .bind(self.run.0)
             .bind(i64::from(self.attempt))

@@ -20,6 +20,19 @@ use fangshi_runtime::{CallError, Outcome};
 use fangshi_tenants::Actor;
 use rig::{Mood, ORDER, Rig, note_after_read, outcome_of, phone_code, refused, set_note, ship, shipment};
 
+/// Sends a parcel, and calls again at once when it hears "unavailable", as a plugin may.
+fn insists_on_shipping() -> rig::Script {
+    script!(|_input, host| {
+        let first = host.operation("delivery", "send", shipment()).await;
+        match first {
+            Err(CallError::Unavailable(_)) => {
+                outcome_of(host.operation("delivery", "send", shipment()).await.map(drop))
+            }
+            other => outcome_of(other.map(drop)),
+        }
+    })
+}
+
 #[tokio::test]
 async fn a_lost_answer_is_settled_by_looking_and_a_lost_request_is_sent_again_once() {
     for script in [note_after_read, ship] {
@@ -102,19 +115,7 @@ async fn a_refusal_after_a_busy_answer_leaves_nothing_in_doubt() {
 async fn a_plugin_that_calls_again_at_once_has_it_looked_for_and_not_sent_twice() {
     for (mood, sends) in [(Mood::LoseAnswer, 1), (Mood::LoseRequest, 2)] {
         let rig = Rig::new().await;
-        rig.install(
-            1,
-            true,
-            script!(|_input, host| {
-                let first = host.operation("delivery", "send", shipment()).await;
-                match first {
-                    Err(CallError::Unavailable(_)) => {
-                        outcome_of(host.operation("delivery", "send", shipment()).await.map(drop))
-                    }
-                    other => outcome_of(other.map(drop)),
-                }
-            }),
-        );
+        rig.install(1, true, insists_on_shipping());
         rig.shop.moods.lock().unwrap().push_back(mood.clone());
         rig.shop.looks_fail.store(1, Ordering::SeqCst);
         rig.pay(ORDER).await;
@@ -183,8 +184,7 @@ async fn a_look_that_finds_a_change_since_keeps_in_mind_that_the_platform_was_bu
     rig.shop.moods.lock().unwrap().push_back(Mood::Busy { applied: false });
     rig.pay(ORDER).await;
     rig.settle().await;
-    rig.shop.orders.lock().unwrap().get_mut(ORDER).unwrap()["order_detail"]["ext_info"]["merchant_notes"] =
-        "by hand".into();
+    rig.shop.note_by_hand(ORDER, "by hand");
     rig.advance(7).await;
     assert_eq!(rig.states().await, [RunState::Rejected]);
     let run = rig.runs().await[0].id;
@@ -196,19 +196,16 @@ async fn a_look_that_finds_a_change_since_keeps_in_mind_that_the_platform_was_bu
 async fn what_a_busy_platform_did_is_not_done_over_what_somebody_wrote_since() {
     // Without a reading from before nobody can tell, and it is done as after any refusal.
     let unread = || script!(|_input, host| outcome_of(set_note(host, ORDER, "x").await.map(drop)));
-    for (by_hand, ended, note) in [("by hand", RunState::Done, "x"), ("x", RunState::Done, "x")] {
+    for by_hand in ["by hand", "x"] {
         let rig = Rig::new().await;
         rig.install(1, false, unread());
         rig.shop.moods.lock().unwrap().push_back(Mood::Busy { applied: true });
         rig.pay(ORDER).await;
         rig.settle().await;
-        rig.shop.orders.lock().unwrap().get_mut(ORDER).unwrap()["order_detail"]["ext_info"]["merchant_notes"] =
-            by_hand.into();
+        rig.shop.note_by_hand(ORDER, by_hand);
         rig.advance(7).await;
-        let order = rig.shop.orders.lock().unwrap()[ORDER].clone();
-        let now = order["order_detail"]["ext_info"]["merchant_notes"].clone();
-        assert_eq!((rig.states().await, now), (vec![ended], note.into()));
-        assert_eq!(rig.shop.applied().len(), 1 + usize::from(by_hand != note), "what shows is not done again");
+        assert_eq!((rig.states().await, rig.shop.note(ORDER)), (vec![RunState::Done], "x".into()));
+        assert_eq!(rig.shop.applied().len(), 1 + usize::from(by_hand != "x"), "what shows is not done again");
     }
     let rig = Rig::new().await;
     rig.install(1, true, note_after_read());
@@ -216,15 +213,10 @@ async fn what_a_busy_platform_did_is_not_done_over_what_somebody_wrote_since() {
     rig.pay(ORDER).await;
     rig.settle().await;
     assert_eq!(rig.states().await, [RunState::Waiting]);
-    let note = |note: &str| {
-        rig.shop.orders.lock().unwrap().get_mut(ORDER).unwrap()["order_detail"]["ext_info"]["merchant_notes"] =
-            note.into();
-    };
-    note("by hand");
+    rig.shop.note_by_hand(ORDER, "by hand");
     rig.advance(7).await;
     assert_eq!((rig.states().await, rig.shop.applied().len()), (vec![RunState::Rejected], 1));
-    let order = rig.shop.orders.lock().unwrap()[ORDER].clone();
-    assert_eq!(order["order_detail"]["ext_info"]["merchant_notes"], "by hand");
+    assert_eq!(rig.shop.note(ORDER), "by hand");
 }
 
 #[tokio::test]
@@ -232,20 +224,7 @@ async fn a_busy_platform_is_looked_at_before_what_must_not_be_done_twice_is_sent
     // Not applied, it goes on being tried: each look shows that the send before did nothing.
     for (moods, sends) in [(vec![Mood::Busy { applied: true }], 1), (vec![Mood::Busy { applied: false }; 3], 4)] {
         let rig = Rig::new().await;
-        rig.install(
-            1,
-            true,
-            script!(|_input, host| {
-                // Insists, as a plugin may that hears "unavailable".
-                let first = host.operation("delivery", "send", shipment()).await;
-                match first {
-                    Err(CallError::Unavailable(_)) => {
-                        outcome_of(host.operation("delivery", "send", shipment()).await.map(drop))
-                    }
-                    other => outcome_of(other.map(drop)),
-                }
-            }),
-        );
+        rig.install(1, true, insists_on_shipping());
         rig.shop.moods.lock().unwrap().extend(moods);
         rig.pay(ORDER).await;
         rig.settle().await;

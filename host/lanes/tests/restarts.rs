@@ -157,12 +157,10 @@ async fn somebody_elses_note_is_not_overwritten_by_a_resend() {
     let mut rig = Rig::new().await;
     rig.install(1, true, note_after_read());
     cut_off_in_the_effect(&rig, Mood::Hang).await;
-    rig.shop.orders.lock().unwrap().get_mut(ORDER).unwrap()["order_detail"]["ext_info"]["merchant_notes"] =
-        json!("by hand");
+    rig.shop.note_by_hand(ORDER, "by hand");
     rig.restart().await;
     rig.settle().await;
-    let order = rig.shop.orders.lock().unwrap()[ORDER].clone();
-    assert_eq!(order["order_detail"]["ext_info"]["merchant_notes"], "by hand");
+    assert_eq!(rig.shop.note(ORDER), "by hand");
     assert_eq!(rig.shop.applied().len(), 1);
 }
 

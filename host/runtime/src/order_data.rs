@@ -178,7 +178,7 @@ impl Select {
                 Selected::One(any.then_some(order))
             }
             Each(list, then) | EachTold(list, then) => {
-                let says = if matches!(self, Each(..)) { given } else { told };
+                let zero_is_told = matches!(self, EachTold(..));
                 let mut found = Vec::new();
                 for outer in walk(order, list).and_then(Value::as_array).into_iter().flatten() {
                     *bytes += ELEMENT_BYTES;
@@ -187,7 +187,7 @@ impl Select {
                             *bytes += elements.len() as u64 * ELEMENT_BYTES;
                             found.extend(elements.iter().map(|value| (value, outer)));
                         }
-                        Some(value) if says(value) => found.push((value, outer)),
+                        Some(value) if says(value, zero_is_told) => found.push((value, outer)),
                         _ => {}
                     }
                 }
@@ -214,24 +214,18 @@ fn walk<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
 /// Whether the platform says anything by this value: an object of empty members is none, as an empty text is
 /// (platform page, section 5).
 fn given(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(flag) => *flag,
-        Value::Number(number) => number.as_i64() != Some(0),
-        Value::String(text) => !text.is_empty() && text != "0",
-        Value::Array(elements) => elements.iter().any(given),
-        Value::Object(members) => members.values().any(given),
-    }
+    says(value, false)
 }
 
-/// The same where 0 and false are answers.
-fn told(value: &Value) -> bool {
+/// The same where 0 and false may be answers.
+fn says(value: &Value, zero_is_told: bool) -> bool {
     match value {
         Value::Null => false,
-        Value::Bool(_) | Value::Number(_) => true,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(elements) => elements.iter().any(told),
-        Value::Object(members) => members.values().any(told),
+        Value::Bool(flag) => zero_is_told || *flag,
+        Value::Number(number) => zero_is_told || number.as_i64() != Some(0),
+        Value::String(text) => !text.is_empty() && (zero_is_told || text != "0"),
+        Value::Array(elements) => elements.iter().any(|element| says(element, zero_is_told)),
+        Value::Object(members) => members.values().any(|member| says(member, zero_is_told)),
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::compare::EffectSeen;
 use crate::decide::effect::leaves_open;
 use crate::shell::order::for_guest;
-use crate::shell::told::from_json;
+use crate::shell::told::{answered, from_json};
 
 type Named = (String, [u8; 32]);
 
@@ -142,7 +142,7 @@ impl World {
             return answer;
         }
         let (answer, outcome) = match effect {
-            Some(effect) => match (effect.state, told(effect)) {
+            Some(effect) => match (effect.state, answered(effect.result.as_deref(), effect.answer.as_ref())) {
                 (EffectState::Intent, _) | (EffectState::Unknown, None) => {
                     (Err(CallError::OutcomeUnknown("nobody knows what came of it then".into())), "recorded")
                 }
@@ -198,12 +198,6 @@ impl World {
             }
         }
     }
-}
-
-/// What a run heard of an effect at last; what stopped its attempt was no answer.
-fn told(effect: &Effect) -> Option<Result<Value, CallError>> {
-    from_json(effect.result.as_deref(), effect.answer.as_ref())
-        .filter(|answer| !matches!(answer, Err(CallError::Abort(_))))
 }
 
 #[async_trait]

@@ -164,8 +164,6 @@ impl Host {
             }
             Err(fault) => fault,
         };
-        // "Try again", which a look comes before where one can tell.
-        let busy = fault.class == Class::Busy && op.repeat != Repeat::Unknown;
         if fault.sent != Sent::Unknown {
             let refused = refusal(fault.to_contract());
             let answer = Err(if unsure > 0 { self.in_doubt(refused) } else { refused });
@@ -175,7 +173,9 @@ impl Host {
             let brought = Brought::of(answer, state, CallOrigin::Live);
             return Ok(Brought { fault: Some(fault), kept_back, ..brought });
         }
-        let settled = match busy {
+        let busy = fault.class == Class::Busy;
+        let settled = match busy && op.repeat != Repeat::Unknown {
+            // "Try again", it says: then a look comes before that.
             true => Settled::Later,
             false => match self.verdict(op, call, before.as_ref(), intended_at).await {
                 Ok(verdict) => settle(op.repeat, unsure, verdict, true),
@@ -183,17 +183,16 @@ impl Host {
             },
         };
         if settled == Settled::Later {
-            let sent = Effect { unsure, before, ..self.sent_perhaps(key, intended_at) };
-            return Ok(self.left_open(op.repeat, sent, fault));
+            let sent = Effect { before, ..self.sent_perhaps(key, intended_at) };
+            return Ok(self.left_open(op.repeat, sent, unsure, fault));
         }
         let (answer, state) = found(settled);
-        let busy = fault.class == Class::Busy;
         Ok(Brought { fault: Some(fault), busy, ..Brought::of(answer, state, CallOrigin::Reread) })
     }
 
     /// An effect of which a look will tell: by this attempt's next equal call as well. The plugin is not told
     /// `outcome-unknown`, on which it would give up.
-    fn left_open(&mut self, repeat: Repeat, sent: Effect, fault: Fault) -> Brought {
+    fn left_open(&mut self, repeat: Repeat, sent: Effect, unsure: u32, fault: Fault) -> Brought {
         let busy = fault.class == Class::Busy;
         let told = match busy {
             true => refusal(fault.to_contract()),
@@ -201,14 +200,13 @@ impl Host {
                 CallError::Unavailable(format!("{}; it may have been applied, and the next try looks", fault.message))
             }
         };
-        let told = if sent.unsure > 0 { in_doubt(told) } else { told };
-        let (state, outcome_at) = (EffectState::Unknown, Some(self.known.clock.now()));
-        let sent = Effect { state, outcome_at, result: busy.then(|| BUSY.into()), ..sent };
+        let told = if unsure > 0 { in_doubt(told) } else { told };
+        let sent = Effect { outcome_at: Some(self.known.clock.now()), ..sent };
         if repeat == Repeat::Verify {
             self.on_its_way(under_way_until(&sent));
         }
         self.known.effects.insert(sent.key.clone(), sent);
-        Brought { fault: Some(fault), busy, ..Brought::of(Err(told), state, CallOrigin::Live) }
+        Brought { fault: Some(fault), busy, ..Brought::of(Err(told), EffectState::Unknown, CallOrigin::Live) }
     }
 
     /// Makes the intent durable. Only then may anything be sent.

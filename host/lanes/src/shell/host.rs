@@ -18,7 +18,7 @@ use super::order::for_guest;
 use super::outside::Waiting;
 use super::room::Store;
 use super::seat;
-use super::told::{code, from_json, refusal, to_json};
+use super::told::{answered, code, from_json, refusal, to_json};
 use crate::decide::divergence::differs;
 use crate::decide::effect::leaves_open;
 use crate::decide::ending::Halt;
@@ -353,11 +353,10 @@ impl RunHost for Host {
         let call = self.begin(format!("{interface}/{function}"), request, kind).await?;
         let equal = (call.name.clone(), call.digest);
         let nth = self.equal_calls.get(&equal).copied().unwrap_or(0);
-        let recorded = self.replayed(&call)?.and_then(|old| from_json(old.result.as_deref(), old.answer.as_ref()));
-        let answer = match recorded {
+        let answer = match self.replayed(&call)?.and_then(|old| answered(old.result.as_deref(), old.answer.as_ref())) {
+            Some(recorded) => recorded,
             // What stopped the attempt may be over: the call is made anew.
-            Some(recorded) if !matches!(recorded, Err(CallError::Abort(_))) => recorded,
-            _ => {
+            None => {
                 self.room().await?;
                 self.answered(interface, function, op, call, nth).await
             }

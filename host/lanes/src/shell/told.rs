@@ -36,6 +36,11 @@ pub(crate) fn from_json(code: Option<&str>, json: Option<&Value>) -> Option<Resu
     }
 }
 
+/// The same, but that what stopped the attempt at this call is no answer to it.
+pub(crate) fn answered(code: Option<&str>, json: Option<&Value>) -> Option<Result<Value, CallError>> {
+    from_json(code, json).filter(|answer| !matches!(answer, Err(CallError::Abort(_))))
+}
+
 /// The same eight cases, from the words of `operations` to those of `runtime`.
 pub(crate) fn refusal(error: ContractError) -> CallError {
     match error {

@@ -118,6 +118,16 @@ impl FakeShop {
         self.orders.lock().unwrap().insert(id, order);
     }
 
+    /// The merchant writes another note.
+    pub fn note_by_hand(&self, order: &str, note: &str) {
+        self.orders.lock().unwrap().get_mut(order).unwrap()["order_detail"]["ext_info"]["merchant_notes"] = note.into();
+    }
+
+    /// The note that an order shows.
+    pub fn note(&self, order: &str) -> Value {
+        self.orders.lock().unwrap()[order]["order_detail"]["ext_info"]["merchant_notes"].clone()
+    }
+
     /// Effects that were applied.
     pub fn applied(&self) -> Vec<Value> {
         self.ledger.lock().unwrap().iter().filter(|call| call.3).map(|call| call.2.clone()).collect()

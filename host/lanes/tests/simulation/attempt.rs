@@ -144,11 +144,12 @@ struct Call {
 
 type Answered = Result<Value, CallError>;
 
-/// What else an outcome says of its send.
+/// What else an outcome says of its sends.
 #[derive(Default)]
 struct Left {
     kept_back: bool,
     busy: bool,
+    unsure: u32,
 }
 
 impl Host<'_> {
@@ -233,8 +234,9 @@ impl Host<'_> {
                     }
                     Settled::SendAgain => unsure = unanswered(&earlier),
                     settled => {
-                        let (answer, state) = found(settled);
-                        return self.conclude(&call, key, answer, state, CallOrigin::Reread).await;
+                        let left =
+                            Left { kept_back: false, busy: earlier.met_a_busy_platform(), unsure: earlier.unsure };
+                        return self.conclude(&call, key, found(settled), CallOrigin::Reread, left).await;
                     }
                 }
             }
@@ -251,13 +253,14 @@ impl Host<'_> {
         before: Option<SnapshotRow>,
         unsure: u32,
     ) -> Result<Answered, Halt> {
+        let left = Left { unsure, ..Left::default() };
         let intended_at = self.world.now();
         self.intend(&call, &key, before.as_ref()).await?;
         if let_go_by(op.repeat, intended_at).is_some_and(|by| self.world.now() > by) {
             let answer = Err(CallError::Unavailable("the host took too long".into()));
             let state = keep(&answer, unsure);
-            let left = Left { kept_back: true, ..Left::default() };
-            return self.conclude_with(&call, key, (answer, state), CallOrigin::Live, left).await;
+            let left = Left { kept_back: true, ..left };
+            return self.conclude(&call, key, (answer, state), CallOrigin::Live, left).await;
         }
         let request = Request {
             id: 0,
@@ -277,30 +280,29 @@ impl Host<'_> {
             self.world.pause().await;
         };
         let fault = match answered {
-            Ok(value) => return self.conclude(&call, key, Ok(value), EffectState::Applied, CallOrigin::Live).await,
+            Ok(value) => {
+                return self.conclude(&call, key, (Ok(value), EffectState::Applied), CallOrigin::Live, left).await;
+            }
             Err(fault) => fault,
         };
-        let busy = fault.class == Class::Busy && op.repeat != Repeat::Unknown;
         if fault.sent != Sent::Unknown {
             let answer = Err(refusal(fault.to_contract()));
             let state = keep(&answer, unsure);
-            return self.conclude(&call, key, answer, state, CallOrigin::Live).await;
+            return self.conclude(&call, key, (answer, state), CallOrigin::Live, left).await;
         }
-        let settled = match busy || (op.repeat != Repeat::Unknown && self.world.read_fails()) {
+        let left = Left { busy: fault.class == Class::Busy, ..left };
+        let settled = match op.repeat != Repeat::Unknown && (left.busy || self.world.read_fails()) {
             true => Settled::Later,
             false => settle(op.repeat, unsure, self.verdict(op, &call, before.as_ref(), intended_at), true),
         };
         if settled == Settled::Later {
-            let (state, outcome_at) = (EffectState::Unknown, Some(self.world.now()));
-            let sent = Effect { unsure, before, state, outcome_at, ..self.sent_perhaps(&key, intended_at) };
+            let sent = Effect { before, ..self.sent_perhaps(&key, intended_at) };
             self.effects.retain(|effect| effect.key != key);
-            self.effects.push(Effect { result: busy.then(|| BUSY.into()), ..sent });
+            self.effects.push(sent);
             let answer = Err(CallError::Unavailable("it may have been applied".into()));
-            let left = Left { busy, ..Left::default() };
-            return self.conclude_with(&call, key, (answer, state), CallOrigin::Live, left).await;
+            return self.conclude(&call, key, (answer, EffectState::Unknown), CallOrigin::Live, left).await;
         }
-        let (answer, state) = found(settled);
-        self.conclude(&call, key, answer, state, CallOrigin::Reread).await
+        self.conclude(&call, key, found(settled), CallOrigin::Reread, left).await
     }
 
     /// Makes the intent durable.
@@ -351,21 +353,15 @@ impl Host<'_> {
         &mut self,
         call: &Call,
         key: EffectKey,
-        answer: Answered,
-        state: EffectState,
-        origin: CallOrigin,
-    ) -> Result<Answered, Halt> {
-        self.conclude_with(call, key, (answer, state), origin, Left::default()).await
-    }
-
-    async fn conclude_with(
-        &mut self,
-        call: &Call,
-        key: EffectKey,
         (answer, state): (Answered, EffectState),
         origin: CallOrigin,
-        Left { kept_back, busy }: Left,
+        Left { kept_back, busy, unsure }: Left,
     ) -> Result<Answered, Halt> {
+        let now = self.world.now();
+        if let Some(kept) = self.effects.iter_mut().find(|effect| effect.key == key) {
+            (kept.state, kept.unsure, kept.outcome_at) = (state, unsure, Some(now));
+            kept.result = busy.then(|| BUSY.into());
+        }
         let row = self.row(call, &answer, Some(key.clone()), origin, CallKind::Effect);
         let outcome = Settlement { key, state, kept_back, busy, platform_code: None, rid: None, call: row };
         let (fence, rows) = (self.fence.clone(), self.rows.clone());
